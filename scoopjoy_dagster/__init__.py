@@ -1,0 +1,1 @@
+"""The nightly close of a franchise that keeps its books in ERPNext, as daily-partitioned Dagster assets."""

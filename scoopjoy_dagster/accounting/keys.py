@@ -1,0 +1,85 @@
+"""Unique keys and payload digests: how a write is recognised when it is met again.
+
+ERPNext has no idempotency key. Ours is a unique custom field on every document type that we create. MariaDB
+compares it without regard to case and to trailing spaces, and keeps at most 140 characters; a cancelled document
+keeps its key for ever, so the last part of every key is a revision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+
+MAX_KEY_LENGTH = 140
+"""Length of a Frappe `Data` field."""
+
+
+def _key(kind: str, company: str, day: date, subject: str, revision: int) -> str:
+    prefix, tail = f"{kind}:{company}:{day.isoformat()}:", f":{revision}"
+    room = MAX_KEY_LENGTH - len(prefix) - len(tail)
+    subject = subject.strip()
+    if len(subject) > room:
+        short = hashlib.sha256(normalised(subject).encode()).hexdigest()[:16]
+        subject = f"{subject[: max(room - 17, 0)].strip()}~{short}"
+    return f"{prefix}{subject}{tail}"
+
+
+def royalty_key(company: str, day: date, customer: str, revision: int) -> str:
+    """Key of the royalty Journal Entry of a franchise and day; revision 0 is the first, 1.. are adjustments."""
+    return _key("royalty", company, day, customer, revision)
+
+
+def closing_key(company: str, day: date, opening: str, revision: int) -> str:
+    """Key of the POS Closing Entry of a shift; the revision rises when a person cancelled the one before."""
+    return _key("closing", company, day, opening, revision)
+
+
+def delivery_key(channel: str, company: str, day: date, recipient: str, revision: int) -> str:
+    """Key of the record that a report or the day's totals reached one recipient."""
+    return _key(channel, company, day, recipient, revision)
+
+
+def day_prefix(kind: str, company: str, day: date) -> str:
+    """The beginning that all keys of one kind and day share; what a list call filters by."""
+    return f"{kind}:{company}:{day.isoformat()}:"
+
+
+def normalised(key: str) -> str:
+    """A key as MariaDB compares it (utf8mb4_unicode_ci): case and trailing spaces do not count."""
+    return key.rstrip().casefold()
+
+
+def without_revision(key: str) -> str:
+    """The key up to its revision, normalised: equal for the first entry and all its adjustments."""
+    return normalised(key.rpartition(":")[0])
+
+
+def revision_of(key: str) -> int:
+    """The revision at the end of a key.
+
+    Raises:
+        ValueError: when the key does not end in a number: it was not written by this program.
+    """
+    tail = key.rstrip().rpartition(":")[2]
+    if not tail.isdigit():
+        message = f"the key {key!r} does not end in a revision"
+        raise ValueError(message)
+    return int(tail)
+
+
+def digest(payload: Mapping[str, object]) -> str:
+    """SHA-256 (32 hex digits) of a payload, the same in every process: sorted keys, exact decimals, ISO dates."""
+    text = json.dumps(payload, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f") if value else "0"
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    message = f"a {type(value).__name__} cannot be part of a digest"
+    raise TypeError(message)

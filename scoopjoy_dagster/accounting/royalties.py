@@ -1,0 +1,335 @@
+"""Royalties of one business day: from franchises, invoices and what is posted already to a list of actions.
+
+`plan_royalties` is the whole rule. It is pure: a re-run of a day that is right is a plan of nothing but *adopt*
+and *skip*, and a late change is a plan with one signed *adjust*. A posted entry is never edited, cancelled or
+deleted: what it should have been is reached by posting the difference.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from scoopjoy_dagster.accounting.findings import Finding
+from scoopjoy_dagster.accounting.keys import digest, normalised, revision_of, royalty_key, without_revision
+from scoopjoy_dagster.accounting.money import ZERO, allocate, rounded
+from scoopjoy_dagster.accounting.policy import NegativeDays, RoyaltyPolicy
+
+HIGHEST_RATE = Decimal(100)
+SUBMITTED, CANCELLED = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Franchise:
+    """A Customer of the franchise group. `rate` in percent as ERPNext stores it (0 means not set)."""
+
+    customer: str
+    customer_name: str
+    rate: Decimal = ZERO
+    exempt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BaseInvoice:
+    """A submitted Sales Invoice of the day; `base` in company currency, negative for a return."""
+
+    name: str
+    customer: str
+    base: Decimal
+    is_return: bool = False
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PostedEntry:
+    """A royalty Journal Entry of ours as ERPNext holds it.
+
+    `amount` is what the ledger says the franchise owes by it (debit minus credit with that party); an entry that a
+    person cancelled and amended counts with the amendment's amount.
+    """
+
+    name: str
+    key: str
+    docstatus: int
+    amount: Decimal
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Royalty:
+    """What one franchise owes for the day, and how that follows: `amount` = `base` x `rate` %, rounded once."""
+
+    customer: str
+    customer_name: str
+    invoices: tuple[BaseInvoice, ...]
+    base: Decimal
+    rate: Decimal
+    amount: Decimal
+    policy_version: str
+
+    def shares(self, precision: int) -> dict[str, Decimal]:
+        """Each invoice's share of the royalty, in INR; they add up to `amount` to the paisa."""
+        parts = allocate(self.amount, [invoice.base for invoice in self.invoices], precision)
+        return {invoice.name: part for invoice, part in zip(self.invoices, parts, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One line of the plan: what to do for a franchise, how much (signed INR), and why.
+
+    `create` and `adjust` post an entry under `key`; `adopt` finds the ledger right; `skip` posts nothing;
+    `refuse` is a franchise for which nothing may be posted until a person has looked (see the findings).
+    """
+
+    kind: Literal["create", "adjust", "adopt", "skip", "refuse"]
+    royalty: Royalty
+    amount: Decimal
+    reason: str
+    key: str = ""
+    digest: str = ""
+    adjusts: str = ""
+    entries: tuple[PostedEntry, ...] = ()
+    """Submitted entries of the franchise and day, first one first; before this action."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoyaltyPlan:
+    """All actions of the day, in order of customer, and what a person should know."""
+
+    company: str
+    day: date
+    policy: RoyaltyPolicy
+    actions: tuple[Action, ...]
+    findings: tuple[Finding, ...]
+    strangers: Mapping[str, Decimal] = field(default_factory=dict)
+
+    @property
+    def due(self) -> Decimal:
+        """Sum of all royalties of the day by the rule, in INR."""
+        return sum((action.royalty.amount for action in self.actions), ZERO)
+
+    def writes(self) -> list[Action]:
+        """The actions that post a Journal Entry."""
+        return [action for action in self.actions if action.kind in {"create", "adjust"}]
+
+    def unsettled(self) -> Finding | None:
+        """Why nothing may be told about this day yet: the ledger is not what the rule says. None when it is."""
+        left = [action for action in self.actions if action.kind in {"create", "adjust", "refuse"}]
+        if not left:
+            return None
+        names = ", ".join(action.royalty.customer_name for action in left[:5])
+        return Finding(
+            "error",
+            "royalties not settled",
+            self.day.isoformat(),
+            f"the ledger differs from the rule for {len(left)} franchises: {names}",
+            "Materialize royalties for the day first, then this asset.",
+        )
+
+
+def plan_royalties(
+    *,
+    company: str,
+    day: date,
+    policy: RoyaltyPolicy,
+    franchises: Sequence[Franchise],
+    invoices: Iterable[BaseInvoice],
+    posted: Iterable[PostedEntry],
+    company_currency: str = "INR",
+) -> RoyaltyPlan:
+    """Compare what the rule says with what the ledger holds, franchise by franchise.
+
+    Args:
+        company: ERPNext company that the royalties are owed to.
+        day: the business day; also the posting date of every entry.
+        policy: the royalty policy in force.
+        franchises: enabled customers in the franchise group or below it.
+        invoices: submitted Sales Invoices of `day` that belong to these franchises.
+        posted: our royalty entries of `day`, cancelled ones included.
+        company_currency: invoices in any other currency are counted at their base amount and listed.
+    """
+    by_customer: dict[str, list[BaseInvoice]] = defaultdict(list)
+    for invoice in invoices:
+        by_customer[invoice.customer].append(invoice)
+    entries: dict[str, list[PostedEntry]] = defaultdict(list)
+    for entry in posted:
+        entries[without_revision(entry.key)].append(entry)
+
+    actions: list[Action] = []
+    findings: list[Finding] = []
+    for franchise in sorted(franchises, key=lambda one: one.customer):
+        own = tuple(sorted(by_customer.get(franchise.customer, ()), key=lambda one: one.name))
+        mine = entries.pop(without_revision(royalty_key(company, day, franchise.customer, 0)), [])
+        royalty, notes = _royalty(franchise, own, policy, company_currency)
+        findings += notes
+        if any(note.severity == "error" for note in notes):
+            actions.append(Action("refuse", royalty, ZERO, notes[-1].message))
+            continue
+        action, problem = _compare(company, day, royalty, mine)
+        actions.append(action)
+        findings += problem
+
+    strangers = {
+        ", ".join(sorted(entry.name for entry in left)): total
+        for left in entries.values()
+        if (total := sum((entry.amount for entry in left if entry.docstatus == SUBMITTED), ZERO))
+    }
+    findings += [
+        Finding(
+            "warning",
+            "royalty of a customer that is no longer a franchise",
+            names,
+            f"{total} {company_currency} stay posted for {day}: the customer was disabled or left the franchise group",
+            "Reverse the entry in ERPNext if the franchise owes nothing for this day; otherwise nothing is to do.",
+        )
+        for names, total in sorted(strangers.items())
+    ]
+    return RoyaltyPlan(company, day, policy, tuple(actions), tuple(findings), strangers)
+
+
+def _royalty(
+    franchise: Franchise, invoices: tuple[BaseInvoice, ...], policy: RoyaltyPolicy, company_currency: str
+) -> tuple[Royalty, list[Finding]]:
+    base = sum((invoice.base for invoice in invoices), ZERO)
+    findings: list[Finding] = []
+    rate = franchise.rate
+    if not ZERO <= rate <= HIGHEST_RATE:
+        findings.append(
+            Finding(
+                "error",
+                "royalty rate out of range",
+                franchise.customer_name,
+                f"custom_royalty_percentage is {rate.normalize():f}; it must lie between 0 and 100 percent",
+                "Correct Royalty Percentage on the Customer in ERPNext and run the day again.",
+            )
+        )
+        return _owed(franchise, invoices, base, ZERO, ZERO, policy), findings
+    if franchise.exempt:
+        return _owed(franchise, invoices, base, ZERO, ZERO, policy), findings
+    if rate == 0:
+        rate = policy.default_rate
+        if invoices:
+            findings.append(
+                Finding(
+                    "warning",
+                    "no royalty rate set",
+                    franchise.customer_name,
+                    f"the default of {rate.normalize():f} % was used: ERPNext cannot tell 0 from empty",
+                    "Set Royalty Percentage on the Customer, or tick Royalty Exempt if it truly pays nothing.",
+                )
+            )
+    findings += [
+        Finding(
+            "warning",
+            "invoice in a foreign currency",
+            f"{franchise.customer_name}: {invoice.name}",
+            f"the invoice is in {invoice.currency}; it counts at its base amount of {invoice.base} {company_currency}",
+            "Check the conversion rate of the invoice; a corrected rate is followed by an adjustment.",
+        )
+        for invoice in invoices
+        if invoice.currency and invoice.currency != company_currency
+    ]
+    if base < 0 and policy.negative_days is NegativeDays.SKIP:
+        findings.append(
+            Finding(
+                "warning",
+                "returns exceed sales",
+                franchise.customer_name,
+                f"the base of the day is {base} {company_currency}; the policy posts nothing for a negative day",
+                "Agree with the franchise how the excess is settled, or set the policy negative_days to reverse.",
+            )
+        )
+        return _owed(franchise, invoices, base, rate, ZERO, policy), findings
+    amount = rounded(base * rate / 100, policy.precision, policy.rounding)
+    if amount == 0 and base != 0:
+        findings.append(
+            Finding(
+                "warning",
+                "royalty rounds to zero",
+                franchise.customer_name,
+                f"{rate.normalize():f} % of {base} {company_currency} rounds to 0.00; ERPNext refuses an empty entry",
+                "Nothing is to do; the day is listed so that it is not missed.",
+            )
+        )
+    return _owed(franchise, invoices, base, rate, amount, policy), findings
+
+
+def _owed(
+    franchise: Franchise,
+    invoices: tuple[BaseInvoice, ...],
+    base: Decimal,
+    rate: Decimal,
+    amount: Decimal,
+    policy: RoyaltyPolicy,
+) -> Royalty:
+    return Royalty(
+        franchise.customer,
+        franchise.customer_name,
+        invoices,
+        base,
+        rate,
+        rounded(amount, policy.precision),
+        policy.version,
+    )
+
+
+def _compare(
+    company: str, day: date, royalty: Royalty, entries: Sequence[PostedEntry]
+) -> tuple[Action, list[Finding]]:
+    """What to post for one franchise, given all its entries of the day."""
+    live = sorted(
+        (entry for entry in entries if entry.docstatus == SUBMITTED), key=lambda entry: revision_of(entry.key)
+    )
+    posted = sum((entry.amount for entry in live), ZERO)
+    difference = royalty.amount - posted
+    if difference == 0:
+        if live:
+            names = ", ".join(entry.name for entry in live)
+            return Action(
+                "adopt", royalty, ZERO, f"{names} already owe exactly {royalty.amount}", entries=tuple(live)
+            ), []
+        return Action("skip", royalty, ZERO, _why_nothing(royalty)), []
+
+    stuck = [entry for entry in entries if entry.docstatus != SUBMITTED]
+    if stuck:
+        names = ", ".join(entry.name for entry in stuck)
+        state = "cancelled" if stuck[0].docstatus == CANCELLED else "left as a draft"
+        finding = Finding(
+            "error",
+            f"royalty entry {state} by a person",
+            royalty.customer_name,
+            f"{names}: {difference} of {royalty.amount} for {day} are not in the ledger, and we do not undo a person's decision",
+            "Amend and submit the entry in ERPNext to post it again, or tick Royalty Exempt if nothing is owed.",
+        )
+        return Action("refuse", royalty, difference, finding.message), [finding]
+
+    revision = 1 + max((revision_of(entry.key) for entry in entries), default=-1)
+    key = royalty_key(company, day, royalty.customer, revision)
+    content = digest(
+        {
+            "key": normalised(key),
+            "amount": difference,
+            "base": royalty.base,
+            "rate": royalty.rate,
+            "policy": royalty.policy_version,
+        }
+    )
+    if not live:
+        reason = f"{royalty.rate.normalize():f} % of {royalty.base}"
+        return Action("create", royalty, difference, reason, key, content), []
+    reason = f"the royalty is {royalty.amount} now, {posted} are posted"
+    return Action("adjust", royalty, difference, reason, key, content, live[0].name, tuple(live)), []
+
+
+def _why_nothing(royalty: Royalty) -> str:
+    if not royalty.invoices:
+        return "no invoices"
+    if royalty.rate == 0:
+        return "royalty exempt"
+    if royalty.base <= 0:
+        return f"the base is {royalty.base}"
+    return "the royalty rounds to 0.00"

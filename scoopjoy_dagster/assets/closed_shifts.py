@@ -1,0 +1,220 @@
+"""`closed_shifts`: every POS shift of the day has exactly one submitted closing, and its invoices are booked."""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+
+import dagster as dg
+
+from scoopjoy_dagster.accounting.findings import Finding
+from scoopjoy_dagster.accounting.money import ZERO
+from scoopjoy_dagster.accounting.shifts import Closing, Opening, ShiftAction, orphans, plan_shift, window_end
+from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, close_days
+from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
+from scoopjoy_dagster.erpnext import pos
+from scoopjoy_dagster.erpnext.errors import ERPNextError
+from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.resources.clock import ClockResource
+from scoopjoy_dagster.resources.erpnext import ERPNextResource
+
+NAME = "closed_shifts"
+
+
+def plan(site: Site, day: date, now: datetime) -> tuple[list[ShiftAction], list[Finding]]:
+    """What to do for every shift of `day`, oldest first. Reads only; `now` is site time."""
+    all_openings = pos.openings(site, day, day)
+    shifts = pos.of_day(all_openings, day)
+    closings = pos.closings(site, shifts)
+    actions: list[ShiftAction] = []
+    findings: list[Finding] = []
+    for shift in shifts:
+        found = closings.get(shift.name, [])
+        try:
+            action, notes = _plan_one(site, shift, found, all_openings, day, now)
+        except ERPNextError as problem:
+            action, notes = ShiftAction("refuse", shift, str(problem)), [_unreadable(shift, problem)]
+        actions.append(action)
+        findings += notes
+    findings += [
+        Finding(
+            "warning",
+            "older shift still open",
+            one.label,
+            f"the shift began on {one.period_start:%Y-%m-%d} and was never closed",
+            f"Materialize closed_shifts for {one.period_start:%Y-%m-%d}.",
+        )
+        for one in all_openings
+        if one.status == "Open" and one.period_start.date() < day
+    ]
+    return actions, findings
+
+
+def _plan_one(
+    site: Site, shift: Opening, found: list[Closing], openings: list[Opening], day: date, now: datetime
+) -> tuple[ShiftAction, list[Finding]]:
+    if shift.status != "Open" or any(closing.docstatus == 1 for closing in found):
+        return plan_shift(shift, [], found, day)
+    shift = pos.with_balances(site, shift)
+    invoices = site.dialect.shift_invoices(site.client, shift, window_end(shift, openings, now))
+    return plan_shift(shift, invoices, found, day)
+
+
+def _unreadable(shift: Opening, problem: ERPNextError) -> Finding:
+    return Finding("error", "shift could not be read", shift.label, problem.said, "Run `scoopjoy check`.")
+
+
+def apply(site: Site, action: ShiftAction, patience: pos.Patience) -> tuple[str, bool]:
+    """Carry out the plan of one shift. Returns the closing's name and whether something was written.
+
+    Raises:
+        ERPNextError: the shift is not closed; the text says why.
+    """
+    label = action.opening.label
+    match action.kind:
+        case "create" if action.draft is not None:
+            name = pos.insert_closing(site, action.draft).name
+            pos.submit_closing(site, name, label, patience)
+        case "complete" if action.draft is not None:
+            name = action.closing
+            pos.refill_closing(site, name, action.draft)
+            pos.submit_closing(site, name, label, patience)
+        case "wait":
+            try:
+                pos.await_closing(site, action.closing, label, patience)
+            except pos.BackgroundFailure:
+                pos.retry_closing(site, action.closing, label, patience)
+            return action.closing, False
+        case "retry":
+            pos.retry_closing(site, action.closing, label, patience)
+            return action.closing, True
+        case _:
+            return action.closing, False
+    if action.draft is not None:
+        _verify(site, action, name)
+    return name, True
+
+
+def _verify(site: Site, action: ShiftAction, name: str) -> None:
+    """ERPNext closes a shift whatever the rows say: see that every invoice of it was really booked."""
+    from scoopjoy_dagster.erpnext.errors import Rejected
+
+    sent = [invoice.name for invoice in action.draft.invoices] if action.draft else []
+    left = pos.unconsolidated(site, sent)
+    if left:
+        raise Rejected(
+            f"verify POS Closing Entry {name}",
+            f"it is submitted, but {len(left)} of its {len(sent)} invoices are not consolidated: {', '.join(left[:5])}",
+        )
+
+
+def close_shifts(
+    site: Site,
+    day: date,
+    *,
+    now: datetime,
+    patience: pos.Patience,
+    url: Callable[[str, str], str],
+) -> Outcome:
+    """Close the shifts of `day`, one after another; a shift that fails never hides the others."""
+    actions, findings = plan(site, day, now)
+    lines: list[PlanLine] = []
+    written = adopted = 0
+    sales, uncounted = ZERO, 0
+    for action in actions:
+        name, amount = action.closing, action.draft.grand_total if action.draft else ZERO
+        if action.kind != "refuse":
+            try:
+                name, wrote = _with_one_retry(site, action, patience)
+            except ERPNextError as problem:
+                findings.append(_not_closed(action, problem))
+                lines.append(PlanLine("refuse", action.opening.label, amount, problem.said))
+                continue
+            written += wrote
+            adopted += not wrote
+            sales += amount
+            uncounted += bool(action.draft and action.draft.uncounted)
+        lines.append(
+            PlanLine(
+                action.kind,
+                action.opening.label,
+                amount,
+                action.reason,
+                name,
+                url("POS Closing Entry", name) if name else "",
+            )
+        )
+    still_open = [one for one in pos.openings(site, day, day) if one.status == "Open"]
+    lost = orphans(pos.loose_invoices(site, day), still_open)
+    return Outcome(
+        NAME,
+        day,
+        seen=len(actions),
+        written=written,
+        adopted=adopted,
+        amount=sales,
+        findings=(*findings, *lost),
+        lines=tuple(lines),
+        facts={"orphaned_invoices": len(lost), "shifts_not_counted": uncounted},
+    )
+
+
+def _with_one_retry(site: Site, action: ShiftAction, patience: pos.Patience) -> tuple[str, bool]:
+    """A consolidation that failed in the background is restarted once; a second failure needs a person."""
+    try:
+        return apply(site, action, patience)
+    except pos.BackgroundFailure:
+        if action.kind not in {"create", "complete"}:
+            raise
+    found = pos.closings(site, [action.opening]).get(action.opening.name, [])
+    submitted = next(one for one in found if one.docstatus == 1)
+    pos.retry_closing(site, submitted.name, action.opening.label, patience)
+    _verify(site, action, submitted.name)
+    return submitted.name, True
+
+
+def _not_closed(action: ShiftAction, problem: ERPNextError) -> Finding:
+    amount: Decimal = action.draft.grand_total if action.draft else ZERO
+    return Finding(
+        "error",
+        "shift not closed",
+        action.opening.label,
+        problem.said + (f" (sales of {amount})" if amount else ""),
+        "Mend what ERPNext names, then materialize closed_shifts for the day again; the draft or closing is taken up.",
+    )
+
+
+def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset, on these business days."""
+
+    @dg.asset(
+        name=NAME,
+        partitions_def=days,
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"erpnext"},
+        code_version="1",
+        backfill_policy=BACKFILL,
+        tags={"scoopjoy/critical": "yes"},
+    )
+    def closed_shifts(
+        context: dg.AssetExecutionContext, erpnext: ERPNextResource, clock: ClockResource
+    ) -> None:
+        """**Close POS Shifts** (critical). Every POS Opening Entry of the day has exactly one submitted POS Closing Entry.
+
+        - The closing is posted on the business day, whenever it is made, with all invoices of the shift in its rows
+          and expected amounts by mode of payment (opening + payments - change). Amounts that nobody counted repeat
+          the expected ones and are marked *Not Counted*.
+        - Drafts and closings that exist already are taken up; a closing that ERPNext consolidates in the background
+          (10 invoices or more) is waited for; one that failed there is restarted once.
+        - *amount* is the sales of the shifts closed now, in company currency. *seen* counts shifts.
+        - POS Invoices that no shift will ever take (orphans) are listed: they have no ledger entry.
+        """
+        close_days(
+            context,
+            erpnext,
+            lambda site, day: close_shifts(
+                site, day, now=clock.site_now(), patience=erpnext.patience, url=erpnext.document_url
+            ),
+        )
+
+    return closed_shifts

@@ -1,0 +1,185 @@
+"""`hq_sync`: headquarters holds the day's totals, acknowledged, equal to ours."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+import dagster as dg
+
+from scoopjoy_dagster.accounting.findings import Finding
+from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
+from scoopjoy_dagster.assets import royalties
+from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
+from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, close_days
+from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
+from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, record_delivery
+from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.hq.delivery import HQClient, HQError, HQRejected, Receipt, compare_receipt
+from scoopjoy_dagster.hq.payload import (
+    FranchiseDay,
+    PosDay,
+    daily_totals,
+    digest,
+    idempotency_key,
+    next_revision,
+)
+from scoopjoy_dagster.resources.clock import ClockResource
+from scoopjoy_dagster.resources.erpnext import ERPNextResource
+from scoopjoy_dagster.resources.headquarters import HeadquartersResource
+from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
+
+NAME = "hq_sync"
+RECIPIENT = "headquarters"
+CONFLICTS = 5
+"""How many revisions that headquarters has under other totals are stepped over before a person must look."""
+
+
+def totals_of(facts: DayFacts, revision: int) -> dict[str, Any]:
+    """The document for headquarters; see `hq.payload` for its schema."""
+    plan = facts.plan
+    return daily_totals(
+        company=plan.company,
+        business_day=plan.day,
+        revision=revision,
+        currency=facts.books.currency,
+        policy_name=plan.policy.name,
+        policy_version=plan.policy.version,
+        sales=facts.sales,
+        pos=PosDay(len(facts.shifts), sum(shift.invoices for shift in facts.shifts), facts.pos_sales),
+        franchises=[
+            FranchiseDay(
+                action.royalty.customer,
+                action.royalty.customer_name,
+                len(action.royalty.invoices),
+                action.royalty.base,
+                action.royalty.rate,
+                action.royalty.amount,
+                tuple(entry.name for entry in action.entries),
+            )
+            for action in plan.actions
+        ],
+    )
+
+
+def sync_day(
+    site: Site, policy: RoyaltyPolicy, day: date, *, headquarters: HQClient | None, now: datetime
+) -> Outcome:
+    """Deliver the totals of `day` if headquarters has not acknowledged these very totals. `now` is site time."""
+    if headquarters is None:
+        note = Finding(
+            "warning",
+            "no headquarters configured",
+            day.isoformat(),
+            "SCOOPJOY_HQ_URL is empty: nobody was told the day's totals",
+            "Set SCOOPJOY_HQ_URL and SCOOPJOY_HQ_SECRET, then materialize hq_sync for the day again.",
+        )
+        return Outcome(NAME, day, skipped=1, findings=(note,))
+    facts = read_day(site, policy, day)
+    unsettled = facts.plan.unsettled()
+    if unsettled:
+        return Outcome(NAME, day, findings=(unsettled,))
+    company = facts.books.company
+    told = deliveries(site, "hq", company, day)
+    last = told[-1] if told else None
+    wanted = digest(totals_of(facts, 0))[:32]
+    revision = next_revision(last.revision if last else None, last.digest if last else None, wanted)
+    done: dict[str, Any] = {"seen": 1, "amount": facts.plan.due}
+    if last and last.revision == revision:
+        line = PlanLine(
+            "adopt", RECIPIENT, facts.plan.due, f"revision {revision} is acknowledged", last.reference
+        )
+        return Outcome(
+            NAME,
+            day,
+            adopted=1,
+            lines=(line,),
+            facts={"revision": revision, "receipt": last.reference},
+            **done,
+        )
+    try:
+        payload, receipt = _deliver(headquarters, facts, revision)
+    except HQError as problem:
+        return Outcome(NAME, day, findings=(_not_told(day, str(problem)),), **done)
+    differences = compare_receipt(payload, receipt)
+    if differences:
+        return Outcome(
+            NAME,
+            day,
+            findings=(_not_told(day, "the receipt differs from what was sent: " + "; ".join(differences)),),
+            **done,
+        )
+    held = int(payload["revision"])
+    record_delivery(site, company, Delivery("hq", day, RECIPIENT, held, wanted, receipt.receipt_id), now)
+    line = PlanLine(
+        "create", RECIPIENT, facts.plan.due, f"revision {held} was acknowledged", receipt.receipt_id
+    )
+    return Outcome(
+        NAME, day, written=1, lines=(line,), facts={"revision": held, "receipt": receipt.receipt_id}, **done
+    )
+
+
+def _deliver(headquarters: HQClient, facts: DayFacts, revision: int) -> tuple[Mapping[str, Any], Receipt]:
+    """Deliver under the first free revision: headquarters may hold one whose record we lost in a crash."""
+    for step in range(CONFLICTS):
+        payload = totals_of(facts, revision + step)
+        try:
+            return payload, headquarters.deliver(
+                payload, event="daily_totals", idempotency_key=idempotency_key(payload)
+            )
+        except HQRejected as problem:
+            if problem.status != 409 or step == CONFLICTS - 1:
+                raise
+    raise AssertionError
+
+
+def _not_told(day: date, message: str) -> Finding:
+    return Finding(
+        "error",
+        "headquarters not told",
+        day.isoformat(),
+        message,
+        "Mend what the message names, then materialize hq_sync for the day again.",
+    )
+
+
+def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset, on these business days."""
+
+    @dg.asset(
+        name=NAME,
+        deps=[royalties.NAME],
+        partitions_def=days,
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"erpnext", "http"},
+        code_version="1",
+        backfill_policy=BACKFILL,
+        tags={"scoopjoy/critical": "no"},
+    )
+    def hq_sync(
+        context: dg.AssetExecutionContext,
+        erpnext: ERPNextResource,
+        royalty_policy: RoyaltyPolicyResource,
+        headquarters: HeadquartersResource,
+        clock: ClockResource,
+    ) -> None:
+        """**Sync to HQ** (not critical). Headquarters holds the day's totals, acknowledged, equal to ours.
+
+        - The totals go out signed, with an idempotency key and a revision; headquarters keeps the highest revision.
+          Its receipt is compared with what was sent and kept in ERPNext (ScoopJoy Delivery).
+        - Totals that are acknowledged already are not sent again; a late change goes out as the next revision.
+        - *amount* is the sum of royalties in company currency.
+        """
+        close_days(
+            context,
+            erpnext,
+            lambda site, day: sync_day(
+                site,
+                royalty_policy.policy,
+                day,
+                headquarters=headquarters.client() if headquarters.configured else None,
+                now=clock.site_now(),
+            ),
+        )
+
+    return hq_sync

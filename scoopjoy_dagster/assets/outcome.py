@@ -1,0 +1,170 @@
+"""What an asset did for a business day, and how Dagster shows it: the metadata contract of every materialization."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+
+from scoopjoy_dagster.accounting.findings import Finding, errors
+from scoopjoy_dagster.accounting.money import ZERO
+
+OUTCOME_KEY = "outcome"
+"""Metadata entry with the whole outcome as JSON; the `scoopjoy` command reads it."""
+
+TABLE_ROWS = 50
+"""Rows of a table that the UI is given; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """One line of a plan: what is done, for whom, how much (INR), why, and the document that shows it."""
+
+    action: str
+    who: str
+    amount: Decimal
+    reason: str
+    document: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one asset and day.
+
+    Attributes:
+        seen: things looked at (shifts, franchises, invoices, recipients).
+        written: documents created or changed, mails sent, totals delivered.
+        adopted: found to be right already.
+        skipped: nothing was due.
+        amount: INR that the asset stands for (sales, royalties, shares), exact.
+        findings: exception rows; errors fail the asset.
+        lines: what was done, line by line.
+        facts: further figures by name, shown as they are.
+    """
+
+    asset: str
+    business_day: date
+    seen: int = 0
+    written: int = 0
+    adopted: int = 0
+    skipped: int = 0
+    amount: Decimal = ZERO
+    findings: tuple[Finding, ...] = ()
+    lines: tuple[PlanLine, ...] = ()
+    facts: Mapping[str, str | int | Decimal] = field(default_factory=dict)
+    requests: int = 0
+    duration_s: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        """Whether something that should be true for the day is not."""
+        return bool(errors(self.findings))
+
+    @property
+    def summary(self) -> str:
+        """One sentence for logs and failures."""
+        counts = f"{self.seen} seen, {self.written} written, {self.adopted} adopted, {self.skipped} skipped"
+        problems = errors(self.findings)
+        if not problems:
+            return f"{self.asset} {self.business_day}: {counts}"
+        first = problems[0]
+        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        return (
+            f"{self.asset} {self.business_day}: {first.what} - {first.who}: {first.message}{more} ({counts})"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outcome as JSON: amounts are exact decimal strings."""
+        return {
+            "asset": self.asset,
+            "business_day": self.business_day.isoformat(),
+            "seen": self.seen,
+            "written": self.written,
+            "adopted": self.adopted,
+            "skipped": self.skipped,
+            "amount": f"{self.amount:.2f}",
+            "exceptions": [finding.as_dict() for finding in self.findings],
+            "facts": {name: str(value) for name, value in self.facts.items()},
+            "requests": self.requests,
+            "duration_s": round(self.duration_s, 3),
+        }
+
+    def metadata(self) -> dict[str, dg.MetadataValue[Any]]:
+        """The same keys with the same types for every asset; numbers plot over time in the UI."""
+        value = dg.MetadataValue
+        entries: dict[str, dg.MetadataValue[Any]] = {
+            "business_day": value.text(self.business_day.isoformat()),
+            "seen": value.int(self.seen),
+            "written": value.int(self.written),
+            "adopted": value.int(self.adopted),
+            "skipped": value.int(self.skipped),
+            "amount": value.text(f"{self.amount:.2f}"),
+            # Dagster plots only floats: this twin is for the plot, the text above is the amount.
+            "amount_plot": value.float(float(self.amount)),
+            "exceptions": value.int(len(errors(self.findings))),
+            "warnings": value.int(len(self.findings) - len(errors(self.findings))),
+            "exception_table": value.md(exception_table(self.findings)),
+            "documents": value.md(plan_table(self.lines)),
+            "requests": value.int(self.requests),
+            "duration_s": value.float(round(self.duration_s, 3)),
+            OUTCOME_KEY: value.json(json.loads(json.dumps(self.as_dict()))),
+        }
+        for name, fact in self.facts.items():
+            entries[name] = value.int(fact) if isinstance(fact, int) else value.text(str(fact))
+        return entries
+
+
+def exception_table(findings: Sequence[Finding]) -> str:
+    """The findings as a markdown table, errors first."""
+    ordered = sorted(findings, key=lambda one: one.severity != "error")
+    if not ordered:
+        return "No exceptions."
+    rows = [
+        "| | What | Who | Message | What to do |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {one.severity} | {cell(one.what)} | {cell(one.who)} | {cell(one.message)} | {cell(one.action)} |"
+            for one in ordered[:TABLE_ROWS]
+        ),
+    ]
+    return "\n".join([*rows, *_rest(len(ordered))])
+
+
+def plan_table(lines: Sequence[PlanLine]) -> str:
+    """What was done as a markdown table with links to the documents: writes first, then what was found right."""
+    order = {"create": 0, "adjust": 0, "complete": 0, "retry": 0, "refuse": 1, "adopt": 2, "skip": 3}
+    ordered = sorted(lines, key=lambda one: order.get(one.action, 0))
+    if not ordered:
+        return "Nothing was due."
+    rows = ["| Action | For | Amount | Document | Why |", "|---|---|---:|---|---|"]
+    for one in ordered[:TABLE_ROWS]:
+        document = f"[{cell(one.document)}]({one.url})" if one.url and one.document else cell(one.document)
+        rows.append(
+            f"| {one.action} | {cell(one.who)} | {one.amount:.2f} | {document} | {cell(one.reason)} |"
+        )
+    return "\n".join([*rows, *_rest(len(ordered))])
+
+
+def cell(text: str) -> str:
+    """Text as a cell of a markdown table: names from ERPNext can neither break the table nor become HTML or links."""
+    flat = " ".join(text.split())
+    for character, entity in (
+        ("&", "&amp;"),
+        ("<", "&lt;"),
+        (">", "&gt;"),
+        ("|", "&#124;"),
+        ("[", "&#91;"),
+        ("]", "&#93;"),
+    ):
+        flat = flat.replace(character, entity)
+    return flat
+
+
+def _rest(count: int) -> list[str]:
+    return [f"\n... and {count - TABLE_ROWS} more rows."] if count > TABLE_ROWS else []

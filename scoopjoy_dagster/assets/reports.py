@@ -1,0 +1,319 @@
+"""`reports`: managers have the day's report by mail."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from email.utils import parseaddr
+
+import dagster as dg
+
+from scoopjoy_dagster.accounting.findings import Finding
+from scoopjoy_dagster.accounting.money import ZERO
+from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
+from scoopjoy_dagster.assets import royalties
+from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
+from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, close_days
+from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
+from scoopjoy_dagster.erpnext import people, royalty_entries
+from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, record_delivery
+from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.reporting.mail import (
+    InvalidAddress,
+    MailError,
+    MailUnavailable,
+    deterministic_message_id,
+)
+from scoopjoy_dagster.reporting.model import DayReport
+from scoopjoy_dagster.resources.clock import ClockResource
+from scoopjoy_dagster.resources.erpnext import ERPNextResource
+from scoopjoy_dagster.resources.mail import MailResource
+from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
+
+NAME = "reports"
+HISTORY_DAYS = 14
+
+
+def day_report(site: Site, facts: DayFacts, revision: int) -> DayReport:
+    """The day as frames: outlets, shifts, payments, invoices, and the last 14 days of sales and royalties."""
+    import pandas as pd
+
+    from scoopjoy_dagster.reporting.model import FRAMES
+
+    plan, day = facts.plan, facts.plan.day
+
+    def frame(name: str, rows: Sequence[dict[str, object]]) -> pd.DataFrame:
+        return pd.DataFrame(rows, columns=list(FRAMES[name]), dtype=object)
+
+    start = day - timedelta(days=HISTORY_DAYS - 1)
+    franchises = [
+        royalty_entries.Franchise(action.royalty.customer, action.royalty.customer_name)
+        for action in plan.actions
+    ]
+    sales = royalty_entries.sales_by_day(site, facts.books, plan.policy, franchises, start, day)
+    owed = royalty_entries.royalties_by_day(site, facts.books, start, day)
+    invoices: list[dict[str, object]] = []
+    for action in plan.actions:
+        royalty = action.royalty
+        shares = royalty.shares(plan.policy.precision) if royalty.amount else {}
+        invoices += [
+            {
+                "invoice": invoice.name,
+                "customer": royalty.customer,
+                "customer_name": royalty.customer_name,
+                "posting_date": day,
+                "is_return": invoice.is_return,
+                "currency": invoice.currency,
+                "base": invoice.base,
+                "rate": royalty.rate,
+                "royalty": shares.get(invoice.name, ZERO),
+            }
+            for invoice in royalty.invoices
+        ]
+    return DayReport(
+        company=plan.company,
+        business_day=day,
+        currency=facts.books.currency,
+        revision=revision,
+        policy=plan.policy.sentence,
+        outlets=frame(
+            "outlets",
+            [
+                {
+                    "customer": action.royalty.customer,
+                    "customer_name": action.royalty.customer_name,
+                    "invoices": len(action.royalty.invoices),
+                    "base": action.royalty.base,
+                    "rate": action.royalty.rate,
+                    "royalty": action.royalty.amount,
+                    "journal_entries": ", ".join(entry.name for entry in action.entries),
+                    "note": action.reason if action.kind == "skip" else "",
+                }
+                for action in plan.actions
+            ],
+        ),
+        shifts=frame(
+            "shifts",
+            [
+                {
+                    "opening": shift.opening.name,
+                    "pos_profile": shift.opening.pos_profile,
+                    "cashier": shift.opening.user,
+                    "closing": shift.closing,
+                    "invoices": shift.invoices,
+                    "returns": shift.returns,
+                    "sales": shift.sales,
+                }
+                for shift in facts.shifts
+            ],
+        ),
+        payments=frame(
+            "payments",
+            [
+                {
+                    "pos_profile": payment.opening.pos_profile,
+                    "opening": payment.opening.name,
+                    "mode_of_payment": payment.mode,
+                    "opening_amount": payment.opening_amount,
+                    "expected": payment.expected,
+                    "counted": payment.counted,
+                    "difference": payment.difference,
+                }
+                for payment in facts.payments
+            ],
+        ),
+        invoices=frame("invoices", invoices),
+        history=frame(
+            "history",
+            [
+                {"day": one, "sales": sales.get(one, ZERO), "royalty": owed.get(one, ZERO)}
+                for one in (start + timedelta(days=offset) for offset in range(HISTORY_DAYS))
+            ],
+        ),
+        findings=facts.findings,
+        totals={
+            "sales": facts.sales,
+            "royalty": plan.due,
+            "pos_sales": facts.pos_sales,
+            "invoices": Decimal(len(invoices)),
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SendPlan:
+    """Which revision of the report is current, who has it, and who is to get it."""
+
+    revision: int
+    has_it: tuple[str, ...]
+    to_send: tuple[str, ...]
+
+
+def plan_sending(recipients: Sequence[str], delivered: Sequence[Delivery], digest: str) -> SendPlan:
+    """A report that changed goes out as the next revision, to all; one that did not, to those who have not got it."""
+    newest = max(delivered, key=lambda one: one.revision, default=None)
+    if newest is None:
+        return SendPlan(0, (), tuple(recipients))
+    if newest.digest != digest:
+        return SendPlan(newest.revision + 1, (), tuple(recipients))
+    got = {one.recipient.casefold() for one in delivered if one.revision == newest.revision}
+    return SendPlan(
+        newest.revision,
+        tuple(one for one in recipients if one.casefold() in got),
+        tuple(one for one in recipients if one.casefold() not in got),
+    )
+
+
+def send_reports(
+    site: Site, policy: RoyaltyPolicy, day: date, *, mail: MailResource, now: datetime, links: dict[str, str]
+) -> Outcome:
+    """Send the report of `day` to those who have not got its current revision. `now` is an aware moment."""
+    if not mail.configured:
+        note = Finding(
+            "warning",
+            "no mail server configured",
+            day.isoformat(),
+            "SMTP_HOST is empty: no report was sent",
+            "Set SMTP_HOST and SMTP_SENDER, then materialize reports for the day again.",
+        )
+        return Outcome(NAME, day, skipped=1, findings=(note,))
+    facts = read_day(site, policy, day)
+    unsettled = facts.plan.unsettled()
+    if unsettled:
+        return Outcome(NAME, day, findings=(unsettled,))
+    from scoopjoy_dagster.reporting.digest import report_digest
+
+    recipients = mail.report_recipients or people.enabled_users(site, mail.report_role)
+    if not recipients:
+        nobody = Finding(
+            "error",
+            "nobody to send the report to",
+            mail.report_role,
+            "ERPNext has no enabled user with this role",
+            "Give the role to a user, or set SCOOPJOY_REPORT_RECIPIENTS.",
+        )
+        return Outcome(NAME, day, findings=(nobody,))
+    report = day_report(site, facts, revision=0)
+    digest = report_digest(report)
+    sending = plan_sending(recipients, deliveries(site, "report", facts.books.company, day), digest)
+    sent, findings, lines = 0, [], []
+    if sending.to_send:
+        sent, findings, lines = _send(
+            site, replace(report, revision=sending.revision), sending, digest, mail, now, links
+        )
+    return Outcome(
+        NAME,
+        day,
+        seen=len(recipients),
+        written=sent,
+        adopted=len(sending.has_it),
+        amount=facts.sales,
+        findings=tuple(findings),
+        lines=(
+            *lines,
+            *(
+                PlanLine("adopt", one, facts.sales, f"has revision {sending.revision}")
+                for one in sending.has_it
+            ),
+        ),
+        facts={"revision": sending.revision},
+    )
+
+
+def _send(
+    site: Site,
+    report: DayReport,
+    sending: SendPlan,
+    digest: str,
+    mail: MailResource,
+    now: datetime,
+    links: dict[str, str],
+) -> tuple[int, list[Finding], list[PlanLine]]:
+    """Send, and record each mail as the server has taken it: a crash in between sends one mail twice, with one ID."""
+    from scoopjoy_dagster.reporting.render import render_report_mail
+
+    rendered = render_report_mail(report, links=links)
+    domain = parseaddr(mail.sender)[1].rpartition("@")[2] or "localhost"
+    day, company, revision = report.business_day, report.company, sending.revision
+    sent = 0
+    findings: list[Finding] = []
+    lines: list[PlanLine] = []
+    with mail.mailer() as mailer:
+        for recipient in sending.to_send:
+            try:
+                message_id = deterministic_message_id("report", company, day, revision, recipient, domain)
+                mailer.send(
+                    rendered.message(sender=mail.sender, recipient=recipient, message_id=message_id, date=now)
+                )
+            except (MailError, InvalidAddress) as problem:
+                findings.append(_not_sent(recipient, str(problem)))
+                if isinstance(problem, MailUnavailable):
+                    break  # the server is away: no other recipient can do better
+                continue
+            record_delivery(
+                site,
+                company,
+                Delivery("report", day, recipient, revision, digest, message_id),
+                now.replace(tzinfo=None),
+            )
+            sent += 1
+            lines.append(
+                PlanLine(
+                    "create",
+                    recipient,
+                    report.totals["sales"],
+                    f"revision {revision}",
+                    message_id.strip("<>"),
+                )
+            )
+    return sent, findings, lines
+
+
+def _not_sent(recipient: str, message: str) -> Finding:
+    return Finding(
+        "error",
+        "report not sent",
+        recipient,
+        message,
+        "Mend the address or the mail server, then materialize reports for the day again: only who has not got it gets it.",
+    )
+
+
+def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset, on these business days."""
+
+    @dg.asset(
+        name=NAME,
+        deps=[royalties.NAME],
+        partitions_def=days,
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"erpnext", "email"},
+        code_version="1",
+        backfill_policy=BACKFILL,
+        tags={"scoopjoy/critical": "no"},
+    )
+    def reports(
+        context: dg.AssetExecutionContext,
+        erpnext: ERPNextResource,
+        royalty_policy: RoyaltyPolicyResource,
+        mail: MailResource,
+        clock: ClockResource,
+    ) -> None:
+        """**Send Reports** (not critical). Managers have the day's report by mail.
+
+        - HTML with charts, PDF and XLSX attached, to the enabled users with the report role (or a fixed list).
+        - Each mail that the server took is recorded in ERPNext (ScoopJoy Delivery): a re-run sends only to those who
+          have not got it; a day that changed goes out as the next revision.
+        - *amount* is the sales of all franchises in company currency. *seen* counts recipients.
+        """
+        links = {"Open in Dagster": f"{mail.ui_url}/assets/{NAME}"} if mail.ui_url else {}
+        close_days(
+            context,
+            erpnext,
+            lambda site, day: send_reports(
+                site, royalty_policy.policy, day, mail=mail, now=clock.now(), links=links
+            ),
+        )
+
+    return reports

@@ -1,0 +1,102 @@
+"""Everything wired in one place: assets, checks, jobs, schedules, sensors and resources.
+
+Here and nowhere else the environment becomes configuration. No network, no file and no secret is touched on import:
+secrets are `EnvVar`s, resolved when a step opens its resource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from scoopjoy_dagster.assets import closed_shifts, hq_sync, invoices, reports, royalties
+from scoopjoy_dagster.checks import control_totals
+from scoopjoy_dagster.partitions import business_days
+from scoopjoy_dagster.resources.clock import ClockResource
+from scoopjoy_dagster.resources.erpnext import ERPNextResource
+from scoopjoy_dagster.resources.headquarters import HeadquartersResource
+from scoopjoy_dagster.resources.mail import MailResource
+from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
+from scoopjoy_dagster.settings import Settings, load_settings
+
+JOB = "nightly_close"
+ASSETS = (closed_shifts, royalties, invoices, reports, hq_sync)
+"""The modules of the five assets, in order of the close."""
+
+
+def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Fresh definitions; `resources` replace those of the settings (tests, the embedded world)."""
+    days = business_days(settings.go_live)
+    check = control_totals.build(days)
+    job = dg.define_asset_job(
+        JOB,
+        selection=[module.NAME for module in ASSETS],
+        partitions_def=days,
+        description="Close one business day: shifts, royalties, invoices, reports, headquarters.",
+        tags={"dagster/priority": "10"},
+    )
+    return dg.Definitions(
+        assets=[module.build(days) for module in ASSETS],
+        asset_checks=[check],
+        jobs=[job],
+        # On Definitions, not on the job: backfills and "Materialize" run the implicit asset job, which has no other.
+        executor=dg.in_process_executor,
+        resources={**site_resources(settings), **(resources or {})},
+    )
+
+
+def site_resources(settings: Settings) -> dict[str, Any]:
+    """Resources by the settings; secrets stay in the environment until a step needs them."""
+    return {
+        "erpnext": ERPNextResource(
+            url=settings.erpnext_url,
+            api_key=dg.EnvVar("ERPNEXT_API_KEY"),
+            api_secret=dg.EnvVar("ERPNEXT_API_SECRET"),
+            company=settings.company,
+            receivable_account=settings.receivable_account,
+            income_account=settings.income_account,
+            cost_center=settings.cost_center,
+            franchise_group=settings.franchise_group,
+            royalty_series=settings.royalty_series,
+            connect_timeout_s=settings.erpnext_connect_timeout_s,
+            read_timeout_s=settings.erpnext_read_timeout_s,
+            attempts=settings.erpnext_attempts,
+            closing_deadline_s=settings.closing_deadline_s,
+        ),
+        "royalty_policy": RoyaltyPolicyResource(
+            name=settings.policy_name,
+            default_rate=str(settings.default_rate),
+            base=settings.royalty_base.value,
+            rounding=settings.rounding.value,
+            negative_days=settings.negative_days.value,
+        ),
+        "headquarters": HeadquartersResource(
+            url=settings.hq_url, secret=_secret("SCOOPJOY_HQ_SECRET", settings.hq_url)
+        ),
+        "mail": MailResource(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            security=settings.smtp_security,
+            username=settings.smtp_username,
+            password=_secret("SMTP_PASSWORD", settings.smtp_password.get_secret_value()),
+            sender=settings.smtp_sender,
+            report_role=settings.report_role,
+            report_recipients=list(settings.report_recipients),
+            alert_recipients=list(settings.alert_recipients),
+            ui_url=settings.ui_url,
+        ),
+        "clock": ClockResource(),
+    }
+
+
+def _secret(variable: str, needed: str) -> Any:
+    """An optional secret: named by its variable when there is one, so that its value is in no definition."""
+    return dg.EnvVar(variable) if needed else ""
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads. A missing or wrong setting ends here, with one sentence each."""
+    return build_defs(load_settings())

@@ -1,0 +1,71 @@
+"""Delivery records on the site: who has got which revision of a report, and what headquarters acknowledged.
+
+They live in ERPNext (DocType `ScoopJoy Delivery`), so that a re-run from any process and any machine knows what was
+delivered, and a person can look it up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from scoopjoy_dagster.accounting.keys import day_prefix, delivery_key, normalised
+from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Written
+from scoopjoy_dagster.erpnext.site import Site
+
+DOCTYPE = "ScoopJoy Delivery"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One thing delivered to one recipient: `digest` tells what, `revision` the how-manieth of the day."""
+
+    channel: str
+    business_day: date
+    recipient: str
+    revision: int
+    digest: str
+    reference: str = ""
+
+
+def deliveries(site: Site, channel: str, company: str, day: date) -> list[Delivery]:
+    """What was delivered for `day` over a channel (`report` or `hq`), oldest revision first."""
+    prefix = day_prefix(channel, company, day)
+    rows = site.client.rows(
+        DOCTYPE,
+        ["name", "recipient", "revision", "reference", KEY_FIELD, DIGEST_FIELD],
+        [["channel", "=", channel], ["business_day", "=", day.isoformat()]],
+        order_by="revision asc, name asc",
+    )
+    return [
+        Delivery(
+            channel,
+            day,
+            str(row["recipient"]),
+            int(row["revision"]),
+            str(row[DIGEST_FIELD] or ""),
+            str(row["reference"] or ""),
+        )
+        for row in rows
+        if normalised(str(row[KEY_FIELD])).startswith(normalised(prefix))
+    ]
+
+
+def record_delivery(site: Site, company: str, delivery: Delivery, at: datetime) -> Written:
+    """Record a delivery, once. `at` is site time."""
+    return site.client.insert_once(
+        DOCTYPE,
+        {
+            "channel": delivery.channel,
+            "business_day": delivery.business_day.isoformat(),
+            "recipient": delivery.recipient,
+            "revision": delivery.revision,
+            "reference": delivery.reference,
+            "delivered_at": at.strftime("%Y-%m-%d %H:%M:%S"),
+            KEY_FIELD: delivery_key(
+                delivery.channel, company, delivery.business_day, delivery.recipient, delivery.revision
+            ),
+            DIGEST_FIELD: delivery.digest,
+        },
+        label=delivery.recipient,
+    )

@@ -1,0 +1,251 @@
+"""POS shifts on the site: openings, closings and their invoices, read into and written from `accounting.shifts`."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from scoopjoy_dagster.accounting.money import exact
+from scoopjoy_dagster.accounting.shifts import DRAFT, Closing, ClosingDraft, LooseInvoice, Opening
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Row, Written
+from scoopjoy_dagster.erpnext.dialect import UNCOUNTED_FIELD, moment
+from scoopjoy_dagster.erpnext.errors import Ambiguous, Rejected, Transient
+from scoopjoy_dagster.erpnext.site import Site
+
+OPENING_FIELDS = ["name", "company", "pos_profile", "user", "period_start_date", "status"]
+CLOSING_FIELDS = ["name", "pos_opening_entry", "docstatus", "status", "error_message", KEY_FIELD]
+
+
+LOOK_AHEAD = timedelta(days=31)
+"""How far after a day the next shift of the same cashier is looked for; it bounds the shift before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a closing that ERPNext consolidates in the background is waited for. Times in seconds."""
+
+    deadline_s: float = 300.0
+    interval_s: float = 1.0
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+class BackgroundFailure(Rejected):
+    """ERPNext's background consolidation ended in Failed; the text is ERPNext's own."""
+
+
+class StillQueued(Rejected):
+    """The background consolidation did not end before the deadline."""
+
+
+def openings(site: Site, start: date, end: date) -> list[Opening]:
+    """Submitted POS Opening Entries that began in [start, end): of these business days, and those before still open.
+
+    Openings after `end` are read too as far as they bound a shift: the next one of the same cashier and profile.
+    """
+    company = site.company["name"]
+    rows = site.client.rows(
+        "POS Opening Entry",
+        OPENING_FIELDS,
+        [
+            ["docstatus", "=", 1],
+            ["company", "=", company],
+            ["period_start_date", ">=", f"{start} 00:00:00"],
+            ["period_start_date", "<", f"{end + LOOK_AHEAD} 00:00:00"],
+        ],
+    )
+    older = site.client.rows(
+        "POS Opening Entry",
+        OPENING_FIELDS,
+        [
+            ["docstatus", "=", 1],
+            ["company", "=", company],
+            ["status", "=", "Open"],
+            ["period_start_date", "<", f"{start} 00:00:00"],
+        ],
+    )
+    found = [_opening(row) for row in [*older, *rows]]
+    return sorted(found, key=lambda one: (one.period_start, one.name))
+
+
+def with_balances(site: Site, opening: Opening) -> Opening:
+    """The opening with its opening amounts by mode of payment (they stand in child rows)."""
+    document = site.client.get("POS Opening Entry", opening.name)
+    balances = {
+        str(row["mode_of_payment"]): exact(row.get("opening_amount"))
+        for row in document.get("balance_details", [])
+    }
+    return Opening(
+        opening.name,
+        opening.company,
+        opening.pos_profile,
+        opening.user,
+        opening.period_start,
+        opening.status,
+        balances,
+    )
+
+
+def closings(site: Site, of: Iterable[Opening]) -> dict[str, list[Closing]]:
+    """All POS Closing Entries of these openings, cancelled ones included, by opening; drafts with their rows."""
+    rows = site.client.rows(
+        "POS Closing Entry", CLOSING_FIELDS, [["pos_opening_entry", "in", [opening.name for opening in of]]]
+    )
+    found: dict[str, list[Closing]] = defaultdict(list)
+    for row in rows:
+        document = site.client.get("POS Closing Entry", row["name"]) if int(row["docstatus"]) == DRAFT else {}
+        found[str(row["pos_opening_entry"])].append(_closing(site, row, document))
+    return found
+
+
+def loose_invoices(site: Site, day: date) -> list[LooseInvoice]:
+    """Submitted POS Invoices of `day` that no closing has consolidated."""
+    rows = site.client.rows(
+        "POS Invoice",
+        ["name", "pos_profile", "owner", "posting_date", "posting_time", "grand_total"],
+        [
+            ["docstatus", "=", 1],
+            ["company", "=", site.company["name"]],
+            ["posting_date", "=", day.isoformat()],
+            ["consolidated_invoice", "is", "not set"],
+        ],
+    )
+    return [
+        LooseInvoice(
+            str(row["name"]),
+            str(row["pos_profile"]),
+            str(row["owner"]),
+            moment(row["posting_date"], row["posting_time"]),
+            exact(row["grand_total"]),
+        )
+        for row in rows
+    ]
+
+
+def unconsolidated(site: Site, names: Sequence[str]) -> list[str]:
+    """Which of these POS Invoices are still without a consolidated invoice."""
+    rows = site.client.rows(
+        "POS Invoice", ["name"], [["name", "in", list(names)], ["consolidated_invoice", "is", "not set"]]
+    )
+    return [str(row["name"]) for row in rows]
+
+
+def insert_closing(site: Site, draft: ClosingDraft) -> Written:
+    """Insert the closing as a draft, once. It is submitted apart: only so does ERPNext show the real error."""
+    return site.client.insert_once(
+        "POS Closing Entry", site.dialect.closing_document(draft), label=draft.opening.label
+    )
+
+
+def refill_closing(site: Site, name: str, draft: ClosingDraft) -> None:
+    """Bring an existing draft to what the shift holds: rows, totals, and the posting date of the business day."""
+    document = site.dialect.closing_document(draft)
+    site.client.update("POS Closing Entry", name, document, label=draft.opening.label)
+
+
+def submit_closing(site: Site, name: str, label: str, patience: Patience) -> str:
+    """Submit a draft closing and wait until it is consolidated. Returns its status, `Submitted`.
+
+    Raises:
+        Rejected: ERPNext refused it, with its message; the draft stays and the shift is open.
+        BackgroundFailure, StillQueued: the background job failed, or did not end in time.
+    """
+    answer = site.client.update("POS Closing Entry", name, {"docstatus": 1}, label=label)
+    if str(answer.get("status")) == "Submitted" and not str(answer.get("error_message") or ""):
+        return "Submitted"
+    return await_closing(site, name, label, patience)
+
+
+def retry_closing(site: Site, name: str, label: str, patience: Patience) -> str:
+    """Restart a failed background consolidation, once, and wait for it.
+
+    Only for a closing that is Failed while its shift is Open: a retry of a finished one flips it to Failed.
+    A lost answer is not repeated but looked at: the status tells whether the job was started.
+    """
+    try:
+        site.client.call(
+            "run_doc_method",
+            {"dt": "POS Closing Entry", "dn": name, "method": "retry"},
+            doing=f"retry POS Closing Entry {name} ({label})",
+            kind="write",
+        )
+    except (Ambiguous, Transient):
+        if str(site.client.get("POS Closing Entry", name).get("status")) == "Failed":
+            raise
+    return await_closing(site, name, label, patience)
+
+
+def await_closing(site: Site, name: str, label: str, patience: Patience) -> str:
+    """Poll a closing until it is Submitted.
+
+    Raises:
+        BackgroundFailure: it ended in Failed.
+        StillQueued: it is queued at the deadline.
+    """
+    doing = f"consolidate POS Closing Entry {name} ({label})"
+    started = patience.clock()
+    while True:
+        row = _status(site, name)
+        status = str(row["status"])
+        if status == "Submitted":
+            return status
+        if status == "Failed":
+            raise BackgroundFailure(
+                doing, str(row["error_message"] or "ERPNext gave no message"), exc_type="Failed"
+            )
+        if int(row["docstatus"]) == 2:
+            raise Rejected(doing, "it was cancelled by a person meanwhile")
+        if patience.clock() - started >= patience.deadline_s:
+            raise StillQueued(
+                doing,
+                f"still {status} after {patience.deadline_s:g} s; is ERPNext's background worker (queue long) running?",
+            )
+        patience.sleep(patience.interval_s)
+
+
+def _status(site: Site, name: str) -> Row:
+    rows = site.client.rows(
+        "POS Closing Entry", ["name", "docstatus", "status", "error_message"], [["name", "=", name]]
+    )
+    if not rows:
+        raise Rejected(f"read POS Closing Entry {name}", "it was deleted meanwhile")
+    return rows[0]
+
+
+def _opening(row: Row) -> Opening:
+    return Opening(
+        name=str(row["name"]),
+        company=str(row["company"]),
+        pos_profile=str(row["pos_profile"]),
+        user=str(row["user"]),
+        period_start=datetime.fromisoformat(str(row["period_start_date"])),
+        status=str(row["status"]),
+    )
+
+
+def _closing(site: Site, row: Row, document: Row) -> Closing:
+    counted = {
+        str(line["mode_of_payment"]): exact(line.get("closing_amount"))
+        for line in document.get("payment_reconciliation", [])
+        if not line.get(UNCOUNTED_FIELD)
+    }
+    return Closing(
+        name=str(row["name"]),
+        opening=str(row["pos_opening_entry"]),
+        docstatus=int(row["docstatus"]),
+        status=str(row["status"]),
+        key=str(row[KEY_FIELD] or ""),
+        error_message=str(row["error_message"] or ""),
+        invoices=site.dialect.closing_invoices(document),
+        # A draft that a person saved without counting anything has zeros everywhere: that is not a count.
+        counted=counted if any(counted.values()) else {},
+    )
+
+
+def of_day(found: Iterable[Opening], day: date) -> list[Opening]:
+    """The openings that belong to a business day: by the day on which the shift began."""
+    start = datetime.combine(day, datetime.min.time())
+    return [one for one in found if start <= one.period_start < start + timedelta(days=1)]

@@ -1,0 +1,263 @@
+"""What `scoopjoy setup` installs on a site: our custom fields and the DocType of delivery records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scoopjoy_dagster.erpnext import deliveries, invoice_royalty, royalty_entries
+from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD
+from scoopjoy_dagster.erpnext.dialect import UNCOUNTED_FIELD
+
+
+@dataclass(frozen=True, slots=True)
+class CustomField:
+    """A Custom Field of ERPNext. The flags are compared on every setup: a missing one breaks exactly-once."""
+
+    doctype: str
+    fieldname: str
+    label: str
+    fieldtype: str
+    insert_after: str
+    description: str
+    options: str = ""
+    unique: bool = False
+    no_copy: bool = False
+    read_only: bool = False
+    allow_on_submit: bool = False
+    in_list_view: bool = False
+
+    @property
+    def name(self) -> str:
+        """The ID that ERPNext gives it."""
+        return f"{self.doctype}-{self.fieldname}"
+
+    def document(self) -> dict[str, Any]:
+        """The body of the Custom Field."""
+        return {
+            "dt": self.doctype,
+            "fieldname": self.fieldname,
+            "label": self.label,
+            "fieldtype": self.fieldtype,
+            "insert_after": self.insert_after,
+            "description": self.description,
+            "options": self.options,
+            **{flag: int(value) for flag, value in self.flags().items()},
+        }
+
+    def flags(self) -> dict[str, bool]:
+        """The flags that the program relies on."""
+        return {
+            "unique": self.unique,
+            "no_copy": self.no_copy,
+            "read_only": self.read_only,
+            "allow_on_submit": self.allow_on_submit,
+            "in_list_view": self.in_list_view,
+        }
+
+
+def _key_pair(doctype: str, after: str) -> list[CustomField]:
+    return [
+        CustomField(
+            doctype,
+            KEY_FIELD,
+            "ScoopJoy Key",
+            "Data",
+            after,
+            "Unique key of the nightly close: the same document is never made twice.",
+            unique=True,
+            no_copy=True,
+            read_only=True,
+        ),
+        CustomField(
+            doctype,
+            DIGEST_FIELD,
+            "ScoopJoy Digest",
+            "Data",
+            KEY_FIELD,
+            "Fingerprint of what the nightly close wrote.",
+            no_copy=True,
+            read_only=True,
+        ),
+    ]
+
+
+FIELDS: tuple[CustomField, ...] = (
+    CustomField(
+        "Customer",
+        royalty_entries.RATE_FIELD,
+        "Royalty Percentage",
+        "Percent",
+        "customer_group",
+        "Royalty of this franchise in percent of its daily sales. 0 or empty means the default rate.",
+    ),
+    CustomField(
+        "Customer",
+        royalty_entries.EXEMPT_FIELD,
+        "Royalty Exempt",
+        "Check",
+        royalty_entries.RATE_FIELD,
+        "This franchise pays no royalty at all.",
+    ),
+    *_key_pair("Journal Entry", "user_remark"),
+    CustomField(
+        "Journal Entry",
+        royalty_entries.ENTRY_BASE_FIELD,
+        "Royalty Base",
+        "Currency",
+        DIGEST_FIELD,
+        "Sum of the day's invoices that the royalty was computed on.",
+        options="Company:company:default_currency",
+        no_copy=True,
+        read_only=True,
+    ),
+    CustomField(
+        "Journal Entry",
+        royalty_entries.ENTRY_RATE_FIELD,
+        "Royalty Rate",
+        "Percent",
+        royalty_entries.ENTRY_BASE_FIELD,
+        "Rate in percent at which the royalty was computed.",
+        no_copy=True,
+        read_only=True,
+    ),
+    CustomField(
+        "Journal Entry",
+        royalty_entries.ENTRY_POLICY_FIELD,
+        "Royalty Policy",
+        "Data",
+        royalty_entries.ENTRY_RATE_FIELD,
+        "Version of the royalty policy in force when the entry was posted.",
+        no_copy=True,
+        read_only=True,
+    ),
+    CustomField(
+        "Journal Entry",
+        royalty_entries.ENTRY_ADJUSTS_FIELD,
+        "Adjusts Royalty Entry",
+        "Link",
+        royalty_entries.ENTRY_POLICY_FIELD,
+        "The first royalty entry of the same franchise and day, when this one posts a difference.",
+        options="Journal Entry",
+        no_copy=True,
+        read_only=True,
+    ),
+    *_key_pair("POS Closing Entry", "status"),
+    CustomField(
+        "POS Closing Entry",
+        UNCOUNTED_FIELD,
+        "Not Counted",
+        "Check",
+        DIGEST_FIELD,
+        "Closed by the nightly close: nobody counted; closing amounts repeat the expected ones.",
+        no_copy=True,
+        read_only=True,
+    ),
+    CustomField(
+        "POS Closing Entry Detail",
+        UNCOUNTED_FIELD,
+        "Not Counted",
+        "Check",
+        "difference",
+        "Nobody counted this mode of payment; the closing amount repeats the expected one.",
+        no_copy=True,
+        read_only=True,
+        in_list_view=True,
+    ),
+    CustomField(
+        "Sales Invoice",
+        invoice_royalty.RATE,
+        "Royalty Rate",
+        "Percent",
+        "remarks",
+        "Rate in percent at which this invoice bore royalty.",
+        no_copy=True,
+        read_only=True,
+        allow_on_submit=True,
+    ),
+    CustomField(
+        "Sales Invoice",
+        invoice_royalty.SHARE,
+        "Royalty Share",
+        "Currency",
+        invoice_royalty.RATE,
+        "This invoice's share of its franchise's royalty of the day.",
+        options="Company:company:default_currency",
+        no_copy=True,
+        read_only=True,
+        allow_on_submit=True,
+    ),
+    CustomField(
+        "Sales Invoice",
+        invoice_royalty.ENTRY,
+        "Royalty Journal Entry",
+        "Data",
+        invoice_royalty.SHARE,
+        "The Journal Entry that posted the royalty of the day.",
+        no_copy=True,
+        read_only=True,
+        allow_on_submit=True,
+    ),
+)
+
+DELIVERY_SERIES = "SJ-DLV-.YYYY.-.#####"
+
+DELIVERY_DOCTYPE: dict[str, Any] = {
+    "name": deliveries.DOCTYPE,
+    "module": "Custom",
+    "custom": 1,
+    "autoname": "naming_series:",
+    "naming_rule": 'By "Naming Series" field',
+    "track_changes": 0,
+    "fields": [
+        {
+            "fieldname": "naming_series",
+            "label": "Series",
+            "fieldtype": "Select",
+            "options": DELIVERY_SERIES,
+            "default": DELIVERY_SERIES,
+            "reqd": 1,
+            "hidden": 1,
+        },
+        {
+            "fieldname": "channel",
+            "label": "Channel",
+            "fieldtype": "Select",
+            "options": "report\nhq",
+            "reqd": 1,
+            "in_list_view": 1,
+            "in_standard_filter": 1,
+        },
+        {
+            "fieldname": "business_day",
+            "label": "Business Day",
+            "fieldtype": "Date",
+            "reqd": 1,
+            "in_list_view": 1,
+            "in_standard_filter": 1,
+        },
+        {"fieldname": "recipient", "label": "Recipient", "fieldtype": "Data", "reqd": 1, "in_list_view": 1},
+        {"fieldname": "revision", "label": "Revision", "fieldtype": "Int", "in_list_view": 1},
+        {"fieldname": "delivered_at", "label": "Delivered At", "fieldtype": "Datetime", "in_list_view": 1},
+        {"fieldname": "reference", "label": "Reference", "fieldtype": "Data"},
+        {
+            "fieldname": KEY_FIELD,
+            "label": "ScoopJoy Key",
+            "fieldtype": "Data",
+            "unique": 1,
+            "no_copy": 1,
+            "read_only": 1,
+        },
+        {
+            "fieldname": DIGEST_FIELD,
+            "label": "ScoopJoy Digest",
+            "fieldtype": "Data",
+            "no_copy": 1,
+            "read_only": 1,
+        },
+    ],
+    "permissions": [
+        {"role": role, "read": 1, "write": 1, "create": 1, "report": 1, "export": 1}
+        for role in ("System Manager", "Accounts Manager", "Sales Manager")
+    ],
+}

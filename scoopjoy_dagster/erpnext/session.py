@@ -1,0 +1,251 @@
+"""One HTTP session with an ERPNext site: authentication, timeouts, exact numbers, and the only retries there are.
+
+Retries live here and nowhere else (Dagster's op retries are not stacked on top): reads and repeatable writes are
+asked again after a transient or ambiguous answer, other writes only when certainly nothing was stored.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import requests
+import tenacity
+
+from scoopjoy_dagster.erpnext.errors import (
+    Ambiguous,
+    ERPNextError,
+    Rejected,
+    Transient,
+    Unreachable,
+    classify,
+)
+
+Kind = Literal["read", "repeatable write", "write"]
+"""How a request may be repeated: a `repeatable write` gives the same result however often it is carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """How often and how patiently a request is repeated. All times in seconds."""
+
+    attempts: int = 5
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 20.0
+    longest_retry_after_s: float = 60.0
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What a session asked of the site; a re-run of a finished day must show no writes."""
+
+    requests: int = 0
+    writes: int = 0
+    retries: int = 0
+    seconds: float = field(default=0.0)
+
+
+class Session:
+    """An authenticated keep-alive session. Close it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        api_secret: str,
+        *,
+        connect_timeout_s: float = 5.0,
+        read_timeout_s: float = 60.0,
+        retry: RetryRule | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.traffic = Traffic()
+        self._timeout = (connect_timeout_s, read_timeout_s)
+        self._retry = retry or RetryRule()
+        self._sleep, self._clock, self._jitter = sleep, clock, jitter
+        self._http = requests.Session()
+        self._http.trust_env = False  # a proxy or .netrc of the machine must not receive our token
+        self._http.headers.update(
+            {
+                "Authorization": f"token {api_key}:{api_secret}",
+                "Accept": "application/json",
+                "User-Agent": "scoopjoy_dagster",
+            }
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Session({self.url!r})"
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        doing: str,
+        kind: Kind,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Send a request and return the decoded JSON object; numbers are `Decimal`.
+
+        Args:
+            method: HTTP verb.
+            path: below the site root, percent-encoded.
+            doing: what is asked, in words; the beginning of every error message.
+            kind: how the request may be repeated.
+            params: query string.
+            body: sent as JSON; `Decimal` values are sent as exact numbers.
+            files: multipart files (name, content, type), with `form` beside them.
+            form: form fields.
+
+        Raises:
+            ERPNextError: one of the families of `scoopjoy_dagster.erpnext.errors`.
+        """
+        repeat_on: tuple[type[ERPNextError], ...] = (
+            (Transient,) if kind == "write" else (Transient, Ambiguous)
+        )
+        data = None if body is None else encode(body)
+        for attempt in tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self._retry.attempts),
+            retry=tenacity.retry_if_exception_type(repeat_on),
+            wait=self._wait,
+            sleep=self._sleep,
+            reraise=True,
+        ):
+            with attempt:
+                if attempt.retry_state.attempt_number > 1:
+                    self.traffic.retries += 1
+                return self._once(method, path, doing, kind, params, data, files, form)
+        raise AssertionError  # tenacity either returns from the loop's body or re-raises
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Capped exponential backoff with full jitter; a Retry-After of the server comes first."""
+        problem = state.outcome.exception() if state.outcome else None
+        if isinstance(problem, Transient) and problem.retry_after_s is not None:
+            return min(problem.retry_after_s, self._retry.longest_retry_after_s)
+        ceiling: float = min(
+            self._retry.first_wait_s * 2 ** (state.attempt_number - 1), self._retry.longest_wait_s
+        )
+        return ceiling * (0.5 + self._jitter() / 2)
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        doing: str,
+        kind: Kind,
+        params: Mapping[str, str] | None,
+        data: bytes | None,
+        files: Mapping[str, tuple[str, bytes, str]] | None,
+        form: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
+        self.traffic.requests += 1
+        self.traffic.writes += kind != "read"
+        started = self._clock()
+        try:
+            answer = self._http.request(
+                method,
+                self.url + path,
+                params=params,
+                data=form if data is None else data,
+                files=files,
+                headers={"Content-Type": "application/json"} if data is not None else None,
+                timeout=self._timeout,
+                allow_redirects=False,
+            )
+        except (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError) as problem:
+            raise Unreachable(doing, f"no connection to {self.url} ({type(problem).__name__})") from None
+        except requests.exceptions.ConnectionError as problem:
+            if "NewConnectionError" in repr(problem) or "NameResolutionError" in repr(problem):
+                raise Unreachable(
+                    doing, f"no connection to {self.url}; is the address right and the site up?"
+                ) from None
+            raise Ambiguous(doing, f"the connection to {self.url} broke before the answer came") from None
+        except requests.exceptions.Timeout:
+            raise Ambiguous(doing, f"no answer within {self._timeout[1]:g} s") from None
+        except requests.exceptions.RequestException as problem:
+            raise Ambiguous(doing, f"the answer of {self.url} broke off ({type(problem).__name__})") from None
+        finally:
+            self.traffic.seconds += self._clock() - started
+        decoded = _decode(answer)
+        if answer.ok and not answer.is_redirect:
+            if decoded is None:
+                raise Ambiguous(
+                    doing, "the answer is not the JSON that ERPNext sends", status=answer.status_code
+                )
+            return decoded
+        if answer.is_redirect:
+            target = answer.headers.get("Location", "?").partition("?")[0]
+            raise Rejected(
+                doing,
+                f"{self.url} redirects to {target}; set ERPNEXT_URL to the final address",
+                status=answer.status_code,
+            )
+        raise classify(doing, answer.status_code, decoded, answer.headers.get("Retry-After"))
+
+    def download(self, path: str, *, doing: str) -> bytes:
+        """The bytes of a file of the site (private files need the session's user to have read access).
+
+        Raises:
+            ERPNextError: when the site does not give it.
+        """
+        self.traffic.requests += 1
+        try:
+            answer = self._http.get(self.url + path, timeout=self._timeout, allow_redirects=False)
+        except requests.exceptions.RequestException as problem:
+            raise Ambiguous(doing, f"{self.url} gave no answer ({type(problem).__name__})") from None
+        if answer.status_code != requests.codes.ok:
+            raise classify(doing, answer.status_code, _decode(answer))
+        return answer.content
+
+
+def encode(body: object) -> bytes:
+    """JSON with exact numbers.
+
+    Raises:
+        ValueError: for an amount that a JSON number of ERPNext's reader cannot carry to the last digit.
+    """
+    return json.dumps(body, default=_number, ensure_ascii=False).encode()
+
+
+def _number(value: object) -> float:
+    if isinstance(value, Decimal):
+        # The wire carries doubles: exact up to 15 digits, and refused beyond rather than off by a paisa.
+        sent = float(value)
+        if Decimal(repr(sent)) != value:
+            message = f"{value} has too many digits for ERPNext"
+            raise ValueError(message)
+        return sent
+    message = f"a {type(value).__name__} cannot be sent to ERPNext"
+    raise TypeError(message)
+
+
+def _decode(answer: requests.Response) -> dict[str, Any] | None:
+    try:
+        decoded = json.loads(answer.content, parse_float=Decimal)
+    except ValueError:
+        return None
+    return decoded if isinstance(decoded, dict) else None

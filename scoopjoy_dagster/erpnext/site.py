@@ -1,0 +1,182 @@
+"""An open site: client, dialect, and the books that royalties are posted to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from scoopjoy_dagster.erpnext.client import Client, Row
+from scoopjoy_dagster.erpnext.dialect import Dialect, detect
+from scoopjoy_dagster.erpnext.errors import Rejected
+from scoopjoy_dagster.erpnext.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class BookSettings:
+    """What the configuration says about the books; empty means what ERPNext suggests.
+
+    Attributes:
+        company: empty means the only company of the site.
+        receivable_account: default `Debtors - <abbr>`.
+        income_account: default `Royalty Income - <abbr>`.
+        cost_center: default the company's own.
+        franchise_group: Customer Group; franchises are in it or in a group below it.
+        naming_series: of royalty Journal Entries; empty means ERPNext's default.
+    """
+
+    company: str = ""
+    receivable_account: str = ""
+    income_account: str = ""
+    cost_center: str = ""
+    franchise_group: str = "Franchise"
+    naming_series: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Company, currency and accounts of the royalty entries, as they stand on the site."""
+
+    company: str
+    currency: str
+    receivable_account: str
+    income_account: str
+    cost_center: str
+    franchise_group: str
+    naming_series: str = ""
+
+
+@dataclass(slots=True)
+class Site:
+    """A session with a site whose line of ERPNext is known."""
+
+    client: Client
+    dialect: Dialect
+    version: str
+    settings: BookSettings = field(default_factory=BookSettings)
+    _company: Row | None = None
+
+    @classmethod
+    def open(cls, session: Session, settings: BookSettings | None = None) -> Site:
+        """Log in, and choose the dialect by what the server says of itself.
+
+        Raises:
+            LoginFailed, Unreachable, UnsupportedSite: with one sentence each.
+        """
+        client = Client(session)
+        dialect, version = detect(client)
+        return cls(client, dialect, version, settings or BookSettings())
+
+    @property
+    def company(self) -> Row:
+        """The company's row: name, abbr, default_currency, cost_center. Read once.
+
+        Raises:
+            Rejected: there is no such company, or there are several and none is set.
+        """
+        if self._company is None:
+            self._company = self._find_company()
+        return self._company
+
+    def _find_company(self) -> Row:
+        wanted = self.settings.company
+        rows = self.client.rows(
+            "Company",
+            ["name", "abbr", "default_currency", "cost_center"],
+            [["name", "=", wanted]] if wanted else [],
+        )
+        if len(rows) == 1:
+            return rows[0]
+        doing = "find the company"
+        if wanted:
+            raise Rejected(doing, f"there is no Company {wanted!r} in ERPNext; correct SCOOPJOY_COMPANY")
+        if not rows:
+            raise Rejected(
+                doing, "ERPNext has no Company that this user may read; give it the role Accounts User"
+            )
+        names = ", ".join(str(row["name"]) for row in rows[:5])
+        raise Rejected(
+            doing, f"ERPNext has {len(rows)} companies ({names}); set SCOOPJOY_COMPANY to one of them"
+        )
+
+    def books(self) -> Books:
+        """The books by settings and ERPNext's defaults. That the accounts are right is `wrong_accounts`' business."""
+        company = self.company
+        abbr = company["abbr"]
+        return Books(
+            company=str(company["name"]),
+            currency=str(company["default_currency"]),
+            receivable_account=self.settings.receivable_account or f"Debtors - {abbr}",
+            income_account=self.settings.income_account or f"Royalty Income - {abbr}",
+            cost_center=self.settings.cost_center or str(company["cost_center"] or f"Main - {abbr}"),
+            franchise_group=self.settings.franchise_group,
+            naming_series=self.settings.naming_series,
+        )
+
+    def wrong_accounts(self, books: Books) -> list[str]:
+        """Why the accounts and the cost center cannot be posted to: a sentence each, empty when all is right.
+
+        ERPNext would take some of these silently (a party on an income account makes two reports disagree), so
+        they are checked before anything is posted.
+        """
+        accounts = {
+            str(row["name"]): row
+            for row in self.client.rows(
+                "Account",
+                ["name", "company", "is_group", "disabled", "root_type", "account_type", "account_currency"],
+                [["name", "in", [books.receivable_account, books.income_account]]],
+            )
+        }
+        centers = self.client.rows(
+            "Cost Center", ["name", "company", "is_group", "disabled"], [["name", "=", books.cost_center]]
+        )
+        problems: list[str] = []
+        for setting, name, root_type in (
+            ("SCOOPJOY_RECEIVABLE_ACCOUNT", books.receivable_account, "Asset"),
+            ("SCOOPJOY_ROYALTY_ACCOUNT", books.income_account, "Income"),
+        ):
+            account = accounts.get(name)
+            problems += _account_problems(account, name, setting, root_type, books)
+        receivable = accounts.get(books.receivable_account)
+        if receivable and receivable["account_type"] != "Receivable":
+            problems.append(
+                f"the account {books.receivable_account!r} is of type {receivable['account_type'] or 'none'!r}, not Receivable; "
+                "set SCOOPJOY_RECEIVABLE_ACCOUNT to a receivable account"
+            )
+        if not centers:
+            problems.append(
+                f"there is no Cost Center {books.cost_center!r}; create it or set SCOOPJOY_COST_CENTER"
+            )
+        else:
+            problems += _leaf_problems(
+                centers[0], f"the Cost Center {books.cost_center!r}", "SCOOPJOY_COST_CENTER", books
+            )
+        return problems
+
+
+def _account_problems(
+    account: Row | None, name: str, setting: str, root_type: str, books: Books
+) -> list[str]:
+    if account is None:
+        return [f"there is no Account {name!r} in ERPNext; create it or set {setting} to another account"]
+    problems = _leaf_problems(account, f"the Account {name!r}", setting, books)
+    if account["root_type"] != root_type:
+        problems.append(
+            f"the Account {name!r} has root type {account['root_type']}, not {root_type}; correct {setting}"
+        )
+    if (account["account_currency"] or books.currency) != books.currency:
+        problems.append(
+            f"the Account {name!r} is in {account['account_currency']}, the company's books are in {books.currency}; correct {setting}"
+        )
+    return problems
+
+
+def _leaf_problems(row: Row, what: str, setting: str, books: Books) -> list[str]:
+    problems = []
+    if row["company"] != books.company:
+        problems.append(
+            f"{what} belongs to the company {row['company']!r}, not {books.company!r}; correct {setting}"
+        )
+    if row["is_group"]:
+        problems.append(f"{what} is a group and cannot be posted to; set {setting} to a leaf")
+    if row["disabled"]:
+        problems.append(f"{what} is disabled; enable it in ERPNext or correct {setting}")
+    return problems

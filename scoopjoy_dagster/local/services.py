@@ -1,0 +1,142 @@
+"""Dagster on one machine: a code server, the webserver and the daemon, as child processes.
+
+Here: which processes, with which options, and when they are ready. Not here: how a child is kept (``processes``),
+PostgreSQL (``postgres``), DAGSTER_HOME (``home``).
+
+One code server is shared. Left to themselves, webserver and daemon start one each; measured side by side on two
+cores, that takes half as long again to come up and a quarter more memory. ``dagster code-server start`` would put
+one more process in front of it, whose only gain is that the UI's "Reload" reads changed code.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scoopjoy_dagster.local.processes import Child, ChildProcesses, ProcessError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+HOST = "127.0.0.1"
+START_DEADLINE_S = 180.0
+
+_LOCATIONS = """
+{ workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError {
+  __typename ... on PythonError { message } } } } } }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Dagster:
+    """Dagster, running.
+
+    Attributes:
+        url: the UI.
+        code_server: the child that holds the definitions and starts the runs.
+        webserver: the child that serves the UI.
+        daemon: the child that keeps schedules, sensors and the run queue.
+    """
+
+    url: str
+    code_server: Child
+    webserver: Child
+    daemon: Child
+
+
+@contextmanager
+def running_dagster(
+    children: ChildProcesses,
+    environment: Mapping[str, str],
+    *,
+    port: int,
+    directory: Path,
+    module: str = "scoopjoy_dagster.definitions",
+    location: str = "scoopjoy_dagster",
+    deadline_s: float = START_DEADLINE_S,
+) -> Iterator[Dagster]:
+    """Start Dagster, wait until the UI shows the code location, and stop all ``children`` on leaving.
+
+    Args:
+        children: keeps the processes.
+        environment: from ``home.prepare_home``.
+        port: of the UI, on loopback.
+        directory: working directory of the processes.
+        module: the module with the definitions.
+        location: what Dagster calls the code location.
+        deadline_s: seconds to come up.
+
+    Raises:
+        ProcessError: a process has ended, the definitions cannot be loaded, or the deadline has passed.
+    """
+    # Whoever reaches a code server's socket runs code as its user, so it lies in a directory that only we may
+    # enter; and in a short path, because a socket's path may have about a hundred characters.
+    with tempfile.TemporaryDirectory(prefix="scoopjoy-") as private, children:
+        socket = str(Path(private) / "code")
+
+        def start(name: str, *command: str) -> Child:
+            return children.start(
+                name, [sys.executable, "-m", *command], environment=environment, directory=directory
+            )
+
+        code = ("--module-name", module, "--location-name", location)
+        dagster = Dagster(
+            url=f"http://{HOST}:{port}",
+            # All at once: importing is most of the time, and it can overlap.
+            code_server=start("code-server", "dagster", "api", "grpc", "--socket", socket, *code),
+            webserver=start(
+                *(
+                    "webserver",
+                    "dagster_webserver",
+                    "--host",
+                    HOST,
+                    "--port",
+                    str(port),
+                    "--grpc-socket",
+                    socket,
+                ),
+            ),
+            # As `dagster dev` starts it: the script dagster-daemon may lie anywhere, the module does not.
+            daemon=start("daemon", "dagster._daemon", "run", "--grpc-socket", socket),
+        )
+        deadline = time.monotonic() + deadline_s
+        children.wait_for_http(dagster.webserver, f"{dagster.url}/server_info", deadline_s)
+        while (problem := _location_problem(port)) is not None:
+            children.check_alive()
+            if time.monotonic() > deadline:
+                raise ProcessError(f"Dagster did not load its definitions within {deadline_s:g} s: {problem}")
+            time.sleep(0.2)
+        yield dagster
+
+
+def _location_problem(port: int) -> str | None:
+    """Why the UI does not show the code location yet, None when it does."""
+    try:
+        entries = _ask(port, _LOCATIONS)["workspaceOrError"]["locationEntries"]
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+        return f"the webserver's answer cannot be read ({type(error).__name__})"
+    for entry in entries:
+        loaded = entry["locationOrLoadError"]
+        if loaded is None:
+            return f"{entry['name']} is still loading"
+        if loaded["__typename"] == "PythonError":
+            return f"{entry['name']}: {loaded['message'].strip()}"
+    return None if entries else "the webserver knows no code location"
+
+
+def _ask(port: int, query: str) -> Any:
+    connection = http.client.HTTPConnection(HOST, port, timeout=10)
+    try:
+        connection.request(
+            "POST", "/graphql", json.dumps({"query": query}), {"Content-Type": "application/json"}
+        )
+        return json.loads(connection.getresponse().read())["data"]
+    finally:
+        connection.close()

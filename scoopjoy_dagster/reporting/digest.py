@@ -1,0 +1,94 @@
+"""The identity of a report and of a statement: equal content, equal digest, in every process and on every machine.
+
+What belongs here: what counts as content. A report whose digest differs from the one that was sent goes out as a revision; a
+statement whose digest differs is attached again. What does not: rendering.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from scoopjoy_dagster.reporting.model import FRAMES, read_rows
+
+if TYPE_CHECKING:
+    from scoopjoy_dagster.reporting.model import DayReport, RoyaltyStatement
+
+#: Raise it when a change of the templates is worth sending every report again; leave it for a change of looks.
+TEMPLATE_VERSION = 1
+
+_LENGTH = 32
+
+
+def report_digest(report: DayReport) -> str:
+    """The first 32 hex digits of a SHA-256 over the content of the day.
+
+    Content is the company, day, currency, policy, totals, findings and the rows of the day, whatever order rows and findings
+    come in. The history is not (an adjusted day last week is no news about this one), nor is the revision (it follows from
+    the digest).
+    """
+    content = {
+        "kind": "day report",
+        "company": report.company,
+        "business_day": report.business_day,
+        "currency": report.currency,
+        "policy": report.policy,
+        "totals": dict(report.totals),
+        "findings": _sorted([asdict(finding) for finding in report.findings]),
+    }
+    for name in FRAMES:
+        if name != "history":
+            content[name] = _sorted(read_rows(report, name))
+    return _digest(content)
+
+
+def statement_digest(statement: RoyaltyStatement) -> str:
+    """The first 32 hex digits of a SHA-256 over the content of the statement.
+
+    The month to date is left out for the reason that the history is: a late change of another day does not make the statement
+    of this day wrong.
+    """
+    content = asdict(statement)
+    del content["month_to_date_base"], content["month_to_date_royalty"]
+    content["kind"] = "royalty statement"
+    content["lines"] = _sorted(content["lines"])
+    content["entries"] = _sorted(content["entries"])
+    return _digest(content)
+
+
+def statement_file_name(business_day: date, journal_entry: str, digest: str) -> str:
+    """The name of a statement's file: `royalty-statement-2026-11-22-ACC-JV-2026-00012-1a2b3c4d.pdf`.
+
+    A naming series may hold a slash or a space; whatever is not a letter, digit, dot or hyphen becomes a hyphen.
+    """
+    entry = re.sub(r"[^A-Za-z0-9.-]+", "-", journal_entry).strip("-.")
+    return f"royalty-statement-{business_day.isoformat()}-{entry}-{digest[:8]}.pdf"
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = _canonical({**content, "template": TEMPLATE_VERSION})
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_LENGTH]
+
+
+def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=_canonical)
+
+
+def _canonical(content: Any) -> str:
+    return json.dumps(content, default=_text, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Decimal):
+        # 5, 5.0 and 5.00 are one amount, 0.00 and -0.00 too; str() would keep them apart.
+        digits = f"{value:f}"
+        digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
+        return "0" if value == 0 else digits
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{value!r} ({type(value).__name__}) has no canonical form.")

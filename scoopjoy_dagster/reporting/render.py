@@ -1,0 +1,84 @@
+"""One report mail, rendered once and addressed to many.
+
+What belongs here: putting subject, bodies, pictures and files of a day together. What does not: the transport (that is
+`mail`) and who gets it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scoopjoy_dagster.reporting.charts import pictures
+from scoopjoy_dagster.reporting.digest import report_digest
+from scoopjoy_dagster.reporting.html import report_html, report_text
+from scoopjoy_dagster.reporting.mail import Attachment, build_message
+from scoopjoy_dagster.reporting.pdf import report_pdf
+from scoopjoy_dagster.reporting.summary import headline
+from scoopjoy_dagster.reporting.xlsx import report_xlsx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from email.message import EmailMessage
+
+    from scoopjoy_dagster.reporting.model import DayReport
+
+XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@dataclass(frozen=True)
+class RenderedReport:
+    """Everything of a report mail except the recipient."""
+
+    subject: str
+    html: str
+    text: str
+    inline_images: Mapping[str, bytes]
+    """PNG by Content-ID."""
+    attachments: tuple[Attachment, ...]
+    """The PDF and the XLSX."""
+    digest: str
+    """`report_digest` of the content: what a delivery record keeps to know whether this was sent already."""
+
+    def message(self, *, sender: str, recipient: str, message_id: str, date: datetime) -> EmailMessage:
+        """The mail to one recipient; see `mail.build_message` for the arguments and errors."""
+        return build_message(
+            sender=sender,
+            recipient=recipient,
+            subject=self.subject,
+            html=self.html,
+            text=self.text,
+            inline_images=self.inline_images,
+            attachments=self.attachments,
+            message_id=message_id,
+            date=date,
+        )
+
+
+def render_report_mail(report: DayReport, *, links: Mapping[str, str]) -> RenderedReport:
+    """Renders the mail of one day: `[ScoopJoy] Nightly close 2026-11-22: ...`.
+
+    Args:
+        report: The day.
+        links: Address by label, shown as buttons; may be empty.
+
+    Raises:
+        ValueError: a link is not http or https.
+    """
+    day = report.business_day.isoformat()
+    drawn = pictures(report)
+    content_ids = {name: f"{name}.{day}@scoopjoy" for name in drawn}
+    revision = f" (revision {report.revision})" if report.revision else ""
+    suffix = f"-r{report.revision}" if report.revision else ""
+    return RenderedReport(
+        subject=f"[{report.company}] Nightly close {day}: {headline(report)}{revision}",
+        html=report_html(report, images=content_ids, links=links),
+        text=report_text(report, links=links),
+        inline_images={content_ids[name]: png for name, png in drawn.items()},
+        attachments=(
+            Attachment(f"nightly-close-{day}{suffix}.pdf", "application/pdf", report_pdf(report, drawn)),
+            Attachment(f"nightly-close-{day}{suffix}.xlsx", XLSX_TYPE, report_xlsx(report)),
+        ),
+        digest=report_digest(report),
+    )

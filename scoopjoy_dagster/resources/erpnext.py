@@ -1,0 +1,83 @@
+"""The ERPNext site as a resource of the assets."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+from pydantic import Field
+
+from scoopjoy_dagster.erpnext.pos import Patience
+from scoopjoy_dagster.erpnext.session import RetryRule, Session
+from scoopjoy_dagster.erpnext.site import BookSettings, Site
+
+
+class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The REST API of an ERPNext site. Key and secret are always given as `EnvVar` and never shown."""
+
+    url: str = Field(description="Root address of the site.")
+    api_key: str = Field(repr=False, description="API key of the integration user.")
+    api_secret: str = Field(repr=False, description="API secret of the integration user.")
+    company: str = Field(default="", description="Company; empty: the only one of the site.")
+    receivable_account: str = Field(default="", description="Account to debit; empty: `Debtors - <abbr>`.")
+    income_account: str = Field(
+        default="", description="Account to credit; empty: `Royalty Income - <abbr>`."
+    )
+    cost_center: str = Field(default="", description="Cost center; empty: the company's default.")
+    franchise_group: str = Field(default="Franchise", description="Customer Group of the franchises.")
+    royalty_series: str = Field(
+        default="", description="Naming series of royalty entries; empty: ERPNext's default."
+    )
+    connect_timeout_s: float = Field(default=5.0, description="Seconds to wait for a connection.")
+    read_timeout_s: float = Field(default=60.0, description="Seconds to wait for an answer.")
+    attempts: int = Field(default=5, description="How often a request that may be repeated is tried.")
+    first_wait_s: float = Field(
+        default=0.5, description="Seconds before the first repetition; doubles each time."
+    )
+    closing_deadline_s: float = Field(
+        default=300.0, description="Seconds to wait for a POS closing in the background."
+    )
+    closing_poll_s: float = Field(
+        default=1.0, description="Seconds between two looks at a POS closing in the background."
+    )
+
+    @contextmanager
+    def open(self) -> Iterator[Site]:
+        """A session with the site, closed afterwards.
+
+        Raises:
+            ERPNextError: the site cannot be reached, refuses the key, or runs a line of ERPNext that is not known.
+        """
+        retry = RetryRule(attempts=self.attempts, first_wait_s=self.first_wait_s)
+        session = Session(
+            self.url,
+            self.api_key,
+            self.api_secret,
+            connect_timeout_s=self.connect_timeout_s,
+            read_timeout_s=self.read_timeout_s,
+            retry=retry,
+        )
+        with session:
+            yield Site.open(session, self.book_settings)
+
+    @property
+    def book_settings(self) -> BookSettings:
+        """What the configuration says about the books."""
+        return BookSettings(
+            company=self.company,
+            receivable_account=self.receivable_account,
+            income_account=self.income_account,
+            cost_center=self.cost_center,
+            franchise_group=self.franchise_group,
+            naming_series=self.royalty_series,
+        )
+
+    @property
+    def patience(self) -> Patience:
+        """How long a closing in the background is waited for."""
+        return Patience(self.closing_deadline_s, self.closing_poll_s)
+
+    def document_url(self, doctype: str, name: str) -> str:
+        """Address of a document in ERPNext's desk."""
+        from urllib.parse import quote
+
+        return f"{self.url.rstrip('/')}/app/{quote(doctype.lower().replace(' ', '-'))}/{quote(name, safe='')}"

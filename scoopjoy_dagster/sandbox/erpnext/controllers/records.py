@@ -1,0 +1,38 @@
+"""Comments and files: records that hang on other documents."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from scoopjoy_dagster.sandbox.erpnext.controllers.base import Controller
+
+if TYPE_CHECKING:
+    from scoopjoy_dagster.sandbox.erpnext.document import Doc
+    from scoopjoy_dagster.sandbox.erpnext.session import Session
+
+_SCRIPT = re.compile(r"<(/?script[^>]*)>", re.IGNORECASE)
+
+
+class Comment(Controller):
+    """Text under a document; scripts in it are made harmless (05-11)."""
+
+    def validate(self, session: Session, doc: Doc) -> None:
+        doc["comment_email"] = doc.get("comment_email") or session.user
+        doc["comment_by"] = doc.get("comment_by") or session.value("User", session.user, "full_name")
+        if doc.get("content"):
+            doc["content"] = _SCRIPT.sub(r"&lt;\1&gt;", doc["content"])
+
+
+class File(Controller):
+    """An attachment; its content goes with the last row that shows it."""
+
+    def on_trash(self, session: Session, doc: Doc) -> None:
+        others = session.site.db.one(
+            'SELECT 1 FROM "tabFile" WHERE file_url = ? AND name <> ?', (doc.get("file_url"), doc.name)
+        )
+        if others is None:
+            session.site.db.run("DELETE FROM content WHERE url = ?", (doc.get("file_url"),))
+
+
+CONTROLLERS: dict[str, Controller] = {"Comment": Comment(), "File": File()}

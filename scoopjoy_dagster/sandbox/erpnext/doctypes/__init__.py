@@ -1,0 +1,16 @@
+"""The DocTypes that the embedded ERPNext knows from the start."""
+
+from __future__ import annotations
+
+from scoopjoy_dagster.sandbox.erpnext.doctypes import accounts, core, invoices, pos, selling
+from scoopjoy_dagster.sandbox.erpnext.meta import Meta, parse
+
+
+def builtin() -> dict[str, Meta]:
+    """Fresh meta data of every standard DocType, by name."""
+    groups = {
+        "Core": core.TEXT,
+        "Accounts": accounts.TEXT + invoices.TEXT + pos.TEXT,
+        "Selling": selling.TEXT,
+    }
+    return {meta.name: meta for module, text in groups.items() for meta in parse(text, module)}

@@ -1,0 +1,78 @@
+"""Background jobs: rows in the database, so that they live and die with the transaction that made them."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
+from scoopjoy_dagster.sandbox.erpnext.session import Session
+from scoopjoy_dagster.sandbox.erpnext.site import Site
+
+Handler = Callable[[Session, dict[str, Any]], None]
+
+
+def enqueue(session: Session, kind: str, key: str, payload: dict[str, Any]) -> bool:
+    """Queue a job unless one with the same key waits; 417 if the scheduler is off. True if it was queued."""
+    site = session.site
+    if not session.value("System Settings", "System Settings", "enable_scheduler"):
+        raise thrown("Scheduler is inactive. Cannot enqueue job.", title="Scheduler Inactive")
+    if not site.queue_reachable:
+        raise SiteError("ConnectionError", "Error 111 connecting to 127.0.0.1:11000. Connection refused.")
+    if site.db.one("SELECT 1 FROM job WHERE key = ?", (key,)):
+        return False
+    site.db.run(
+        "INSERT INTO job (kind, key, payload, ready_at) VALUES (?, ?, ?, ?)",
+        (kind, key, json.dumps(payload | {"user": session.user}), time.time()),
+    )
+    return True
+
+
+def run_one(site: Site, handlers: dict[str, Handler], *, older_than: float = 0.0) -> bool:
+    """Run the oldest waiting job that is older than so many seconds; False if there is none."""
+    with site.db.lock:
+        if not site.background_worker:
+            return False
+        found = site.db.one(
+            "SELECT id, kind, payload FROM job WHERE ready_at <= ? ORDER BY id LIMIT 1", (time.time() - older_than,)
+        )
+        if found is None:
+            return False
+        number, kind, payload = found
+        with site.transaction():
+            site.db.run("DELETE FROM job WHERE id = ?", (number,))
+        values = json.loads(payload)
+        try:
+            with site.transaction():
+                handlers[kind](Session(site, values["user"]), values)
+        except SiteError:
+            # The handler has recorded its failure in the document; the worker goes on with the next job.
+            return True
+        return True
+
+
+class Worker:
+    """A thread that runs jobs once they have waited ``delay_s`` seconds."""
+
+    def __init__(self, site: Site, handlers: dict[str, Handler], delay_s: float) -> None:
+        self._site = site
+        self._handlers = handlers
+        self._delay_s = delay_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="erpnext-worker", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        pause = min(max(self._delay_s / 4, 0.01), 0.1)
+        while not self._stopped.wait(pause):
+            while not self._stopped.is_set() and run_one(self._site, self._handlers, older_than=self._delay_s):
+                pass

@@ -1,0 +1,188 @@
+"""DocType meta data: fields, naming, permissions; and the small notation in which we write them.
+
+Belongs here: the shape of documents. Does not belong here: storage, validation, behaviour.
+
+The notation: ``# Name | autoname | flags | Role:rights, ...`` opens a DocType (flags: submittable, child,
+single; rights: r w c d s x for read, write, create, delete, submit, cancel and l for list only). A line
+``field: Type(options) marks <- link.field = default "Label"`` is a field; marks are ``*`` required,
+``!`` allowed on submit, ``U`` unique, ``N`` no copy. ``@Type a b c`` declares several plain fields.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+STANDARD = ("name", "owner", "creation", "modified", "modified_by", "docstatus", "idx")
+CHILD = ("parent", "parentfield", "parenttype")
+INTEGERS = frozenset({"Check", "Int", "Duration"})
+DECIMALS = frozenset({"Currency", "Float", "Percent", "Rating"})
+TABLES = frozenset({"Table", "Table MultiSelect"})
+LAYOUT = frozenset({"Section Break", "Column Break", "Tab Break", "HTML", "Button", "Heading", "Fold"})
+#: Stored in a varchar of 140 characters unless the field says otherwise.
+SHORT_TEXT = frozenset(
+    {"Data", "Link", "Dynamic Link", "Select", "Read Only", "Password", "Color", "Phone", "Autocomplete"}
+)
+
+RIGHTS = {
+    "r": "read",
+    "w": "write",
+    "c": "create",
+    "d": "delete",
+    "s": "submit",
+    "x": "cancel",
+    "l": "select",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a DocType."""
+
+    fieldname: str
+    fieldtype: str
+    options: str = ""
+    label: str = ""
+    reqd: bool = False
+    unique: bool = False
+    allow_on_submit: bool = False
+    no_copy: bool = False
+    default: str = ""
+    fetch_from: str = ""
+    length: int = 0
+
+    @property
+    def choices(self) -> list[str]:
+        """The options of a Select."""
+        return self.options.split("\n")
+
+
+@dataclass(slots=False)
+class Meta:
+    """One DocType. ``permissions`` maps a role to its rights (read, write, ...)."""
+
+    name: str
+    autoname: str = ""
+    is_submittable: bool = False
+    istable: bool = False
+    issingle: bool = False
+    custom: bool = False
+    module: str = "Core"
+    fields: list[Field] = field(default_factory=list)
+    permissions: dict[str, set[str]] = field(default_factory=dict)
+
+    def with_field(self, added: Field) -> Meta:
+        """A copy that has one more field, or another version of an existing one."""
+        kept = [f for f in self.fields if f.fieldname != added.fieldname]
+        return replace(self, fields=[*kept, added])
+
+    def without_field(self, fieldname: str) -> Meta:
+        return replace(self, fields=[f for f in self.fields if f.fieldname != fieldname])
+
+    @cached_property
+    def by_name(self) -> dict[str, Field]:
+        return {f.fieldname: f for f in self.fields}
+
+    @cached_property
+    def stored(self) -> list[Field]:
+        """Fields that have a column."""
+        return [f for f in self.fields if f.fieldtype not in TABLES and f.fieldtype not in LAYOUT]
+
+    @cached_property
+    def tables(self) -> list[Field]:
+        return [f for f in self.fields if f.fieldtype in TABLES]
+
+    @cached_property
+    def links(self) -> list[Field]:
+        """Link and Dynamic Link fields, in that order."""
+        return [f for f in self.fields if f.fieldtype == "Link"] + [
+            f for f in self.fields if f.fieldtype == "Dynamic Link"
+        ]
+
+    @cached_property
+    def fetched(self) -> dict[str, list[Field]]:
+        """Link fieldname -> the fields that are fetched through it."""
+        found: dict[str, list[Field]] = {}
+        for f in self.fields:
+            if f.fetch_from:
+                found.setdefault(f.fetch_from.split(".")[0], []).append(f)
+        return found
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Column names in the order in which documents show them."""
+        names = [*STANDARD, *(f.fieldname for f in self.stored)]
+        return [*names, *CHILD] if self.istable else names
+
+    def has_column(self, fieldname: str) -> bool:
+        return fieldname in self._column_set
+
+    @cached_property
+    def _column_set(self) -> frozenset[str]:
+        return frozenset(self.columns)
+
+
+_FIELD = re.compile(
+    r"^(?P<name>\w+):\s*(?P<type>[A-Za-z ]+?)\s*(?:\((?P<options>[^)]*)\))?"
+    r"(?P<marks>\s+[*!UN]+)?(?:\s*<-\s*(?P<fetch>\S+))?(?:\s*=\s*(?P<default>[^\"]*?))?"
+    r"(?:\s*\"(?P<label>.*)\")?$"
+)
+
+
+def _title(fieldname: str) -> str:
+    return " ".join(word.capitalize() for word in fieldname.split("_"))
+
+
+def _field(line: str) -> Field:
+    found = _FIELD.match(line)
+    if found is None:
+        raise ValueError(f"not a field: {line!r}")
+    marks = found["marks"] or ""
+    options = found["options"] or ""
+    return Field(
+        fieldname=found["name"],
+        fieldtype=found["type"].strip(),
+        options=options.replace("|", "\n"),
+        label=found["label"] or _title(found["name"]),
+        reqd="*" in marks,
+        unique="U" in marks,
+        allow_on_submit="!" in marks,
+        no_copy="N" in marks,
+        default=(found["default"] or "").strip(),
+        fetch_from=found["fetch"] or "",
+    )
+
+
+def _header(line: str, module: str) -> Meta:
+    name, autoname, flags, rights = (part.strip() for part in line[1:].split("|"))
+    permissions: dict[str, set[str]] = {}
+    for grant in filter(None, (part.strip() for part in rights.split(","))):
+        role, letters = grant.rsplit(":", 1)
+        permissions[role] = {RIGHTS[letter] for letter in letters}
+    return Meta(
+        name,
+        autoname,
+        is_submittable="submittable" in flags,
+        istable="child" in flags,
+        issingle="single" in flags,
+        module=module,
+        permissions=permissions,
+    )
+
+
+def parse(text: str, module: str) -> list[Meta]:
+    """Read DocTypes written in the notation of this module."""
+    metas: list[Meta] = []
+    for raw in text.splitlines():
+        line = raw.strip()
+        if not line:
+            continue
+        if line.startswith("#"):
+            metas.append(_header(line, module))
+        elif line.startswith("@"):
+            fieldtype, _, names = line[1:].partition(" ")
+            metas[-1].fields += [Field(n, fieldtype, label=_title(n)) for n in names.split()]
+        else:
+            metas[-1].fields.append(_field(line))
+    return metas

@@ -1,0 +1,398 @@
+"""Documents of one user in one request: load, insert, save, submit, cancel, delete.
+
+Belongs here: the life of a document. Does not belong here: HTTP, lists (``lists``), what single DocTypes do
+(``controllers``).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from scoopjoy_dagster.sandbox.erpnext import permissions, validation
+from scoopjoy_dagster.sandbox.erpnext.controllers import controller
+from scoopjoy_dagster.sandbox.erpnext.database import column, table
+from scoopjoy_dagster.sandbox.erpnext.document import Doc
+from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, not_found, thrown, unknown_to_the_sandbox
+from scoopjoy_dagster.sandbox.erpnext.meta import CHILD, STANDARD, Field, Meta
+from scoopjoy_dagster.sandbox.erpnext.site import Site
+from scoopjoy_dagster.sandbox.erpnext.values import cast, shown_time, stamp, stored
+
+_DOCSTATUS = {0: "Draft", 1: "Submitted", 2: "Cancelled"}
+
+
+class Session:
+    """A user at work. ``messages`` collects what the answer shows in ``_server_messages``."""
+
+    def __init__(self, site: Site, user: str, *, ignore_permissions: bool = False) -> None:
+        self.site = site
+        self.user = user
+        self.ignore_permissions = ignore_permissions
+        self.messages: list[dict[str, Any]] = []
+        #: Documents that this session is in the middle of saving; ``set_fields`` leaves their timestamp.
+        self.saving: set[tuple[str, str]] = set()
+        self._roles: frozenset[str] | None = None
+        self._defaults: dict[str, dict[str, Any]] = {}
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """Roles of the user, with the automatic ones."""
+        if self._roles is None:
+            found = self.site.db.rows(
+                f"SELECT role FROM {table('Has Role')} WHERE parent = ? AND parenttype = 'User'", (self.user,)
+            )
+            automatic = {"Guest"} if self.user == "Guest" else {"Guest", "All", "Desk User"}
+            self._roles = frozenset({row[0] for row in found} | automatic)
+        return self._roles
+
+    def say(self, message: str, **extra: Any) -> None:
+        """``frappe.msgprint``: a message that travels with a successful answer too."""
+        self.messages.append({"message": message, "title": "Message", **extra})
+
+    def require(self, doctype: str, right: str, name: str = "") -> None:
+        if not self.ignore_permissions:
+            permissions.require(self, doctype, right, name)
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    def exists(self, doctype: str, name: str | None) -> bool:
+        return bool(name) and self.site.real_name(doctype, str(name)) is not None
+
+    def values(self, doctype: str, name: str | None, fields: list[str]) -> list[Any]:
+        """Field values of a stored document; ``None`` for each if it does not exist."""
+        wanted = ", ".join(column(f) for f in fields)
+        found = self.site.db.one(f"SELECT {wanted} FROM {table(doctype)} WHERE name = ?", (name,))
+        return list(found) if found else [None] * len(fields)
+
+    def value(self, doctype: str, name: str | None, field: str) -> Any:
+        return self.values(doctype, name, [field])[0]
+
+    def load(self, doctype: str, name: str) -> Doc:
+        """A stored document with its rows; 404 if there is none, 500 if the DocType is unknown."""
+        if doctype not in self.site.metas:
+            module = doctype.lower().replace(" ", "_")
+            raise SiteError("ImportError", f"No module named 'frappe.core.doctype.{module}'")
+        meta = self.site.meta(doctype)
+        found = self._read(meta, "name = ?", (str(name),))
+        if not found:
+            raise not_found(doctype, name)
+        doc = found[0]
+        for field in meta.tables:
+            doc[field.fieldname] = self._read(
+                self.site.meta(field.options),
+                "parent = ? AND parenttype = ? AND parentfield = ? ORDER BY idx",
+                (doc.name, doctype, field.fieldname),
+            )
+        return doc
+
+    def _read(self, meta: Meta, where: str, params: tuple[Any, ...]) -> list[Doc]:
+        wanted = ", ".join(column(name) for name in meta.columns)
+        rows = self.site.db.rows(f"SELECT {wanted} FROM {table(meta.name)} WHERE {where}", params)
+        times = [f.fieldname for f in meta.stored if f.fieldtype == "Time"]
+        docs = []
+        for row in rows:
+            doc = Doc(meta, dict(zip(meta.columns, row, strict=True)), is_new=False)
+            for name in times:
+                if doc[name] is not None:
+                    doc[name] = shown_time(doc[name])
+            doc.loaded_modified = doc["modified"]
+            docs.append(doc)
+        return docs
+
+    # -- making -------------------------------------------------------------------------------------
+
+    def new(self, doctype: str, data: dict[str, Any]) -> Doc:
+        """A document in memory with the client's values; defaults come at insert."""
+        doc = Doc(self.site.meta(doctype))
+        doc["docstatus"] = 0
+        doc.sent = frozenset(data)
+        self.amend(doc, data)
+        for key in ("owner", "creation", "__newname", "name", *CHILD):
+            if data.get(key):
+                doc[key] = data[key]
+        return doc
+
+    def amend(self, doc: Doc, data: dict[str, Any]) -> None:
+        """Take the client's values over into a document."""
+        doc.amend(data, {f.fieldname: self.site.meta(f.options) for f in doc.meta.tables})
+
+    def _default(self, field: Field) -> Any:
+        default = field.default
+        if default == "Today":
+            return self.site.now().date().isoformat()
+        if default == "Now":
+            moment = self.site.now()
+            return str(moment.time()) if field.fieldtype == "Time" else stamp(moment)
+        if default == ":Company":
+            return self.value("Company", self._company(), "cost_center")
+        if default:
+            return cast(field, default)
+        if field.fieldtype == "Select" and field.options:
+            return field.choices[0]
+        if field.fieldname == "company" and field.options == "Company":
+            return self._company()
+        return cast(field, None)
+
+    def _company(self) -> str | None:
+        found: str | None = self.value("Global Defaults", "Global Defaults", "default_company")
+        return found
+
+    def _set_defaults(self, doc: Doc) -> None:
+        if doc.doctype not in self._defaults:
+            fixed = {f.fieldname: self._default(f) for f in doc.meta.stored}
+            self._defaults[doc.doctype] = fixed
+        changing = {f.fieldname for f in doc.meta.stored if f.default in {"Today", "Now"}}
+        for name, value in self._defaults[doc.doctype].items():
+            if doc.get(name) is None:
+                doc[name] = self._default(doc.meta.by_name[name]) if name in changing else value
+
+    # -- saving -------------------------------------------------------------------------------------
+
+    def insert(self, doc: Doc) -> Doc:
+        """Store a new document; with ``docstatus`` 1 it is submitted in the same breath."""
+        self.require(doc.doctype, "create")
+        submitting = doc.docstatus == 1
+        if doc.docstatus > 1:
+            raise SiteError("DocstatusTransitionError", "Cannot change docstatus from 0 (Draft) to 2 (Cancelled)")
+        self._set_defaults(doc)
+        hooks = controller(doc.doctype)
+        self._stamp(doc)
+        if submitting:
+            self.require(doc.doctype, "submit")
+        hooks.before_insert(self, doc)
+        for row in doc.all_rows():
+            row.is_new = True
+            self._set_defaults(row)
+        self._number_rows(doc)
+        validation.check_links(self, doc)
+        doc["name"] = self._name(doc)
+        self._adopt_rows(doc)
+        self.saving.add((doc.doctype, doc.name))
+        try:
+            hooks.validate(self, doc)
+            if submitting:
+                hooks.before_submit(self, doc)
+            self._number_rows(doc)
+            self._adopt_rows(doc)
+            validation.check_values(self, doc)
+            self._write(doc, insert=True)
+            hooks.after_insert(self, doc)
+            hooks.on_update(self, doc)
+            if submitting:
+                hooks.on_submit(self, doc)
+        finally:
+            self.saving.discard((doc.doctype, doc.name))
+        doc.is_new = False
+        doc.loaded_modified = doc["modified"]
+        return doc
+
+    def save(self, doc: Doc) -> Doc:
+        """Store a changed document; its ``docstatus`` tells whether this submits or cancels it."""
+        if doc.is_new:
+            return self.insert(doc)
+        self.require(doc.doctype, "write", doc.name)
+        doc.before = self.load(doc.doctype, doc.name)
+        previous, seen = doc.before.docstatus, doc.loaded_modified
+        self._stamp(doc)
+        if str(doc.before["modified"]) != str(seen):
+            raise thrown(
+                "Error: Document has been modified after you have opened it"
+                f" ({doc.before['modified']}, {doc['modified']}). Please refresh to get the latest document.",
+                "TimestampMismatchError",
+            )
+        action = self._action(doc, previous)
+        for row in doc.all_rows():
+            if row.is_new:
+                self._set_defaults(row)
+        self._number_rows(doc)
+        if action != "cancel":
+            validation.check_links(self, doc)
+        self._adopt_rows(doc)
+        self.saving.add((doc.doctype, doc.name))
+        try:
+            self._run(action, doc)
+        finally:
+            self.saving.discard((doc.doctype, doc.name))
+        doc.loaded_modified = doc["modified"]
+        doc.before = None
+        return doc
+
+    def _run(self, action: str, doc: Doc) -> None:
+        hooks = controller(doc.doctype)
+        if action in {"save", "submit"}:
+            hooks.validate(self, doc)
+        if action == "submit":
+            hooks.before_submit(self, doc)
+        if action == "cancel":
+            hooks.before_cancel(self, doc)
+        else:
+            self._number_rows(doc)
+            self._adopt_rows(doc)
+            validation.check_values(self, doc)
+        if action == "update":
+            validation.check_after_submit(doc)
+        self._write(doc, insert=False)
+        if action in {"save", "submit"}:
+            hooks.on_update(self, doc)
+        if action == "submit":
+            hooks.on_submit(self, doc)
+        if action == "cancel":
+            hooks.on_cancel(self, doc)
+
+    def _action(self, doc: Doc, previous: int) -> str:
+        step = (previous, doc.docstatus)
+        if previous == 2:
+            raise SiteError("ValidationError", "Cannot edit cancelled document")
+        if step == (0, 0):
+            return "save"
+        if step == (0, 1) and doc.meta.is_submittable:
+            self.require(doc.doctype, "submit", doc.name)
+            return "submit"
+        if step == (1, 1):
+            self.require(doc.doctype, "submit", doc.name)
+            return "update"
+        if step == (1, 2):
+            self.require(doc.doctype, "cancel", doc.name)
+            return "cancel"
+        old, new = (f"{s} ({_DOCSTATUS.get(s, '?')})" for s in step)
+        raise SiteError("DocstatusTransitionError", f"Cannot change docstatus from {old} to {new}")
+
+    def submit(self, doc: Doc) -> Doc:
+        doc["docstatus"] = 1
+        return self.save(doc)
+
+    def cancel(self, doc: Doc) -> Doc:
+        doc["docstatus"] = 2
+        return self.save(doc)
+
+    def set_fields(self, doc: Doc, values: dict[str, Any], *, touch: bool = True) -> None:
+        """``db_set``: write fields past all checks; touches ``modified`` unless the document is being saved."""
+        doc |= values
+        written = {key: stored(doc.meta.by_name[key], value) for key, value in values.items()}
+        if touch and (doc.doctype, doc.name) not in self.saving:
+            doc["modified"] = doc.loaded_modified = written["modified"] = stamp(self.site.now())
+            doc["modified_by"] = written["modified_by"] = self.user
+        pairs = ", ".join(f"{column(key)} = ?" for key in written)
+        self.site.db.run(f"UPDATE {table(doc.doctype)} SET {pairs} WHERE name = ?", (*written.values(), doc.name))
+
+    def delete(self, doctype: str, name: str) -> None:
+        """Delete a draft or cancelled document to which nothing links."""
+        if doctype not in self.site.metas:
+            raise SiteError("DoesNotExistError")
+        if self.site.real_name(doctype, name) is None:
+            raise SiteError("DoesNotExistError")
+        doc = self.load(doctype, name)
+        self.require(doctype, "delete", doc.name)
+        if doc.docstatus == 1:
+            raise thrown(
+                f"{doctype} {doc.name}: Submitted Record cannot be deleted. You must"
+                " <a href='https://docs.erpnext.com//docs/user/manual/en/setting-up/articles/"
+                "delete-submitted-document' target='_blank'> Cancel </a> it first."
+            )
+        controller(doctype).on_trash(self, doc)
+        validation.check_unlinked(self, doc)
+        for field in doc.meta.tables:
+            self.site.db.run(
+                f"DELETE FROM {table(field.options)} WHERE parent = ? AND parenttype = ?", (doc.name, doctype)
+            )
+        self.site.db.run(f"DELETE FROM {table(doctype)} WHERE name = ?", (doc.name,))
+        self.site.forget(doctype)
+        self.site.give_back(doc.name)
+
+    # -- pieces -------------------------------------------------------------------------------------
+
+    def _stamp(self, doc: Doc) -> None:
+        doc["modified"] = stamp(self.site.now())
+        doc["modified_by"] = self.user
+        doc["creation"] = doc.get("creation") or doc["modified"]
+        doc["owner"] = doc.get("owner") or self.user
+        doc["idx"] = doc.get("idx") or 0
+
+    def _number_rows(self, doc: Doc) -> None:
+        for field in doc.meta.tables:
+            for idx, row in enumerate(doc.rows(field.fieldname), 1):
+                row["idx"] = idx
+
+    def _adopt_rows(self, doc: Doc) -> None:
+        for field in doc.meta.tables:
+            for row in doc.rows(field.fieldname):
+                if row.is_new and (not row.get("name") or doc.is_new):
+                    row["name"] = self.site.hash_name()
+                row |= {"parent": doc.name, "parentfield": field.fieldname, "parenttype": doc.doctype}
+                row |= {"modified": doc["modified"], "modified_by": doc["modified_by"], "docstatus": doc.docstatus}
+                row["owner"] = row.get("owner") or self.user
+                row["creation"] = row.get("creation") or doc["modified"]
+
+    def _name(self, doc: Doc) -> str:
+        given = controller(doc.doctype).autoname(self, doc)
+        rule = doc.meta.autoname
+        if given:
+            name = given
+        elif doc.meta.issingle:
+            name = doc.doctype
+        elif rule.startswith("naming_series:"):
+            name = self.site.next_in_series(str(doc.get("naming_series") or f"{doc.doctype}-.#####"))
+        elif rule.startswith("field:"):
+            name = str(doc.get(rule[6:]) or "").strip()
+            if not name:
+                raise thrown(f"{doc.meta.by_name[rule[6:]].label} is required")
+        elif rule.lower() == "prompt":
+            name = str(doc.get("__newname") or doc.get("name") or "")
+            if not name:
+                raise thrown("Please set the document name")
+        elif rule in {"", "hash"}:
+            name = self.site.hash_name()
+        elif "#" in rule and not rule.startswith("format:"):
+            name = self.site.next_in_series(rule)
+        else:
+            raise unknown_to_the_sandbox(f"autoname {rule!r}")
+        doc.pop("__newname", None)
+        return name
+
+    def _write(self, doc: Doc, *, insert: bool) -> None:
+        self._write_row(doc, insert=insert)
+        for field in doc.meta.tables:
+            meta, rows = self.site.meta(field.options), doc.rows(field.fieldname)
+            if not insert:
+                self.site.db.run(
+                    f"DELETE FROM {table(meta.name)} WHERE parent = ? AND parenttype = ? AND parentfield = ?",
+                    (doc.name, doc.doctype, field.fieldname),
+                )
+            if rows:
+                self._insert_rows(meta, rows)
+
+    def _insert_rows(self, meta: Meta, rows: list[Doc]) -> None:
+        places = ", ".join("?" * len(meta.columns))
+        names = ", ".join(column(name) for name in meta.columns)
+        params = [[_stored(row, name) for name in meta.columns] for row in rows]
+        try:
+            self.site.db.run_many(f"INSERT INTO {table(meta.name)} ({names}) VALUES ({places})", params)
+        except sqlite3.IntegrityError as error:
+            raise validation.unique_violation(rows[0], _violated(error), rows[0].name) from None
+
+    def _write_row(self, doc: Doc, *, insert: bool) -> None:
+        meta = doc.meta
+        params = [_stored(doc, name) for name in meta.columns]
+        if insert:
+            names = ", ".join(column(name) for name in meta.columns)
+            sql = f"INSERT INTO {table(meta.name)} ({names}) VALUES ({', '.join('?' * len(params))})"
+        else:
+            pairs = ", ".join(f"{column(name)} = ?" for name in meta.columns)
+            sql = f"UPDATE {table(meta.name)} SET {pairs} WHERE name = ?"
+            params.append(doc.name)
+        try:
+            self.site.db.run(sql, params)
+        except sqlite3.IntegrityError as error:
+            raise validation.unique_violation(doc, _violated(error), doc.name) from None
+
+
+def _stored(doc: Doc, name: str) -> Any:
+    if name in STANDARD or name in CHILD:
+        value = doc.get(name)
+        return int(value or 0) if name in {"docstatus", "idx"} else value
+    return stored(doc.meta.by_name[name], doc.get(name))
+
+
+def _violated(error: sqlite3.IntegrityError) -> str:
+    """The column of a violated unique index."""
+    return str(error).rsplit(".", 1)[-1]

@@ -1,0 +1,270 @@
+"""The site: database, meta data, clock, names, switches. One per world; it knows nothing of HTTP.
+
+Belongs here: what outlives a request. Does not belong here: documents (``session``), wire formats.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from scoopjoy_dagster.sandbox.erpnext.database import Database, column, table
+from scoopjoy_dagster.sandbox.erpnext.doctypes import builtin
+from scoopjoy_dagster.sandbox.erpnext.errors import not_found
+from scoopjoy_dagster.sandbox.erpnext.meta import Field, Meta
+
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def site_clock() -> datetime:
+    """The real time in Asia/Kolkata, without zone."""
+    return datetime.now(ZoneInfo("Asia/Kolkata")).replace(tzinfo=None)
+
+
+class Site:
+    """State of the site that is shared by all sessions."""
+
+    def __init__(self, database: Path | str, clock: Callable[[], datetime] | None = None) -> None:
+        self.db = Database(database)
+        self.clock = clock or site_clock
+        #: Stands for the RQ worker and its queue: without it jobs stay queued; without the queue they fail.
+        self.background_worker = True
+        self.queue_reachable = True
+        self._last = datetime.min
+        self.metas: dict[str, Meta] = {}
+        self._names: dict[tuple[str, str], str] = {}
+        self.open()
+
+    def open(self) -> None:
+        """Read what the database says: create tables in a new one, load customisations of an old one."""
+        db = self.db
+        with db.lock:
+            db.create_system_tables()
+            self.metas = builtin()
+            fresh = not db.has_table("DocType")
+            db.begin()
+            if fresh:
+                for meta in self.metas.values():
+                    db.sync(meta)
+                self._describe_builtins()
+            else:
+                self._load_customisations()
+            found = db.one("SELECT value FROM site WHERE key = 'opened'")
+            self._hash_block = int(found[0]) + 1 if found else 1
+            db.run("INSERT OR REPLACE INTO site VALUES ('opened', ?)", (str(self._hash_block),))
+            db.commit()
+            self._hash_count = 0
+            self._names.clear()
+
+    # -- time and names -----------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """The site's time; never the same twice, so that ``modified`` always tells two writes apart."""
+        moment = self.clock()
+        if moment <= self._last < moment + timedelta(seconds=1):
+            moment = self._last + timedelta(microseconds=1)
+        self._last = moment
+        return moment
+
+    def hash_name(self) -> str:
+        """A name as Frappe gives to rows and comments: ten letters and digits, no order in them."""
+        self._hash_count += 1
+        digest = int.from_bytes(hashlib.sha1(f"{self._hash_block}:{self._hash_count}".encode()).digest()[:8])  # noqa: S324 - a name, no secret
+        letters = []
+        for _ in range(10):
+            digest, place = divmod(digest, 36)
+            letters.append(_BASE36[place])
+        return "".join(letters)
+
+    def next_in_series(self, series: str) -> str:
+        """The next name of a naming series such as ``ACC-JV-.YYYY.-`` or ``SJ-BATCH-.YYYY.-.#####``."""
+        moment = self.clock()
+        prefix, digits = "", 5
+        for part in series.split("."):
+            if part and set(part) == {"#"}:
+                digits = len(part)
+                break
+            prefix += {
+                "YYYY": f"{moment.year}",
+                "YY": f"{moment:%y}",
+                "MM": f"{moment:%m}",
+                "DD": f"{moment:%d}",
+            }.get(part, part)
+        self.db.run(
+            "INSERT INTO series VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET current = current + 1", (prefix,)
+        )
+        found = self.db.one("SELECT current FROM series WHERE name = ?", (prefix,))
+        assert found is not None  # noqa: S101 - inserted above
+        return f"{prefix}{found[0]:0{digits}}"
+
+    def give_back(self, name: str) -> None:
+        """A deleted last document of a series frees its number."""
+        prefix = name.rstrip("0123456789")
+        digits = name[len(prefix) :]
+        if digits:
+            self.db.run(
+                "UPDATE series SET current = current - 1 WHERE name = ? AND current = ?", (prefix, int(digits))
+            )
+
+    # -- meta data ----------------------------------------------------------------------------------
+
+    def meta(self, doctype: str) -> Meta:
+        """Meta data of a DocType; 404 for an unknown one."""
+        found = self.metas.get(doctype)
+        if found is None:
+            raise not_found("DocType", doctype)
+        return found
+
+    def _describe_builtins(self) -> None:
+        """Rows of DocType, DocField and DocPerm for the standard DocTypes, so that they can be read."""
+        moment = "2024-01-01 00:00:00"
+        doctypes, fields, perms = [], [], []
+        for meta in self.metas.values():
+            doctypes.append(
+                (meta.name, moment, moment, meta.module, meta.is_submittable, meta.istable, meta.issingle, meta.autoname)
+            )
+            for idx, f in enumerate(meta.fields, 1):
+                head = (self.__name(meta.name, "f", idx), moment, moment, idx, meta.name)
+                body = (f.fieldname, f.label, f.fieldtype, f.options or None, f.default or None, f.fetch_from or None)
+                fields.append((*head, *body, f.reqd, f.unique, f.allow_on_submit, f.no_copy))
+            for idx, (role, rights) in enumerate(meta.permissions.items(), 1):
+                head = (self.__name(meta.name, "p", idx), moment, moment, idx, meta.name, role)
+                perms.append((*head, *(right in rights for right in _RIGHT_COLUMNS)))
+        who = "'Administrator', 'Administrator'"
+        self.db.run_many(
+            f"INSERT INTO {table('DocType')} (name, creation, modified, owner, modified_by, module, is_submittable,"
+            f" istable, issingle, autoname) VALUES (?, ?, ?, {who}, ?, ?, ?, ?, ?)",
+            doctypes,
+        )
+        self.db.run_many(
+            f"INSERT INTO {table('DocField')} (name, creation, modified, idx, parent, owner, modified_by, parenttype,"
+            ' parentfield, fieldname, label, fieldtype, options, "default", fetch_from, reqd, "unique",'
+            f" allow_on_submit, no_copy) VALUES (?, ?, ?, ?, ?, {who}, 'DocType', 'fields',"
+            " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            fields,
+        )
+        rights = ", ".join(column(right) for right in _RIGHT_COLUMNS)
+        self.db.run_many(
+            f"INSERT INTO {table('DocPerm')} (name, creation, modified, idx, parent, role, owner, modified_by,"
+            f" parenttype, parentfield, {rights}) VALUES (?, ?, ?, ?, ?, ?, {who}, 'DocType', 'permissions',"
+            f" {', '.join('?' * len(_RIGHT_COLUMNS))})",
+            perms,
+        )
+
+    @staticmethod
+    def __name(doctype: str, kind: str, idx: int) -> str:
+        return hashlib.sha1(f"{doctype}:{kind}:{idx}".encode()).hexdigest()[:10]  # noqa: S324 - a name, no secret
+
+    def _load_customisations(self) -> None:
+        for (name,) in self.db.rows(f"SELECT name FROM {table('DocType')} WHERE custom = 1"):
+            self.metas[name] = self.read_meta(name)
+        fields = f"SELECT dt, {_FIELD_COLUMNS} FROM {table('Custom Field')} ORDER BY creation"
+        for dt, *row in self.db.rows(fields):
+            if dt in self.metas:
+                self.metas[dt] = self.metas[dt].with_field(field_of_row(row))
+
+    def read_meta(self, doctype: str) -> Meta:
+        """Meta data of a custom DocType from its rows."""
+        head = self.db.one(
+            f"SELECT autoname, is_submittable, istable, issingle, module FROM {table('DocType')} WHERE name = ?",
+            (doctype,),
+        )
+        if head is None:
+            raise not_found("DocType", doctype)
+        rows = self.db.rows(
+            f"SELECT {_FIELD_COLUMNS} FROM {table('DocField')} WHERE parent = ? ORDER BY idx", (doctype,)
+        )
+        rights = ", ".join(column(right) for right in _RIGHT_COLUMNS)
+        permissions: dict[str, set[str]] = {}
+        for role, *granted in self.db.rows(
+            f"SELECT role, {rights} FROM {table('DocPerm')} WHERE parent = ? AND permlevel = 0", (doctype,)
+        ):
+            have = permissions.setdefault(role, set())
+            have |= {right for right, given in zip(_RIGHT_COLUMNS, granted, strict=True) if given}
+        return Meta(
+            doctype,
+            head[0] or "",
+            is_submittable=bool(head[1]),
+            istable=bool(head[2]),
+            issingle=bool(head[3]),
+            custom=True,
+            module=head[4] or "Custom",
+            fields=[field_of_row(list(row)) for row in rows],
+            permissions=permissions,
+        )
+
+    def change_meta(self, meta: Meta) -> None:
+        """Take over changed meta data, and its table."""
+        self.db.sync(meta)
+        self.metas = self.metas | {meta.name: meta}
+        self.forget(None)
+
+    # -- names of existing documents -----------------------------------------------------------------
+
+    def real_name(self, doctype: str, name: str) -> str | None:
+        """The name as stored of a document that exists, whatever the letter case; ``None`` otherwise."""
+        if (known := self._names.get((doctype, name))) is not None:
+            return known
+        found = self.db.one(f"SELECT name FROM {table(doctype)} WHERE name = ?", (str(name),))
+        if found is None:
+            return None
+        self._names[doctype, name] = found[0]
+        return str(found[0])
+
+    def forget(self, doctype: str | None) -> None:
+        """Names were deleted or rolled back: look them up again."""
+        if doctype is None:
+            self._names.clear()
+        else:
+            self._names = {key: value for key, value in self._names.items() if key[0] != doctype}
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One transaction: committed at the end, rolled back (meta data too) if the block raises."""
+        with self.db.lock:
+            metas = self.metas
+            self.db.begin()
+            try:
+                yield
+            except BaseException:
+                self.db.rollback()
+                self.metas = metas
+                self.forget(None)
+                raise
+            self.db.commit()
+
+    def restart_transaction(self, *, keep: bool) -> None:
+        """Commit (or roll back) in the middle of a request and go on in a new transaction."""
+        if keep:
+            self.db.commit()
+        else:
+            self.db.rollback()
+            self.forget(None)
+        self.db.begin()
+
+
+_RIGHT_COLUMNS = ("read", "write", "create", "delete", "submit", "cancel")
+_FIELD_COLUMNS = (
+    'fieldname, fieldtype, options, label, reqd, "unique", allow_on_submit, no_copy, "default", fetch_from, length'
+)
+
+
+def field_of_row(row: list[object]) -> Field:
+    """A field from its row of DocField or Custom Field."""
+    name, kind, options, label, reqd, unique, on_submit, no_copy, default, fetch, length = row
+    made = Field(str(name), str(kind), str(options or ""), str(label or name))
+    return replace(
+        made,
+        reqd=bool(reqd),
+        unique=bool(unique),
+        allow_on_submit=bool(on_submit),
+        no_copy=bool(no_copy),
+        default=str(default or ""),
+        fetch_from=str(fetch or ""),
+        length=int(str(length or 0)),
+    )

@@ -1,0 +1,248 @@
+"""Every setting of the program, read from the environment once and checked before anything is started.
+
+A wrong or missing setting is one sentence that names it. Secrets are only looked at to see that they are there; the
+values reach the resources through `dagster.EnvVar`, so that they are never part of a definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from scoopjoy_dagster.accounting.money import Rounding
+from scoopjoy_dagster.accounting.policy import Base, NegativeDays, RoyaltyPolicy
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the text says which and why, a sentence each, and never holds a value of a secret."""
+
+
+def _env(name: str, default: Any = ..., *, description: str, **constraints: Any) -> Any:
+    return Field(default, validation_alias=AliasChoices(name), description=description, **constraints)
+
+
+class Settings(BaseSettings):
+    """The settings, by the name of their environment variable. `docs/configuration.md` is made from this class."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    erpnext_url: str = _env(
+        "ERPNEXT_URL", description="Root address of the ERPNext site, e.g. https://erp.example.com"
+    )
+    erpnext_api_key: str = _env("ERPNEXT_API_KEY", description="API key of the integration user")
+    erpnext_api_secret: SecretStr = _env(
+        "ERPNEXT_API_SECRET", description="API secret of the integration user"
+    )
+    erpnext_connect_timeout_s: float = _env(
+        "ERPNEXT_CONNECT_TIMEOUT_S", 5.0, gt=0, description="Seconds to wait for a connection to ERPNext"
+    )
+    erpnext_read_timeout_s: float = _env(
+        "ERPNEXT_READ_TIMEOUT_S",
+        60.0,
+        gt=0,
+        description="Seconds to wait for an answer of ERPNext; must be longer than its slowest request",
+    )
+    erpnext_attempts: int = _env(
+        "ERPNEXT_ATTEMPTS", 5, ge=1, le=10, description="How often a request that may be repeated is tried"
+    )
+    go_live: date = _env(
+        "SCOOPJOY_GO_LIVE",
+        description="First business day to close, YYYY-MM-DD; earlier days are never touched",
+    )
+    company: str = _env(
+        "SCOOPJOY_COMPANY", "", description="ERPNext company; empty: the only one of the site"
+    )
+    receivable_account: str = _env(
+        "SCOOPJOY_RECEIVABLE_ACCOUNT", "", description="Account to debit; empty: `Debtors - <abbr>`"
+    )
+    income_account: str = _env(
+        "SCOOPJOY_ROYALTY_ACCOUNT", "", description="Account to credit; empty: `Royalty Income - <abbr>`"
+    )
+    cost_center: str = _env(
+        "SCOOPJOY_COST_CENTER", "", description="Cost center; empty: the company's default"
+    )
+    franchise_group: str = _env(
+        "SCOOPJOY_FRANCHISE_GROUP",
+        "Franchise",
+        description="Customer Group of the franchises; groups below it count too",
+    )
+    royalty_series: str = _env(
+        "SCOOPJOY_ROYALTY_SERIES",
+        "",
+        description="Naming series of royalty entries; empty: ERPNext's default",
+    )
+    policy_name: str = _env(
+        "SCOOPJOY_POLICY_NAME", "standard", description="What finance calls the royalty policy"
+    )
+    default_rate: Decimal = _env(
+        "SCOOPJOY_DEFAULT_RATE",
+        Decimal(5),
+        ge=0,
+        le=100,
+        description="Royalty in percent of a franchise without its own rate",
+    )
+    royalty_base: Base = _env(
+        "SCOOPJOY_ROYALTY_BASE",
+        Base.GRAND_TOTAL,
+        description="`grand_total` or `net_total` of the Sales Invoices",
+    )
+    rounding: Rounding = _env(
+        "SCOOPJOY_ROUNDING",
+        Rounding.HALF_UP,
+        description="`half_up`, `half_even` or `down`, once per franchise and day",
+    )
+    negative_days: NegativeDays = _env(
+        "SCOOPJOY_NEGATIVE_DAYS",
+        NegativeDays.SKIP,
+        description="`skip` posts nothing for a negative base, `reverse` swaps the sides",
+    )
+    closing_deadline_s: float = _env(
+        "SCOOPJOY_CLOSING_DEADLINE_S",
+        300.0,
+        gt=0,
+        description="Seconds to wait for a POS closing in the background",
+    )
+    lookback_days: int = _env(
+        "SCOOPJOY_LOOKBACK_DAYS",
+        7,
+        ge=1,
+        le=92,
+        description="Days back that the nightly schedule catches up by itself",
+    )
+    smtp_host: str = _env(
+        "SMTP_HOST", "", description="Mail server; empty: no mail is sent, and every run says so"
+    )
+    smtp_port: int = _env("SMTP_PORT", 587, ge=1, le=65535, description="Port of the mail server")
+    smtp_security: Literal["none", "starttls", "tls"] = _env(
+        "SMTP_SECURITY",
+        "starttls",
+        description="`starttls`, `tls`, or `none` (only for a server on this machine)",
+    )
+    smtp_username: str = _env("SMTP_USERNAME", "", description="Login at the mail server; empty: none")
+    smtp_password: SecretStr = _env("SMTP_PASSWORD", SecretStr(""), description="Password at the mail server")
+    smtp_sender: str = _env("SMTP_SENDER", "", description="From address of reports and alerts")
+    report_role: str = _env(
+        "SCOOPJOY_REPORT_ROLE",
+        "Sales Manager",
+        description="Enabled users with this role get the daily report",
+    )
+    report_recipients: Annotated[tuple[str, ...], NoDecode] = _env(
+        "SCOOPJOY_REPORT_RECIPIENTS",
+        (),
+        description="Comma-separated addresses that get the report instead of the role",
+    )
+    alert_recipients: Annotated[tuple[str, ...], NoDecode] = _env(
+        "SCOOPJOY_ALERT_RECIPIENTS",
+        (),
+        description="Comma-separated addresses for alerts; empty: ERPNext's System Managers",
+    )
+    hq_url: str = _env(
+        "SCOOPJOY_HQ_URL",
+        "",
+        description="Where headquarters takes the day's totals; empty: none, and every run says so",
+    )
+    hq_secret: SecretStr = _env(
+        "SCOOPJOY_HQ_SECRET", SecretStr(""), description="Secret shared with headquarters"
+    )
+    ui_url: str = _env(
+        "SCOOPJOY_UI_URL", "http://127.0.0.1:3000", description="Address of Dagster's UI, for links in alerts"
+    )
+    automation: Literal["on", "off"] = _env(
+        "SCOOPJOY_AUTOMATION",
+        "on",
+        description="`off` leaves schedules and sensors stopped until someone starts them in the UI",
+    )
+
+    @field_validator("erpnext_url", "hq_url", "ui_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            message = "must be a full address that begins with http:// or https://"
+            raise ValueError(message)
+        if parts.username or parts.password:
+            message = "must not carry a user name or password; keys have settings of their own"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+    @field_validator("report_recipients", "alert_recipients", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        if isinstance(value, tuple) and any("@" not in str(one) for one in value):
+            message = "must be e-mail addresses separated by commas"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Settings:
+        if self.smtp_host and not self.smtp_sender:
+            message = "SMTP_HOST is set but SMTP_SENDER is not; set it to the address that reports come from"
+            raise ValueError(message)
+        if self.hq_url and not self.hq_secret.get_secret_value():
+            message = "SCOOPJOY_HQ_URL is set but SCOOPJOY_HQ_SECRET is not; headquarters needs a signature"
+            raise ValueError(message)
+        return self
+
+    @property
+    def policy(self) -> RoyaltyPolicy:
+        """The royalty policy in force."""
+        return RoyaltyPolicy(
+            self.policy_name, self.default_rate, self.royalty_base, self.rounding, self.negative_days
+        )
+
+    # The settings come from a mapping that is passed in or from the environment; never from a file in the
+    # working directory, so that where a command is started does not change what it does.
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only explicit values and the environment."""
+        return init_settings, env_settings
+
+
+def load_settings(values: Mapping[str, str] | None = None) -> Settings:
+    """The settings from the environment; `values` (by environment name) come before it.
+
+    Raises:
+        SettingsError: with one sentence for each setting that is missing or wrong.
+    """
+    try:
+        return Settings(**dict(values or {}))  # type: ignore[arg-type]  # the aliases are the environment's names
+    except ValidationError as problem:
+        raise SettingsError(
+            " ".join(_sentence(error) for error in problem.errors(include_input=False))
+        ) from None
+
+
+def variable(field: str) -> str:
+    """Name of the environment variable of a setting."""
+    alias = Settings.model_fields[field].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field
+
+
+def _sentence(error: Any) -> str:
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:
+        return f"{reason}."
+    name = str(error["loc"][0])
+    meaning = next(
+        (one.description for key, one in Settings.model_fields.items() if variable(key) == name), ""
+    )
+    if error["type"] == "missing":
+        return f"{name} is not set: {meaning}."
+    return f"{name} is wrong: {reason[0].lower()}{reason[1:]} ({meaning})."

@@ -1,0 +1,186 @@
+"""An ERPNext site as seen over HTTP: one call, one answer, and the users that the suite makes for itself.
+
+Deliberately plain `requests`, not the client of scoopjoy_dagster: the contract must not share a mistake with the
+program that relies on it. What an ERPNext means by its answers is stated in the tests, not here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TIMEOUT_SECONDS = 120
+_TAG = re.compile(r"<[^>]+>")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server answered: status, headers, raw bytes and, where they are JSON, the parsed body."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+    body: Any
+
+    @property
+    def exc_type(self) -> str | None:
+        """The class name of the server's exception, the one stable name an error has."""
+        return self.body.get("exc_type") if isinstance(self.body, dict) else None
+
+    @property
+    def messages(self) -> list[str]:
+        """Texts of `_server_messages` (a JSON list of JSON objects, whose message may itself be a list), without HTML."""
+        raw = self.body.get("_server_messages") if isinstance(self.body, dict) else None
+        return [_TAG.sub("", text) for text in _texts(json.loads(raw) if raw else [])]
+
+    @property
+    def value(self) -> Any:
+        """The payload of a success: `data` of /api/resource, `message` of /api/method (absent means None)."""
+        assert self.status in (200, 202), self.summary()
+        return self.body.get("data", self.body.get("message"))
+
+    def refused(self, status: int, exc_type: str) -> Answer:
+        """Assert that the call failed exactly so, and hand the answer on for a look at its messages."""
+        assert (self.status, self.exc_type) == (status, exc_type), self.summary()
+        return self
+
+    def summary(self) -> str:
+        said = self.messages
+        if isinstance(self.body, dict):
+            said = said or [str(self.body.get("exception", ""))]
+        return f"HTTP {self.status} {self.exc_type}: {'; '.join(said)[:500] or self.content[:300]!r}"
+
+
+def _texts(entries: list[Any]) -> Iterator[str]:
+    for entry in entries:
+        message = json.loads(entry).get("message", "") if isinstance(entry, str) else entry
+        yield from (str(part) for part in (message if isinstance(message, list) else [message]))
+
+
+@dataclass
+class Caller:
+    """Somebody who calls the site: an API key, or nobody at all."""
+
+    url: str
+    authorization: str | None = field(default=None, repr=False)  # a secret stays out of test reports
+    user: str = "Guest"
+    session: requests.Session = field(default_factory=requests.Session, repr=False)
+
+    def again(self) -> Caller:
+        """The same identity over a connection of its own, for calls made at the same moment."""
+        return Caller(self.url, self.authorization, self.user)
+
+    def close(self) -> None:
+        self.session.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,  # noqa: A002 - the word that requests uses
+        params: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Answer:
+        sent = {"Accept": "application/json", **(headers or {})}
+        if self.authorization:
+            sent.setdefault("Authorization", self.authorization)
+        response = self.session.request(
+            method, self.url + path, json=json, params=params, headers=sent, timeout=TIMEOUT_SECONDS, **more
+        )
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        return Answer(response.status_code, dict(response.headers), response.content, body)
+
+    def rpc(self, method: str, /, **arguments: Any) -> Answer:
+        """POST /api/method/METHOD with a JSON object of arguments."""
+        return self.call("POST", f"/api/method/{method}", json=arguments)
+
+    def insert(self, doctype: str, /, **fields: Any) -> Answer:
+        return self.call("POST", f"/api/resource/{quote(doctype)}", json=fields)
+
+    def get(self, doctype: str, name: str) -> Answer:
+        return self.call("GET", resource(doctype, name))
+
+    def put(self, doctype: str, name: str, /, **fields: Any) -> Answer:
+        return self.call("PUT", resource(doctype, name), json=fields)
+
+    def delete(self, doctype: str, name: str) -> Answer:
+        return self.call("DELETE", resource(doctype, name))
+
+    def list(self, doctype: str, fields: list[str], filters: Any = (), **params: Any) -> Answer:
+        """GET /api/resource/DOCTYPE: the list as the server pages it, unless a limit is among the parameters."""
+        query = {"fields": _json(fields), "filters": _json(filters), **params}
+        return self.call("GET", f"/api/resource/{quote(doctype)}", params=query)
+
+    def rows(self, doctype: str, fields: list[str], filters: Any = (), **params: Any) -> Any:
+        """All rows of a list, ordered by name unless told otherwise."""
+        return self.list(
+            doctype, fields, filters, **{"order_by": "name asc", "limit_page_length": 0, **params}
+        ).value
+
+    def submit(self, doctype: str, name: str) -> Answer:
+        return self.put(doctype, name, docstatus=1)
+
+    def cancel(self, doctype: str, name: str) -> Answer:
+        return self.rpc("frappe.client.cancel", doctype=doctype, name=name)
+
+
+def resource(doctype: str, name: str) -> str:
+    return f"/api/resource/{quote(doctype)}/{quote(name, safe='')}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+@dataclass
+class Site:
+    """The site under test. `robot` is the key that was given; the other users are made by the suite."""
+
+    url: str
+    robot: Caller
+    prefix: str
+    callers: list[Caller] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.guest = self.keep(Caller(self.url))
+        self.keep(self.robot)
+
+    def keep(self, caller: Caller) -> Caller:
+        self.callers.append(caller)
+        return caller
+
+    def call(self, method: str, path: str, **arguments: Any) -> Answer:
+        return self.robot.call(method, path, **arguments)
+
+    def hire(self, label: str, roles: list[str]) -> Caller:
+        """Make a user with these roles and an API key, the way the desk's "Generate Keys" button does."""
+        email = f"{self.prefix.lower()}-{label}@example.com"
+        made = self.robot.insert(
+            "User",
+            email=email,
+            first_name=f"{self.prefix} {label}",
+            enabled=1,
+            send_welcome_email=0,
+            roles=[{"role": role} for role in roles],
+        )
+        user = made.value["name"]
+        secret = self.robot.rpc("frappe.core.doctype.user.user.generate_keys", user=user).value["api_secret"]
+        key = self.robot.get("User", user).value["api_key"]
+        return self.keep(Caller(self.url, f"token {key}:{secret}", user))
+
+    def close(self) -> None:
+        for caller in self.callers:
+            caller.close()

@@ -1,0 +1,165 @@
+"""Sales Invoices: the royalty base, and the marks that are put on submitted ones."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .books import LOCK, NOTE, money
+
+if TYPE_CHECKING:
+    from .books import Books
+    from .site import Caller
+
+SI = "Sales Invoice"
+
+
+@pytest.fixture
+def invoice(robot: Caller, books: Books, franchise: str) -> str:
+    return str(robot.insert(SI, **books.invoice(franchise), docstatus=1).value["name"])
+
+
+def yesterday(books: Books) -> str:
+    """A day inside the same fiscal year, whatever the day of the run."""
+    return max(books.today - dt.timedelta(days=1), books.first_fiscal_day).isoformat()
+
+
+def test_base_grand_total_includes_tax_and_base_net_total_does_not(
+    robot: Caller, books: Books, franchise: str
+) -> None:
+    made = robot.insert(SI, **books.invoice(franchise, 3), docstatus=1).value
+    assert (made["docstatus"], money(made["base_net_total"]), money(made["base_grand_total"])) == (
+        1,
+        money(300),
+        money(315),
+    )
+
+
+def test_the_answer_of_a_one_request_submit_has_an_old_status_and_the_stored_document_the_true_one(
+    robot: Caller, books: Books, franchise: str
+) -> None:
+    made = robot.insert(SI, **books.invoice(franchise), docstatus=1).value
+    assert made["docstatus"] == 1
+    stored = robot.get(SI, made["name"]).value
+    assert stored["status"] in {"Unpaid", "Overdue"}
+    assert money(stored["outstanding_amount"]) == money(105)
+
+
+def test_the_posting_date_holds_only_with_set_posting_time(
+    robot: Caller, books: Books, franchise: str
+) -> None:
+    day = yesterday(books)
+    kept = robot.insert(SI, **books.invoice(franchise, posting_date=day)).value
+    assert kept["posting_date"] == day
+    replaced = robot.insert(SI, **books.invoice(franchise, posting_date=day, set_posting_time=0)).value
+    assert replaced["posting_date"] == robot.insert(SI, **books.invoice(franchise)).value["creation"][:10]
+
+
+def test_a_draft_is_submitted_by_put_and_a_second_submit_is_a_no_op(
+    robot: Caller, books: Books, franchise: str
+) -> None:
+    name = robot.insert(SI, **books.invoice(franchise)).value["name"]
+    for _ in range(2):
+        assert robot.submit(SI, name).value["docstatus"] == 1
+    receivable = [["voucher_no", "=", name], ["account", "=", books.receivable]]
+    assert len(robot.rows("GL Entry", ["name"], receivable)) == 1
+
+
+def test_a_return_has_negative_totals(robot: Caller, books: Books, franchise: str, invoice: str) -> None:
+    back = books.invoice(franchise, -1, is_return=1, return_against=invoice, docstatus=1)
+    made = robot.insert(SI, **back).value
+    assert (made["is_return"], money(made["base_net_total"]), money(made["base_grand_total"])) == (
+        1,
+        money(-100),
+        money(-105),
+    )
+
+
+def test_a_disabled_customer_cannot_be_invoiced(robot: Caller, books: Books) -> None:
+    closed = books.customer(robot, "Closed For Sales", disabled=1)
+    robot.insert(SI, **books.invoice(closed)).refused(417, "PartyDisabled")
+
+
+def test_a_quantity_of_zero_is_refused(robot: Caller, books: Books, franchise: str) -> None:
+    robot.insert(SI, **books.invoice(franchise, 0)).refused(417, "InvalidQtyError")
+
+
+def test_a_submitted_invoice_takes_allow_on_submit_fields_by_put(robot: Caller, invoice: str) -> None:
+    assert robot.put(SI, invoice, **{NOTE: "5 %"}).value[NOTE] == "5 %"
+    assert robot.put(SI, invoice, **{NOTE: "6 %"}).value[NOTE] == "6 %"
+    stored = robot.get(SI, invoice).value
+    assert (stored["docstatus"], stored[NOTE]) == (1, "6 %")
+
+
+def test_a_submitted_invoice_takes_allow_on_submit_fields_by_set_value(robot: Caller, invoice: str) -> None:
+    answer = robot.rpc("frappe.client.set_value", doctype=SI, name=invoice, fieldname=NOTE, value="set")
+    assert answer.value[NOTE] == "set"
+    answer = robot.rpc("frappe.client.set_value", doctype=SI, name=invoice, fieldname={NOTE: "again"})
+    assert answer.value[NOTE] == "again"
+
+
+@pytest.mark.parametrize("field", [LOCK, "remarks", "due_date", "customer"])
+def test_other_fields_of_a_submitted_invoice_are_refused(
+    robot: Caller, books: Books, invoice: str, field: str
+) -> None:
+    changed = {
+        LOCK: "x",
+        "remarks": "x",
+        "due_date": (books.today + dt.timedelta(days=30)).isoformat(),
+        "customer": books.customer(robot, f"Not The Debtor {field}"),
+    }[field]
+    robot.put(SI, invoice, **{field: changed}).refused(417, "UpdateAfterSubmitError")
+
+
+def test_bulk_update_saves_the_good_and_lists_the_failed(robot: Caller, books: Books, franchise: str) -> None:
+    names = [robot.insert(SI, **books.invoice(franchise), docstatus=1).value["name"] for _ in range(3)]
+    docs: list[dict[str, Any]] = [
+        {"doctype": SI, "docname": names[0], NOTE: "bulk"},
+        {"doctype": SI, "docname": f"{books.prefix} nowhere", NOTE: "bulk"},
+        {"doctype": SI, "docname": names[1], LOCK: "bulk"},
+        {"doctype": SI, "docname": names[2], NOTE: "bulk"},
+    ]
+    answer = robot.rpc("frappe.client.bulk_update", docs=json.dumps(docs))
+    failed = answer.value["failed_docs"]
+    assert [entry["doc"]["docname"] for entry in failed] == [docs[1]["docname"], names[1]]
+    assert "DoesNotExistError" in failed[0]["exc"]
+    assert "UpdateAfterSubmitError" in failed[1]["exc"]
+    rows = robot.rows(SI, ["name", NOTE], [["name", "in", names]])
+    assert {row["name"]: row[NOTE] for row in rows} == {names[0]: "bulk", names[1]: None, names[2]: "bulk"}
+
+
+def test_bulk_update_without_failures_answers_an_empty_list(robot: Caller, invoice: str) -> None:
+    docs = json.dumps([{"doctype": SI, "docname": invoice, NOTE: "one"}])
+    assert robot.rpc("frappe.client.bulk_update", docs=docs).value == {"failed_docs": []}
+
+
+@pytest.mark.parametrize("how", ["put", "frappe.client.cancel"])
+def test_a_cancelled_invoice_is_docstatus_2_and_final(robot: Caller, invoice: str, how: str) -> None:
+    answer = robot.put(SI, invoice, docstatus=2) if how == "put" else robot.cancel(SI, invoice)
+    assert answer.value["docstatus"] == 2
+    stored = robot.get(SI, invoice).value
+    assert (stored["docstatus"], stored["status"]) == (2, "Cancelled")
+    assert robot.rows(SI, ["name"], [["name", "=", invoice], ["docstatus", "=", 1]]) == []
+    robot.put(SI, invoice, **{NOTE: "late"}).refused(417, "ValidationError")
+    assert robot.put(SI, invoice, docstatus=1).status == 417
+
+
+def test_a_submitted_invoice_does_not_become_a_draft(robot: Caller, invoice: str) -> None:
+    robot.put(SI, invoice, docstatus=0).refused(417, "DocstatusTransitionError")
+
+
+def test_a_submitted_invoice_cannot_be_deleted(robot: Caller, invoice: str) -> None:
+    answer = robot.delete(SI, invoice)
+    assert (answer.status, answer.exc_type) in {(417, "ValidationError"), (403, "PermissionError")}
+    assert robot.get(SI, invoice).value["docstatus"] == 1
+
+
+def test_a_change_moves_modified_so_that_late_changes_can_be_found(robot: Caller, invoice: str) -> None:
+    seen = robot.get(SI, invoice).value["modified"]
+    which = [["name", "=", invoice], ["modified", ">", seen]]
+    assert robot.rows(SI, ["name"], which) == []
+    robot.cancel(SI, invoice).value  # noqa: B018 - the property asserts success
+    assert robot.rows(SI, ["name"], which) == [{"name": invoice}]
