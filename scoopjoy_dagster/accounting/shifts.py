@@ -85,6 +85,7 @@ class Closing:
     status: str
     key: str = ""
     error_message: str = ""
+    grand_total: Decimal = ZERO
     invoices: tuple[str, ...] = ()
     counted: Mapping[str, Decimal] = field(default_factory=dict)
 
@@ -164,6 +165,13 @@ class ShiftAction:
     reason: str
     closing: str = ""
     draft: ClosingDraft | None = None
+    booked: Decimal = ZERO
+    """Sales of a closing that was submitted before, in INR."""
+
+    @property
+    def sales(self) -> Decimal:
+        """Sales of the shift with tax, in INR."""
+        return self.draft.grand_total if self.draft else self.booked
 
 
 def reconcile(
@@ -286,12 +294,16 @@ def plan_shift(
 def _of_submitted(opening: Opening, submitted: Sequence[Closing]) -> tuple[ShiftAction, list[Finding]]:
     closing = submitted[0]
     if closing.status == "Queued":
-        return ShiftAction("wait", opening, f"{closing.name} is being consolidated", closing=closing.name), []
+        return ShiftAction(
+            "wait", opening, f"{closing.name} is being consolidated", closing.name, None, closing.grand_total
+        ), []
     if closing.status == "Failed" and opening.status == "Open":
         reason = closing.error_message or "ERPNext gave no message"
-        return ShiftAction("retry", opening, reason, closing=closing.name), []
+        return ShiftAction("retry", opening, reason, closing.name, None, closing.grand_total), []
     # Failed with a closed shift: a retry of a finished closing flips its status although all is booked.
-    return ShiftAction("adopt", opening, f"closed by {closing.name}", closing=closing.name), []
+    return ShiftAction(
+        "adopt", opening, f"closed by {closing.name}", closing.name, None, closing.grand_total
+    ), []
 
 
 @dataclass(frozen=True, slots=True)

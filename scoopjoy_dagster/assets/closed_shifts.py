@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import date, datetime
-from decimal import Decimal
 
 import dagster as dg
 
@@ -121,7 +120,7 @@ def close_shifts(
     written = adopted = 0
     sales, uncounted = ZERO, 0
     for action in actions:
-        name, amount = action.closing, action.draft.grand_total if action.draft else ZERO
+        name, amount = action.closing, action.sales
         if action.kind != "refuse":
             try:
                 name, wrote = _with_one_retry(site, action, patience)
@@ -173,7 +172,7 @@ def _with_one_retry(site: Site, action: ShiftAction, patience: pos.Patience) -> 
 
 
 def _not_closed(action: ShiftAction, problem: ERPNextError) -> Finding:
-    amount: Decimal = action.draft.grand_total if action.draft else ZERO
+    amount = action.sales
     return Finding(
         "error",
         "shift not closed",
@@ -206,7 +205,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
           the expected ones and are marked *Not Counted*.
         - Drafts and closings that exist already are taken up; a closing that ERPNext consolidates in the background
           (10 invoices or more) is waited for; one that failed there is restarted once.
-        - *amount* is the sales of the shifts closed now, in company currency. *seen* counts shifts.
+        - *amount* is the sales of all closed shifts of the day, in company currency. *seen* counts shifts.
         - POS Invoices that no shift will ever take (orphans) are listed: they have no ledger entry.
         """
         close_days(

@@ -11,6 +11,7 @@ import dagster as dg
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
+from scoopjoy_dagster.accounting.royalties import Franchise
 from scoopjoy_dagster.assets import royalties
 from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
 from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, close_days
@@ -46,10 +47,7 @@ def day_report(site: Site, facts: DayFacts, revision: int) -> DayReport:
         return pd.DataFrame(rows, columns=list(FRAMES[name]), dtype=object)
 
     start = day - timedelta(days=HISTORY_DAYS - 1)
-    franchises = [
-        royalty_entries.Franchise(action.royalty.customer, action.royalty.customer_name)
-        for action in plan.actions
-    ]
+    franchises = [Franchise(action.royalty.customer, action.royalty.customer_name) for action in plan.actions]
     sales = royalty_entries.sales_by_day(site, facts.books, plan.policy, franchises, start, day)
     owed = royalty_entries.royalties_by_day(site, facts.books, start, day)
     invoices: list[dict[str, object]] = []
@@ -196,7 +194,9 @@ def send_reports(
     report = day_report(site, facts, revision=0)
     digest = report_digest(report)
     sending = plan_sending(recipients, deliveries(site, "report", facts.books.company, day), digest)
-    sent, findings, lines = 0, [], []
+    sent = 0
+    findings: list[Finding] = []
+    lines: list[PlanLine] = []
     if sending.to_send:
         sent, findings, lines = _send(
             site, replace(report, revision=sending.revision), sending, digest, mail, now, links

@@ -113,7 +113,9 @@ def classify(
     if status in {502, 504, 408} or (status >= 500 and (body is None or exc_type == "OperationalError")):
         return make(Ambiguous)
     if status == 401:
-        return make(LoginFailed)
+        return LoginFailed(
+            doing, "ERPNext does not accept the API key and secret", status=status, exc_type=exc_type
+        )
     if exc_type in _TAKEN or status == 409:
         return make(Duplicate)
     if exc_type == "TimestampMismatchError":

@@ -16,7 +16,15 @@ from scoopjoy_dagster.erpnext.errors import Ambiguous, Rejected, Transient
 from scoopjoy_dagster.erpnext.site import Site
 
 OPENING_FIELDS = ["name", "company", "pos_profile", "user", "period_start_date", "status"]
-CLOSING_FIELDS = ["name", "pos_opening_entry", "docstatus", "status", "error_message", KEY_FIELD]
+CLOSING_FIELDS = [
+    "name",
+    "pos_opening_entry",
+    "docstatus",
+    "status",
+    "error_message",
+    "grand_total",
+    KEY_FIELD,
+]
 
 
 LOOK_AHEAD = timedelta(days=31)
@@ -239,6 +247,7 @@ def _closing(site: Site, row: Row, document: Row) -> Closing:
         status=str(row["status"]),
         key=str(row[KEY_FIELD] or ""),
         error_message=str(row["error_message"] or ""),
+        grand_total=exact(row["grand_total"]),
         invoices=site.dialect.closing_invoices(document),
         # A draft that a person saved without counting anything has zeros everywhere: that is not a count.
         counted=counted if any(counted.values()) else {},

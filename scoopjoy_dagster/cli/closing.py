@@ -1,0 +1,220 @@
+"""Close a business day through Dagster and say what came of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
+from scoopjoy_dagster.definitions import ASSETS, JOB
+from scoopjoy_dagster.partitions import last_ended_day
+from scoopjoy_dagster.settings import Settings, SettingsError
+
+CRITICAL = ("closed_shifts", "royalties")
+NAMES = tuple(module.NAME for module in ASSETS)
+STEPS = {
+    "closed_shifts": "Close POS Shifts",
+    "royalties": "Calculate Royalties",
+    "invoices": "Generate Invoices",
+    "reports": "Send Reports",
+    "hq_sync": "Sync to HQ",
+}
+EXIT_CODES = {"Completed": 0, "Completed with Errors": 1, "Failed": 2}
+
+Tell = Callable[[str, str], None]
+"""Told about progress: asset name, and `start`, `success`, `failure` or `skipped`."""
+
+_STATES = {
+    dg.DagsterEventType.STEP_START: "start",
+    dg.DagsterEventType.STEP_SUCCESS: "success",
+    dg.DagsterEventType.STEP_FAILURE: "failure",
+    dg.DagsterEventType.STEP_SKIPPED: "skipped",
+}
+
+
+@dataclass(slots=True)
+class DayResult:
+    """What the close of one day came to."""
+
+    business_day: date
+    run_id: str
+    assets: dict[str, dict[str, Any]]
+    control_totals: list[dict[str, Any]] = field(default_factory=list)
+    duration_s: float = 0.0
+
+    @property
+    def status(self) -> str:
+        """Completed, Completed with Errors (only non-critical assets failed) or Failed."""
+        failed = {name for name, asset in self.assets.items() if asset["status"] == "Failed"}
+        if failed & set(CRITICAL) or any(not total["passed"] for total in self.control_totals):
+            return "Failed"
+        return "Completed with Errors" if failed else "Completed"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON of `--json`."""
+        return {
+            "business_day": self.business_day.isoformat(),
+            "status": self.status,
+            "run_id": self.run_id,
+            "duration_s": round(self.duration_s, 3),
+            "requests": sum(int(asset["requests"]) for asset in self.assets.values()),
+            "assets": {
+                name: {key: value for key, value in asset.items() if key != "requests"}
+                for name, asset in self.assets.items()
+            },
+            "control_totals": self.control_totals,
+        }
+
+
+def closable_day(text: str | None, settings: Settings, now: datetime) -> date:
+    """The business day that is meant; the last one that has ended when none is given.
+
+    Raises:
+        SettingsError: it is no date, has not ended, or lies before go-live.
+    """
+    last = last_ended_day(now)
+    if text is None:
+        day = last
+    else:
+        try:
+            day = date.fromisoformat(text)
+        except ValueError:
+            message = f"{text!r} is no date; write it as YYYY-MM-DD."
+            raise SettingsError(message) from None
+    if day > last:
+        message = f"{day} has not ended yet; the last business day that can be closed is {last}."
+        raise SettingsError(message)
+    if day < settings.go_live:
+        message = (
+            f"{day} lies before go-live ({settings.go_live}, SCOOPJOY_GO_LIVE); such days are never touched."
+        )
+        raise SettingsError(message)
+    return day
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """All days from `first` to `last`.
+
+    Raises:
+        SettingsError: `last` lies before `first`.
+    """
+    if last < first:
+        message = f"--from {first} lies after --to {last}."
+        raise SettingsError(message)
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def close_day(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    day: date,
+    *,
+    only: Sequence[str] = (),
+    tell: Tell,
+    tags: dict[str, str] | None = None,
+) -> DayResult:
+    """Run the job for one partition in this process, recorded in the instance like every other run."""
+    run_id = str(uuid.uuid4())
+    job = definitions.resolve_job_def(JOB)
+    started = time.monotonic()
+    with _progress(instance, run_id, tell):
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=day.isoformat(),
+            run_id=run_id,
+            raise_on_error=False,
+            asset_selection=[dg.AssetKey(name) for name in only] or None,
+            tags={"scoopjoy/triggered_by": "command", **(tags or {})},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    events = result.all_events
+    assets = {name: _asset(name, events) for name in NAMES if not only or name in only}
+    totals = [
+        _total(event) for event in events if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    return DayResult(day, run_id, assets, totals, time.monotonic() - started)
+
+
+def _asset(name: str, events: Sequence[dg.DagsterEvent]) -> dict[str, Any]:
+    """An asset's outcome from its materialization, or from its failure; without either it was skipped."""
+    for event in events:
+        if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION and event.asset_key == dg.AssetKey(
+            name
+        ):
+            return _shown(
+                "Success", event.step_materialization_data.materialization.metadata[OUTCOME_KEY].value
+            )
+        if event.event_type == dg.DagsterEventType.STEP_FAILURE and event.step_key == name:
+            data = event.step_failure_data
+            if data.user_failure_data and OUTCOME_KEY in data.user_failure_data.metadata:
+                return _shown("Failed", data.user_failure_data.metadata[OUTCOME_KEY].value)
+            return _shown("Failed", {"exceptions": [_unforeseen(name, data.error_display_string)]})
+    return _shown("Skipped", {})
+
+
+def _unforeseen(name: str, text: str) -> dict[str, str]:
+    """A failure that the program did not foresee is shown by its last line; the run's log has all of it."""
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return {
+        "severity": "error",
+        "what": f"{name} failed unexpectedly",
+        "who": name,
+        "message": lines[0][:400] if lines else "no message",
+        "action": "Open the run in Dagster for the whole error and report it.",
+    }
+
+
+def _shown(status: str, outcome: Any) -> dict[str, Any]:
+    return {
+        "status": status,
+        **{key: int(outcome.get(key, 0)) for key in ("seen", "written", "adopted", "skipped")},
+        "amount": str(outcome.get("amount", "0.00")),
+        "exceptions": list(outcome.get("exceptions", [])),
+        "facts": dict(outcome.get("facts", {})),
+        "requests": int(outcome.get("requests", 0)),
+    }
+
+
+def _total(event: dg.DagsterEvent) -> dict[str, Any]:
+    data: Any = event.event_specific_data
+    figures = {key: str(value.value) for key, value in data.metadata.items()}
+    return {"name": data.check_name, "passed": bool(data.passed), **figures}
+
+
+@contextmanager
+def _progress(instance: dg.DagsterInstance, run_id: str, tell: Tell) -> Iterator[None]:
+    """Tell about the steps while the run goes on in the main thread, from the instance's event log."""
+    done = threading.Event()
+    told: set[tuple[str, str]] = set()
+
+    def look() -> None:
+        for entry in instance.all_logs(run_id, of_type=set(_STATES)):
+            event = entry.dagster_event
+            name = str(event.step_key) if event else ""
+            if event is None or name not in NAMES:
+                continue
+            state = _STATES[event.event_type]
+            if (name, state) not in told:
+                told.add((name, state))
+                tell(name, state)
+
+    def watch() -> None:
+        while not done.wait(0.4):
+            look()
+
+    thread = threading.Thread(target=watch, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        look()

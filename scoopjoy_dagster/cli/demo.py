@@ -1,0 +1,148 @@
+"""The embedded world: an ERPNext with example data, headquarters, a mail sink and PostgreSQL, on loopback.
+
+Only here (and in tests) the sandbox is started. Everything else is the real thing: the same settings, the same
+definitions, the same Dagster processes as against a real site.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import click
+from rich.console import Console
+
+from scoopjoy_dagster.cli.closing import EXIT_CODES, DayResult, close_day
+from scoopjoy_dagster.cli.show import print_day, step_progress
+from scoopjoy_dagster.cli.workplace import Workplace, local_directory, workplace
+from scoopjoy_dagster.erpnext.client import Client
+from scoopjoy_dagster.erpnext.installation import install, read_installation
+from scoopjoy_dagster.erpnext.session import Session
+from scoopjoy_dagster.local.processes import ChildProcesses, free_port
+from scoopjoy_dagster.local.services import running_dagster
+from scoopjoy_dagster.partitions import ZONE, last_ended_day
+from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+from scoopjoy_dagster.sandbox.hq import SandboxHQ
+from scoopjoy_dagster.sandbox.mail import MailSink
+from scoopjoy_dagster.sandbox.seed import seed, set_royalty_terms
+
+OPEN_DAYS = 3
+"""Days at the end of the example data whose shifts are still open."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The embedded servers, running."""
+
+    erpnext: SandboxERPNext
+    headquarters: SandboxHQ
+    mail: MailSink
+    last_day: date
+
+    def environment(self, ui_url: str) -> dict[str, str]:
+        """The settings that point at them."""
+        return {
+            "ERPNEXT_URL": self.erpnext.url,
+            "ERPNEXT_API_KEY": self.erpnext.robot.api_key,
+            "ERPNEXT_API_SECRET": self.erpnext.robot.api_secret,
+            "SCOOPJOY_GO_LIVE": (self.last_day - timedelta(days=OPEN_DAYS - 1)).isoformat(),
+            "SCOOPJOY_HQ_URL": self.headquarters.url,
+            "SCOOPJOY_HQ_SECRET": self.headquarters.secret,
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(self.mail.smtp_port),
+            "SMTP_SECURITY": "none",
+            "SMTP_SENDER": "ScoopJoy Nightly Close <close@scoopjoy.example>",
+            "SCOOPJOY_UI_URL": ui_url,
+        }
+
+
+@contextmanager
+def embedded_world(now: datetime, *, erpnext_port: int = 0) -> Iterator[World]:
+    """Start the embedded servers with example data up to the last business day, our custom fields installed."""
+    last_day = last_ended_day(now)
+    with ExitStack() as stack:
+        erpnext = SandboxERPNext(":memory:")
+        seed(erpnext, today=last_day + timedelta(days=1))
+        erpnext.start(erpnext_port)
+        stack.callback(erpnext.stop)
+        with Session(erpnext.url, erpnext.robot.api_key, erpnext.robot.api_secret) as session:
+            client = Client(session)
+            install(client, read_installation(client), lambda _step: None)
+        set_royalty_terms(erpnext)
+        headquarters = SandboxHQ()
+        headquarters.start()
+        stack.callback(headquarters.stop)
+        mail = MailSink()
+        mail.start()
+        stack.callback(mail.stop)
+        yield World(erpnext, headquarters, mail, last_day)
+
+
+def run_demo(out: Console, progress: Console, *, once: bool, as_json: bool, port: int, now: datetime) -> int:
+    """Close the last business day of the embedded world; then serve the UI until Ctrl-C, unless `once`."""
+    # A fresh world each time: its data are made for today, and so is Dagster's record of it.
+    directory = local_directory() / "demo"
+    shutil.rmtree(directory, ignore_errors=True)
+    port = port or free_port()
+    ui_url = f"http://127.0.0.1:{port}"
+    with ExitStack() as stack:
+        progress.print("Starting the embedded ERPNext, headquarters and mail server ...", highlight=False)
+        world = stack.enter_context(embedded_world(now))
+        os.environ.update(world.environment(ui_url))
+        # The demo always has a PostgreSQL of its own, whatever the environment says.
+        os.environ.pop("SCOOPJOY_POSTGRES_URL", None)
+        progress.print("Starting PostgreSQL ...", highlight=False)
+        place = stack.enter_context(workplace(directory))
+        if not once:
+            progress.print("Starting Dagster ...", highlight=False)
+            children = ChildProcesses(place.directory / "logs")
+            running = stack.enter_context(
+                running_dagster(children, place.environment, port=port, directory=place.directory)
+            )
+        result = _close(place, world.last_day, progress)
+        _tell(out, result, as_json=as_json)
+        if once:
+            return EXIT_CODES[result.status]
+        first = world.last_day - timedelta(days=OPEN_DAYS - 1)
+        progress.print(
+            f"\nDagster UI   {running.url}"
+            f"\nMails        {world.mail.url}"
+            f"\nHeadquarters {world.headquarters.url}"
+            f"\nERPNext API  {world.erpnext.url}"
+            f"\n\n{first} to {world.last_day - timedelta(days=1)} are still open: backfill them in the UI. Ctrl-C ends everything.",
+            highlight=False,
+        )
+        children.watch()
+    return 0
+
+
+def _close(place: Workplace, day: date, progress: Console) -> DayResult:
+    from scoopjoy_dagster.definitions import build_defs
+
+    with place.instance() as instance, step_progress(progress, day, []) as tell:
+        return close_day(build_defs(place.settings), instance, day, tell=tell)
+
+
+def _tell(out: Console, result: DayResult, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(result.as_dict(), ensure_ascii=False, indent=2))
+    else:
+        print_day(out, result)
+
+
+def serve_sandbox(out: Console, port: int) -> None:
+    """Serve the embedded servers and print the settings that point at them, until Ctrl-C."""
+    with embedded_world(datetime.now(ZONE), erpnext_port=port) as world:
+        for name, value in world.environment("http://127.0.0.1:3000").items():
+            out.print(f"export {name}='{value}'", highlight=False, markup=False, soft_wrap=True)
+        out.print(
+            f"# mails: {world.mail.url}  headquarters: {world.headquarters.url}  (Ctrl-C ends it)",
+            highlight=False,
+        )
+        threading.Event().wait()

@@ -1,0 +1,132 @@
+"""How the command shows things: progress bars and tables on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from scoopjoy_dagster.cli.closing import NAMES, STEPS, DayResult, Tell
+from scoopjoy_dagster.erpnext.preflight import Check
+
+_COLOURS = {
+    "Success": "green",
+    "Completed": "green",
+    "Failed": "red",
+    "Skipped": "yellow",
+    "Completed with Errors": "yellow",
+}
+_MARKS = {"ok": "green", "warning": "yellow", "error": "red"}
+SHOWN_EXCEPTIONS = 20
+
+
+@contextmanager
+def step_progress(console: Console, day: date, only: Sequence[str]) -> Iterator[Tell]:
+    """A bar over the steps of one day on a terminal; one line per step and state elsewhere."""
+    names = [name for name in NAMES if not only or name in only]
+    if not console.is_terminal:
+
+        def tell_line(name: str, state: str) -> None:
+            console.print(f"{day} {STEPS[name]}: {state}", highlight=False)
+
+        yield tell_line
+        return
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    ) as progress:
+        task = progress.add_task(f"{day}", total=len(names))
+
+        def tell_bar(name: str, state: str) -> None:
+            if state == "start":
+                progress.update(task, description=f"{day} {STEPS[name]}")
+            else:
+                progress.advance(task)
+
+        yield tell_bar
+
+
+def print_day(console: Console, result: DayResult) -> None:
+    """What was done per asset, the control totals, and the exception rows of a day."""
+    colour = _COLOURS[result.status]
+    requests = sum(int(asset["requests"]) for asset in result.assets.values())
+    console.print(
+        f"\nBusiness day [bold]{result.business_day}[/bold]: [{colour}]{result.status}[/{colour}] "
+        f"in {result.duration_s:.1f} s with {requests} requests (run {result.run_id})",
+        highlight=False,
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Asset", no_wrap=True)
+    table.add_column("Status", no_wrap=True)
+    for column in ("Seen", "Written", "Adopted", "Skipped", "Amount", "Errors", "Warnings"):
+        table.add_column(column, justify="right")
+    for name, asset in result.assets.items():
+        severities = [one["severity"] for one in asset["exceptions"]]
+        table.add_row(
+            name,
+            f"[{_COLOURS[asset['status']]}]{asset['status']}[/]",
+            *(str(asset[key]) for key in ("seen", "written", "adopted", "skipped")),
+            asset["amount"],
+            str(severities.count("error")),
+            str(severities.count("warning")),
+        )
+    console.print(table)
+    print_totals(console, result)
+    rows = [(name, one) for name, asset in result.assets.items() for one in asset["exceptions"]]
+    rows.sort(key=lambda row: row[1]["severity"] != "error")
+    if rows:
+        console.print("\nExceptions")
+    for name, one in rows[:SHOWN_EXCEPTIONS]:
+        mark = _MARKS[one["severity"]]
+        console.print(
+            f"  [{mark}]{one['severity']}[/] {name}: {escape(one['what'])} - {escape(one['who'])}: {escape(one['message'])}"
+            f"\n    -> {escape(one['action'])}",
+            highlight=False,
+        )
+    if len(rows) > SHOWN_EXCEPTIONS:
+        console.print(f"  ... and {len(rows) - SHOWN_EXCEPTIONS} more; see the partition in Dagster.")
+
+
+def print_totals(console: Console, result: DayResult) -> None:
+    """The day's control totals: what must be equal."""
+    table = Table("Control total", box=None, pad_edge=False)
+    for column in ("Expected", "Actual", "Difference"):
+        table.add_column(column, justify="right")
+    for total in result.control_totals:
+        verdict = "green" if total["passed"] else "red"
+        cells = (str(total.get(key, "?")) for key in ("expected", "actual", "difference"))
+        table.add_row(total["name"], *(f"[{verdict}]{cell}[/]" for cell in cells))
+    royalties, invoices, hq = (result.assets.get(name) for name in ("royalties", "invoices", "hq_sync"))
+    for label, asset in (("shares_equal_royalties", invoices), ("headquarters_equals_ours", hq)):
+        if royalties and asset and asset["status"] == "Success" and asset["seen"]:
+            expected, actual = royalties["amount"], asset["amount"]
+            colour = "green" if expected == actual else "red"
+            table.add_row(
+                label, expected, f"[{colour}]{actual}[/]", "0.00" if expected == actual else "differs"
+            )
+    if table.row_count:
+        console.print()
+        console.print(table)
+
+
+def print_checks(console: Console, checks: Iterator[Check]) -> int:
+    """The preflight, line by line as it is known. Returns the number of errors."""
+    errors = 0
+    for check in checks:
+        errors += check.level == "error"
+        mark = _MARKS[check.level]
+        action = f"\n           -> {escape(check.action)}" if check.action else ""
+        console.print(
+            f"[{mark}]{check.level:<8}[/] {escape(check.what)}: {escape(check.message)}{action}",
+            highlight=False,
+        )
+    return errors

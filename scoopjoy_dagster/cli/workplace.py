@@ -1,0 +1,59 @@
+"""Where the command works: settings, and the Dagster instance that the webserver and the daemon share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from scoopjoy_dagster.local.home import PROJECT, prepare_home
+from scoopjoy_dagster.local.postgres import EmbeddedPostgres
+from scoopjoy_dagster.settings import Settings, SettingsError, load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Settings, the directory of everything local, and the environment for Dagster's processes."""
+
+    settings: Settings
+    directory: Path
+    environment: Mapping[str, str]
+
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        """The Dagster instance, the same that `scoopjoy dev` serves."""
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+
+
+def local_directory() -> Path:
+    """Where local state is kept: SCOOPJOY_DIRECTORY, or `.scoopjoy` at the top of the project."""
+    return Path(os.environ.get("SCOOPJOY_DIRECTORY") or PROJECT / ".scoopjoy").expanduser().resolve()
+
+
+@contextmanager
+def workplace(directory: Path | None = None) -> Iterator[Workplace]:
+    """Settings checked, PostgreSQL reachable (the embedded one unless SCOOPJOY_POSTGRES_URL names another), home made.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+        PostgresError, HomeError: the embedded PostgreSQL or DAGSTER_HOME cannot be had.
+    """
+    settings = load_settings()
+    directory = directory or local_directory()
+    with ExitStack() as stack:
+        url = (
+            os.environ.get("SCOOPJOY_POSTGRES_URL")
+            or stack.enter_context(EmbeddedPostgres(directory / "postgres")).url
+        )
+        try:
+            environment = prepare_home(directory / "home", url)
+        except ValueError as problem:
+            message = f"SCOOPJOY_POSTGRES_URL is wrong: {problem}"
+            raise SettingsError(message) from None
+        os.environ.update(environment)
+        yield Workplace(settings, directory, environment)

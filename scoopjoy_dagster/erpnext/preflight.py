@@ -1,0 +1,234 @@
+"""`scoopjoy check`, the site's part: everything that the nightly close needs, looked at before it runs. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from scoopjoy_dagster.erpnext import deliveries, installation, royalty_entries
+from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden
+from scoopjoy_dagster.erpnext.site import Site
+
+PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Company", ("read",)),
+    ("Account", ("read",)),
+    ("Cost Center", ("read",)),
+    ("Customer", ("read",)),
+    ("Customer Group", ("read",)),
+    ("Sales Invoice", ("read", "write")),
+    ("Journal Entry", ("read", "create", "submit")),
+    ("GL Entry", ("read",)),
+    ("POS Opening Entry", ("read",)),
+    ("POS Invoice", ("read",)),
+    ("POS Closing Entry", ("read", "create", "write", "submit")),
+    ("File", ("read", "create", "delete")),
+    ("User", ("read",)),
+    (deliveries.DOCTYPE, ("read", "create")),
+)
+"""What the integration user must be allowed to do, by DocType."""
+
+ROLES = "Sales Manager and Accounts Manager (and System Manager for `scoopjoy setup` and `scoopjoy check`)"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the preflight: `error` means that the close cannot work."""
+
+    level: Literal["ok", "warning", "error"]
+    what: str
+    message: str
+    action: str = ""
+
+
+def check_site(site: Site, *, time_zone: str, day: date) -> Iterator[Check]:
+    """All checks of a site for the close of `day`; one that cannot be made is an error line and not the end."""
+    yield Check(
+        "ok", "ERPNext", f"{site.version} at {site.client.session.url}, spoken to as {site.dialect.line}"
+    )
+    for what, check in (
+        ("login", _login),
+        ("time zone", lambda one: _time_zone(one, time_zone)),
+        ("custom fields", _fields),
+        ("permissions", _permissions),
+        ("accounts", _accounts),
+        ("scheduler", _scheduler),
+        ("POS mode", _pos_mode),
+        ("books open", lambda one: _books_open(one, day)),
+        ("franchises", _franchises),
+    ):
+        yield from _attempt(site, what, check)
+
+
+def _attempt(site: Site, what: str, check: Callable[[Site], Iterator[Check]]) -> Iterator[Check]:
+    try:
+        yield from check(site)
+    except ERPNextError as problem:
+        yield Check("error", what, str(problem), "Mend what ERPNext names and run `scoopjoy check` again.")
+
+
+def _login(site: Site) -> Iterator[Check]:
+    user = site.client.call("frappe.auth.get_logged_user", doing="find the user")
+    yield Check("ok", "login", f"as {user}")
+
+
+def _time_zone(site: Site, wanted: str) -> Iterator[Check]:
+    answer = site.client.call("frappe.client.get_time_zone", doing="read the site's time zone") or {}
+    found = str(answer.get("time_zone") if isinstance(answer, dict) else answer)
+    if found == wanted:
+        yield Check("ok", "time zone", found)
+        return
+    yield Check(
+        "error",
+        "time zone",
+        f"the site is in {found}, the business day in {wanted}: days would be closed over other hours than ERPNext books",
+        f"Set Time Zone to {wanted} in ERPNext's System Settings.",
+    )
+
+
+def _fields(site: Site) -> Iterator[Check]:
+    steps = installation.read_installation(site.client)
+    for step in steps:
+        yield Check("error", "custom fields", step.sentence, "Run `scoopjoy setup`.")
+    if not steps:
+        yield Check(
+            "ok",
+            "custom fields",
+            "all installed: unique keys, and royalty fields that may change after submit",
+        )
+
+
+def _permissions(site: Site) -> Iterator[Check]:
+    missing = []
+    for doctype, actions in PERMISSIONS:
+        for action in actions:
+            answer = site.client.call(
+                "frappe.client.has_permission",
+                {"doctype": doctype, "docname": "", "perm_type": action},
+                doing=f"ask for the permission to {action} {doctype}",
+            )
+            if not (answer or {}).get("has_permission"):
+                missing.append(f"{action} {doctype}")
+    if missing:
+        yield Check(
+            "error", "permissions", f"the user may not: {', '.join(missing)}", f"Give it the roles {ROLES}."
+        )
+    else:
+        yield Check("ok", "permissions", f"{len(PERMISSIONS)} DocTypes")
+
+
+def _accounts(site: Site) -> Iterator[Check]:
+    books = site.books()
+    problems = site.wrong_accounts(books)
+    for problem in problems:
+        yield Check("error", "accounts", problem)
+    if not problems:
+        yield Check(
+            "ok",
+            "accounts",
+            f"{books.company}: {books.receivable_account} / {books.income_account}, {books.cost_center}, {books.currency}",
+        )
+
+
+def _scheduler(site: Site) -> Iterator[Check]:
+    try:
+        answer = site.client.call(
+            "frappe.utils.scheduler.get_scheduler_status", doing="read the scheduler's status"
+        )
+    except Forbidden as problem:
+        yield Check("warning", "scheduler", problem.said, "See that ERPNext's scheduler is enabled.")
+        return
+    status = str((answer or {}).get("status"))
+    if status == "active":
+        yield Check(
+            "ok", "scheduler", "active: shifts with 10 invoices or more can be consolidated in the background"
+        )
+    else:
+        yield Check(
+            "error",
+            "scheduler",
+            f"{status}: ERPNext refuses to close a shift with 10 invoices or more",
+            "Enable the scheduler of the site (`bench --site SITE enable-scheduler`).",
+        )
+
+
+def _pos_mode(site: Site) -> Iterator[Check]:
+    mode = str(site.client.get("POS Settings", "POS Settings").get("invoice_type") or "POS Invoice")
+    if mode == "POS Invoice":
+        yield Check("ok", "POS mode", mode)
+    else:
+        yield Check(
+            "error", "POS mode", f"{mode} is not supported on {site.dialect.line}", "Set it to POS Invoice."
+        )
+
+
+def _books_open(site: Site, day: date) -> Iterator[Check]:
+    frozen = site.dialect.books_frozen_until(site.client, str(site.company["name"]))
+    if frozen is not None and day <= frozen:
+        yield Check(
+            "error",
+            "books open",
+            f"accounts are frozen up to {frozen}: nothing can be posted for {day}",
+            "Move the date in ERPNext's Accounts Settings, or give the user the role that may post to frozen accounts.",
+        )
+    else:
+        yield Check("ok", "books open", f"for {day}" + (f" (frozen up to {frozen})" if frozen else ""))
+    closed = site.client.rows(
+        "Accounting Period",
+        ["name"],
+        [
+            ["company", "=", site.company["name"]],
+            ["start_date", "<=", day.isoformat()],
+            ["end_date", ">=", day.isoformat()],
+        ],
+    )
+    if closed:
+        names = ", ".join(str(row["name"]) for row in closed)
+        yield Check(
+            "warning",
+            "books open",
+            f"{day} lies in the Accounting Period {names}",
+            "See that Journal Entry is not closed in it.",
+        )
+    years = site.client.rows(
+        "Fiscal Year",
+        ["name"],
+        [
+            ["year_start_date", "<=", day.isoformat()],
+            ["year_end_date", ">=", day.isoformat()],
+            ["disabled", "=", 0],
+        ],
+    )
+    if not years:
+        yield Check(
+            "error",
+            "books open",
+            f"no enabled Fiscal Year covers {day}",
+            "Create the Fiscal Year in ERPNext.",
+        )
+
+
+def _franchises(site: Site) -> Iterator[Check]:
+    group = site.settings.franchise_group
+    if not site.client.exists("Customer Group", group):
+        yield Check(
+            "error",
+            "franchises",
+            f"there is no Customer Group {group!r}",
+            "Create it, or set SCOOPJOY_FRANCHISE_GROUP.",
+        )
+        return
+    found = royalty_entries.franchises(site, group)
+    if found:
+        unset = sum(one.rate == 0 and not one.exempt for one in found)
+        yield Check(
+            "ok", "franchises", f"{len(found)} in {group} and below; {unset} without a rate of their own"
+        )
+    else:
+        yield Check(
+            "warning",
+            "franchises",
+            f"no enabled Customer is in {group} or below",
+            "Check the Customer Groups.",
+        )
