@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from scoopjoy_dagster.accounting.money import Rounding
 from scoopjoy_dagster.accounting.policy import Base, NegativeDays, RoyaltyPolicy
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
 
 class SettingsError(Exception):
     """The settings cannot be used; the text says which and why, a sentence each, and never holds a value of a secret."""
@@ -187,6 +189,14 @@ class Settings(BaseSettings):
     def _complete(self) -> Settings:
         if self.smtp_host and not self.smtp_sender:
             message = "SMTP_HOST is set but SMTP_SENDER is not; set it to the address that reports come from"
+            raise ValueError(message)
+        if bool(self.smtp_username) != bool(self.smtp_password.get_secret_value()):
+            message = "SMTP_USERNAME and SMTP_PASSWORD belong together; set both or neither"
+            raise ValueError(message)
+        if self.smtp_username and self.smtp_security == "none" and self.smtp_host not in LOOPBACK:
+            message = (
+                "SMTP_SECURITY is none: the password would cross the network unencrypted; set starttls or tls"
+            )
             raise ValueError(message)
         if self.hq_url and not self.hq_secret.get_secret_value():
             message = "SCOOPJOY_HQ_URL is set but SCOOPJOY_HQ_SECRET is not; headquarters needs a signature"

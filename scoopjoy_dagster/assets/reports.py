@@ -21,7 +21,8 @@ from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, record_del
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.reporting.mail import (
     InvalidAddress,
-    MailError,
+    MailRefused,
+    MailTransient,
     MailUnavailable,
     deterministic_message_id,
 )
@@ -235,38 +236,28 @@ def _send(
     rendered = render_report_mail(report, links=links)
     domain = parseaddr(mail.sender)[1].rpartition("@")[2] or "localhost"
     day, company, revision = report.business_day, report.company, sending.revision
-    sent = 0
     findings: list[Finding] = []
     lines: list[PlanLine] = []
-    with mail.mailer() as mailer:
-        for recipient in sending.to_send:
-            try:
-                message_id = deterministic_message_id("report", company, day, revision, recipient, domain)
-                mailer.send(
-                    rendered.message(sender=mail.sender, recipient=recipient, message_id=message_id, date=now)
+    try:
+        with mail.mailer() as mailer:
+            for recipient in sending.to_send:
+                try:
+                    message_id = deterministic_message_id("report", company, day, revision, recipient, domain)
+                    message = rendered.message(
+                        sender=mail.sender, recipient=recipient, message_id=message_id, date=now
+                    )
+                    mailer.send(message)
+                except (MailRefused, MailTransient, InvalidAddress) as problem:
+                    findings.append(_not_sent(recipient, str(problem)))
+                    continue
+                record = Delivery("report", day, recipient, revision, digest, message_id)
+                record_delivery(site, company, record, now.replace(tzinfo=None))
+                lines.append(
+                    PlanLine("create", recipient, report.totals["sales"], f"revision {revision}", message_id)
                 )
-            except (MailError, InvalidAddress) as problem:
-                findings.append(_not_sent(recipient, str(problem)))
-                if isinstance(problem, MailUnavailable):
-                    break  # the server is away: no other recipient can do better
-                continue
-            record_delivery(
-                site,
-                company,
-                Delivery("report", day, recipient, revision, digest, message_id),
-                now.replace(tzinfo=None),
-            )
-            sent += 1
-            lines.append(
-                PlanLine(
-                    "create",
-                    recipient,
-                    report.totals["sales"],
-                    f"revision {revision}",
-                    message_id.strip("<>"),
-                )
-            )
-    return sent, findings, lines
+    except MailUnavailable as problem:  # no other recipient can do better
+        findings.append(_not_sent(f"{len(sending.to_send) - len(lines)} recipients", str(problem)))
+    return len(lines), findings, lines
 
 
 def _not_sent(recipient: str, message: str) -> Finding:

@@ -72,7 +72,7 @@ def statement_file_name(business_day: date, journal_entry: str, digest: str) -> 
 
 def _digest(content: dict[str, Any]) -> str:
     text = _canonical({**content, "template": TEMPLATE_VERSION})
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_LENGTH]
+    return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
 
 
 def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -234,7 +234,7 @@ class Mailer:
                 code, answer = smtp.rcpt(recipient)
         except _CONNECTION_ERRORS as error:
             self._drop(smtp)
-            raise _Dropped(self._clean(error)) from error
+            raise _Dropped(self._reason(error)) from error
         if code // 100 == 2:
             return
         self._reset(smtp, code)
@@ -254,7 +254,7 @@ class Mailer:
             raise self._not_taken(recipient, error.smtp_code, error.smtp_error) from error
         except _CONNECTION_ERRORS as error:
             self._drop(smtp)
-            raise MailTransient(recipient, self._clean(error), ambiguous=True) from error
+            raise MailTransient(recipient, self._reason(error), ambiguous=True) from error
         if code // 100 != 2:
             self._reset(smtp, code)
             raise self._not_taken(recipient, code, answer)
@@ -307,13 +307,14 @@ class Mailer:
         return f"The mail server {self._settings.host}:{self._settings.port} (security {self._settings.security})"
 
     def _reason(self, error: Exception) -> str:
+        # smtplib says "Connection unexpectedly closed" for a server that kept silent.
+        if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+            return f"no answer within {self._settings.timeout_s:g} seconds"
         match error:
             case smtplib.SMTPAuthenticationError():
                 return f"the login of {self._settings.username} failed, {error.smtp_code} {self._clean(error.smtp_error)}"
             case ssl.SSLError():
                 return f"TLS failed, {self._clean(error)}. Check the host name, the port and the certificate"
-            case TimeoutError():
-                return f"no answer within {self._settings.timeout_s:g} seconds"
             case _:
                 return self._clean(error)
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-Severity = Literal["error", "warning"]
+    from scoopjoy_dagster.accounting.findings import Finding
+
 Kind = Literal["text", "count", "money", "money or uncounted", "date", "flag"]
 Row = dict[str, Any]
 
@@ -66,21 +67,6 @@ FRAMES: dict[str, dict[str, Kind]] = {
 
 #: Keys that `DayReport.totals` always has.
 TOTALS = ("sales", "royalty", "pos_sales", "invoices")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One exception row: something a person has to look at."""
-
-    severity: Severity
-    what: str
-    """The kind of problem, e.g. "POS closing failed"."""
-    who: str
-    """The document or party that it is about."""
-    message: str
-    """What happened, in ERPNext's own words where ERPNext said something."""
-    action: str
-    """What to do about it; may be empty."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,7 +75,7 @@ def report_pdf(report: DayReport, pictures: Mapping[str, bytes]) -> bytes:
 def statement_pdf(statement: RoyaltyStatement) -> bytes:
     """The royalty statement of one franchise for one business day. Equal statements give equal bytes."""
     day, currency = statement.business_day, statement.currency
-    name = statement.customer_name.strip() or statement.customer
+    name = statement.customer_name if statement.customer_name.strip() else statement.customer
     document = Document(
         title=f"{statement.company}: royalty statement {day.isoformat()}, {statement.customer}",
         author=statement.company,

@@ -14,7 +14,8 @@ from scoopjoy_dagster.reporting.model import read_rows
 from scoopjoy_dagster.reporting.numbers import count, money
 
 if TYPE_CHECKING:
-    from scoopjoy_dagster.reporting.model import DayReport, Finding, Row
+    from scoopjoy_dagster.accounting.findings import Finding
+    from scoopjoy_dagster.reporting.model import DayReport, Row
 
 _ZERO = Decimal(0)
 
@@ -93,7 +94,7 @@ def outlets_by_sales(report: DayReport) -> list[Row]:
     """The rows of `outlets`, the largest sales first. A franchise without a name goes by its document name."""
     rows = read_rows(report, "outlets")
     for row in rows:
-        row["customer_name"] = row["customer_name"].strip() or row["customer"]
+        row["customer_name"] = row["customer_name"] if row["customer_name"].strip() else row["customer"]
     return sorted(rows, key=lambda row: (-row["base"], row["customer_name"], row["customer"]))
 
 

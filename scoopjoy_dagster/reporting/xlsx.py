@@ -6,7 +6,7 @@ only, so that a name that begins with `=`, `+`, `-` or `@` never becomes a formu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from io import BytesIO
@@ -161,7 +161,7 @@ class _Sheets:
                 _Column("Message", "message", 70, "wrapped"),
                 _Column("What to do", "action", 60, "wrapped"),
             ],
-            [vars(finding) for finding in findings_by_severity(self._report)],
+            [asdict(finding) for finding in findings_by_severity(self._report)],
         )
         self._summary(summary, outlet_totals, shift_totals)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pandas as pd
 
+from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.reporting.model import (
     FRAMES,
     DayReport,
-    Finding,
     RoyaltyStatement,
     StatementEntry,
     StatementLine,
@@ -97,13 +96,21 @@ def invoice_row(number: int, outlet: dict[str, Any], base: Decimal) -> dict[str,
     }
 
 
-def day_report(names: list[str] | None = None, *, findings: tuple[Finding, ...] = (), **more: Any) -> DayReport:
+def day_report(
+    names: list[str] | None = None, *, findings: tuple[Finding, ...] = (), **more: Any
+) -> DayReport:
     """A day of as many outlets as there are `names` (ten by default), with shifts, payments, invoices and a fortnight before."""
     names = [f"ScoopJoy {place}" for place in PLACES] if names is None else names
-    bases = [Decimal(f"{184_350 - 9_731 * (number % 17)}.{number * 7 % 100:02d}") for number in range(len(names))]
+    bases = [
+        Decimal(f"{184_350 - 9_731 * (number % 17)}.{number * 7 % 100:02d}") for number in range(len(names))
+    ]
     outlets = [outlet_row(number, name, bases[number]) for number, name in enumerate(names)]
     shifts = [shift_row(number, f"{name} Till 1", bases[number] - 1000) for number, name in enumerate(names)]
-    payments = [row for number, shift in enumerate(shifts) for row in payment_rows(number, shift["pos_profile"], shift["sales"])]
+    payments = [
+        row
+        for number, shift in enumerate(shifts)
+        for row in payment_rows(number, shift["pos_profile"], shift["sales"])
+    ]
     invoices = [
         row
         for number, outlet in enumerate(outlets)
@@ -114,7 +121,11 @@ def day_report(names: list[str] | None = None, *, findings: tuple[Finding, ...] 
     ]
     royalty = sum((row["royalty"] for row in outlets), Decimal(0))
     history = [
-        {"day": DAY - timedelta(days=back), "sales": royalty * 20, "royalty": (royalty * factor).quantize(Decimal("0.01"))}
+        {
+            "day": DAY - timedelta(days=back),
+            "sales": royalty * 20,
+            "royalty": (royalty * factor).quantize(Decimal("0.01")),
+        }
         for back, factor in ((back, Decimal(100 - 9 * (back % 5)) / 100) for back in range(13, -1, -1))
     ]
     fields: dict[str, Any] = {
@@ -142,7 +153,8 @@ def day_report(names: list[str] | None = None, *, findings: tuple[Finding, ...] 
 def empty_report(**more: Any) -> DayReport:
     """A day on which every outlet was shut: frames without rows, all totals zero."""
     zero = {"sales": Decimal(0), "royalty": Decimal(0), "pos_sales": Decimal(0), "invoices": Decimal(0)}
-    return replace(day_report([]), **{"totals": zero, "history": empty_frame("history")} | more)
+    fields: dict[str, Any] = {"totals": zero, "history": empty_frame("history")}
+    return day_report([], **fields | more)
 
 
 FINDINGS = (
@@ -174,7 +186,8 @@ def statement(**more: Any) -> RoyaltyStatement:
     lines = tuple(
         StatementLine(f"ACC-SINV-2026-{number:05d}", DAY, number % 9 == 8, base, royalty_of(base))
         for number, base in enumerate(
-            Decimal(f"{'-' if number % 9 == 8 else ''}{(number * 317) % 900 + 180}.{number % 4 * 25:02d}") for number in range(24)
+            Decimal(f"{'-' if number % 9 == 8 else ''}{(number * 317) % 900 + 180}.{number % 4 * 25:02d}")
+            for number in range(24)
         )
     )
     base = sum((line.base for line in lines), Decimal(0))
@@ -193,7 +206,13 @@ def statement(**more: Any) -> RoyaltyStatement:
         "lines": lines,
         "entries": (
             StatementEntry("ACC-JV-2026-00012", DAY, 0, royalty + Decimal("12.50"), ""),
-            StatementEntry("ACC-JV-2026-00031", DAY + timedelta(days=2), 1, Decimal("-12.50"), "ACC-SINV-2026-00017 was returned"),
+            StatementEntry(
+                "ACC-JV-2026-00031",
+                DAY + timedelta(days=2),
+                1,
+                Decimal("-12.50"),
+                "ACC-SINV-2026-00017 was returned",
+            ),
         ),
         "month_to_date_base": base * 21,
         "month_to_date_royalty": royalty * 21,
