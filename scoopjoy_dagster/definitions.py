@@ -30,10 +30,9 @@ ASSETS = (closed_shifts, royalties, invoices, reports, hq_sync)
 def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Fresh definitions; `resources` replace those of the settings (tests, the embedded world)."""
     with warnings.catch_warnings():
-        # Partitioned checks are a preview and backfill policies a beta of Dagster. The version is pinned, and tests
-        # hold what is relied on; a warning for each definition would bury the messages that people must read.
+        # Partitioned checks are a preview of Dagster. The version is pinned, and tests hold what is relied on; a
+        # warning for each definition would bury the messages that people must read.
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        warnings.simplefilter("ignore", dg.BetaWarning)
         return _build(settings, resources or {})
 
 

@@ -1,5 +1,6 @@
 """`closed_shifts`: every POS shift of the day has exactly one submitted closing, and its invoices are booked."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime
 
@@ -8,7 +9,7 @@ import dagster as dg
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.shifts import Closing, Opening, ShiftAction, orphans, plan_shift, window_end
-from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, close_days
+from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.errors import ERPNextError
@@ -34,17 +35,7 @@ def plan(site: Site, day: date, now: datetime) -> tuple[list[ShiftAction], list[
             action, notes = ShiftAction("refuse", shift, str(problem)), [_unreadable(shift, problem)]
         actions.append(action)
         findings += notes
-    findings += [
-        Finding(
-            "warning",
-            "older shift still open",
-            one.label,
-            f"the shift began on {one.period_start:%Y-%m-%d} and was never closed",
-            f"Materialize closed_shifts for {one.period_start:%Y-%m-%d}.",
-        )
-        for one in all_openings
-        if one.status == "Open" and one.period_start.date() < day
-    ]
+    findings += _older(all_openings, day)
     return actions, findings
 
 
@@ -56,6 +47,23 @@ def _plan_one(
     shift = pos.with_balances(site, shift)
     invoices = site.dialect.shift_invoices(site.client, shift, window_end(shift, openings, now))
     return plan_shift(shift, invoices, found, day)
+
+
+def _older(openings: list[Opening], day: date) -> list[Finding]:
+    """Shifts of earlier days that are still open: one warning a day, they are that day's business."""
+    began = Counter(
+        one.period_start.date() for one in openings if one.status == "Open" and one.period_start.date() < day
+    )
+    return [
+        Finding(
+            "warning",
+            "older shifts still open",
+            f"{count} of {earlier}",
+            f"{count} POS shifts that began on {earlier} were never closed",
+            f"Materialize closed_shifts for {earlier} (before go-live: close them in ERPNext).",
+        )
+        for earlier, count in sorted(began.items())
+    ]
 
 
 def _unreadable(shift: Opening, problem: ERPNextError) -> Finding:
@@ -192,7 +200,6 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"erpnext"},
         code_version="1",
-        backfill_policy=BACKFILL,
         tags={"scoopjoy/critical": "yes"},
     )
     def closed_shifts(

@@ -10,7 +10,7 @@ from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.assets import royalties
 from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
-from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, close_days
+from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, record_delivery
 from scoopjoy_dagster.erpnext.site import Site
@@ -153,7 +153,6 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"erpnext", "http"},
         code_version="1",
-        backfill_policy=BACKFILL,
         tags={"scoopjoy/critical": "no"},
     )
     def hq_sync(

@@ -11,7 +11,7 @@ from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import Action, RoyaltyPlan
 from scoopjoy_dagster.assets import royalties
-from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, close_days
+from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.erpnext import statements
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
@@ -183,7 +183,6 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"erpnext", "pdf"},
         code_version="1",
-        backfill_policy=BACKFILL,
         tags={"scoopjoy/critical": "no"},
     )
     def invoices(

@@ -22,8 +22,10 @@ from scoopjoy_dagster.resources.erpnext import ERPNextResource
 
 GROUP = "nightly_close"
 OWNERS = ["team:finance"]
-BACKFILL = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
-"""A run per day: a day whose critical step fails then stops its own later steps and no other day's."""
+
+# No backfill policy: a backfill then makes a run per day. A day whose critical step fails stops its own later steps and
+# no other day's; and each run carries the tag `dagster/partition`, by which the run queue lets one run of a day in at a
+# time (with any policy, even of one day per run, Dagster tags a range instead and that limit does not see it).
 
 Work = Callable[[Site, date], Outcome]
 

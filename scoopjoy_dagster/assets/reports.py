@@ -14,7 +14,7 @@ from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import Franchise
 from scoopjoy_dagster.assets import royalties
 from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
-from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, close_days
+from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.erpnext import people, royalty_entries
 from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, record_delivery
@@ -281,7 +281,6 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"erpnext", "email"},
         code_version="1",
-        backfill_policy=BACKFILL,
         tags={"scoopjoy/critical": "no"},
     )
     def reports(

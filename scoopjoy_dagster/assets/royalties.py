@@ -10,7 +10,7 @@ from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import Action, RoyaltyPlan, plan_royalties
 from scoopjoy_dagster.assets import closed_shifts
-from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, close_days
+from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.erpnext import royalty_entries
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Rejected, Unreachable
@@ -132,7 +132,6 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"erpnext"},
         code_version="1",
-        backfill_policy=BACKFILL,
         tags={"scoopjoy/critical": "yes"},
     )
     def royalties(

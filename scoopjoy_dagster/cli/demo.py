@@ -20,11 +20,11 @@ from rich.console import Console
 
 from scoopjoy_dagster.cli.closing import EXIT_CODES, DayResult, close_day
 from scoopjoy_dagster.cli.show import print_day, step_progress
-from scoopjoy_dagster.cli.workplace import Workplace, local_directory, workplace
+from scoopjoy_dagster.cli.workplace import Workplace, local_directory, usable_port, workplace
 from scoopjoy_dagster.erpnext.client import Client
 from scoopjoy_dagster.erpnext.installation import install, read_installation
 from scoopjoy_dagster.erpnext.session import Session
-from scoopjoy_dagster.local.processes import ChildProcesses, free_port
+from scoopjoy_dagster.local.processes import ChildProcesses
 from scoopjoy_dagster.local.services import running_dagster
 from scoopjoy_dagster.partitions import ZONE, last_ended_day
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
@@ -89,7 +89,7 @@ def run_demo(out: Console, progress: Console, *, once: bool, as_json: bool, port
     # A fresh world each time: its data are made for today, and so is Dagster's record of it.
     directory = local_directory() / "demo"
     shutil.rmtree(directory, ignore_errors=True)
-    port = port or free_port()
+    port = 0 if once else usable_port(port)
     ui_url = f"http://127.0.0.1:{port}"
     with ExitStack() as stack:
         progress.print("Starting the embedded ERPNext, headquarters and mail server ...", highlight=False)

@@ -179,12 +179,12 @@ def setup(dry_run: bool) -> None:
 )
 def dev(port: int) -> None:
     """Serve Dagster's UI with its daemon for the configured site, until Ctrl-C."""
-    from scoopjoy_dagster.cli.workplace import workplace
-    from scoopjoy_dagster.local.processes import ChildProcesses, free_port
+    from scoopjoy_dagster.cli.workplace import usable_port, workplace
+    from scoopjoy_dagster.local.processes import ChildProcesses
     from scoopjoy_dagster.local.services import running_dagster
 
     out = _console()
-    port = port or free_port()
+    port = usable_port(port)
     with workplace() as place:
         environment = {
             **place.environment,

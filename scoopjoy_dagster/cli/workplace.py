@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import dagster as dg
 
 from scoopjoy_dagster.local.home import PROJECT, prepare_home
 from scoopjoy_dagster.local.postgres import EmbeddedPostgres
+from scoopjoy_dagster.local.processes import free_port
 from scoopjoy_dagster.settings import Settings, SettingsError, load_settings
 
 
@@ -33,6 +35,26 @@ class Workplace:
 def local_directory() -> Path:
     """Where local state is kept: SCOOPJOY_DIRECTORY, or `.scoopjoy` at the top of the project."""
     return Path(os.environ.get("SCOOPJOY_DIRECTORY") or PROJECT / ".scoopjoy").expanduser().resolve()
+
+
+def usable_port(port: int) -> int:
+    """The port, seen to be free on loopback; a free one for 0.
+
+    Raises:
+        SettingsError: another program has it.
+    """
+    if port == 0:
+        return free_port()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            message = (
+                f"Port {port} is in use by another program; choose another one with --port, or --port 0."
+            )
+            raise SettingsError(message) from None
+    return port
 
 
 @contextmanager

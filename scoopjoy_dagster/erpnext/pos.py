@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from scoopjoy_dagster.accounting.money import exact
-from scoopjoy_dagster.accounting.shifts import DRAFT, Closing, ClosingDraft, LooseInvoice, Opening
+from scoopjoy_dagster.accounting.shifts import DRAFT, SUBMITTED, Closing, ClosingDraft, LooseInvoice, Opening
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Row, Written
 from scoopjoy_dagster.erpnext.dialect import UNCOUNTED_FIELD, moment
 from scoopjoy_dagster.erpnext.errors import Ambiguous, Rejected, Transient
@@ -161,7 +161,13 @@ def submit_closing(site: Site, name: str, label: str, patience: Patience) -> str
         Rejected: ERPNext refused it, with its message; the draft stays and the shift is open.
         BackgroundFailure, StillQueued: the background job failed, or did not end in time.
     """
-    answer = site.client.update("POS Closing Entry", name, {"docstatus": 1}, label=label)
+    try:
+        answer = site.client.update("POS Closing Entry", name, {"docstatus": 1}, label=label)
+    except Rejected:
+        # Two runs of one day may submit the same draft: one wins, the other is refused. What counts is the closing.
+        if int(_status(site, name)["docstatus"]) != SUBMITTED:
+            raise
+        return await_closing(site, name, label, patience)
     if str(answer.get("status")) == "Submitted" and not str(answer.get("error_message") or ""):
         return "Submitted"
     return await_closing(site, name, label, patience)
