@@ -303,7 +303,7 @@ def _compare(
             f"royalty entry {state} by a person",
             royalty.customer_name,
             f"{names}: {difference} of {royalty.amount} for {day} are not in the ledger, and we do not undo a person's decision",
-            "Amend and submit the entry in ERPNext to post it again, or tick Royalty Exempt if nothing is owed.",
+            "Amend and submit the entry in ERPNext; if the day's royalty is waived, then post a credit of your own against it.",
         )
         return Action("refuse", royalty, difference, finding.message), [finding]
 

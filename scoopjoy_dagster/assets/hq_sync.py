@@ -61,6 +61,14 @@ def totals_of(facts: DayFacts, revision: int) -> dict[str, Any]:
     )
 
 
+def plan(site: Site, facts: DayFacts) -> tuple[Delivery | None, int, str]:
+    """What headquarters acknowledged last, the revision that the day's totals have now, and their digest. Reads only."""
+    told = deliveries(site, "hq", facts.books.company, facts.plan.day)
+    last = told[-1] if told else None
+    wanted = digest(totals_of(facts, 0))[:32]
+    return last, next_revision(last.revision if last else None, last.digest if last else None, wanted), wanted
+
+
 def sync_day(
     site: Site, policy: RoyaltyPolicy, day: date, *, headquarters: HQClient | None, now: datetime
 ) -> Outcome:
@@ -79,10 +87,7 @@ def sync_day(
     if unsettled:
         return Outcome(NAME, day, findings=(unsettled,))
     company = facts.books.company
-    told = deliveries(site, "hq", company, day)
-    last = told[-1] if told else None
-    wanted = digest(totals_of(facts, 0))[:32]
-    revision = next_revision(last.revision if last else None, last.digest if last else None, wanted)
+    last, revision, wanted = plan(site, facts)
     done: dict[str, Any] = {"seen": 1, "amount": facts.plan.due}
     if last and last.revision == revision:
         line = PlanLine(

@@ -163,6 +163,21 @@ def plan_sending(recipients: Sequence[str], delivered: Sequence[Delivery], diges
     )
 
 
+def recipients_of(site: Site, fixed: Sequence[str], role: str) -> list[str]:
+    """Who gets the report: the fixed list, or the enabled users with the role."""
+    return list(fixed) or people.enabled_users(site, role)
+
+
+def plan(site: Site, facts: DayFacts, recipients: Sequence[str]) -> tuple[DayReport, str, SendPlan]:
+    """The report of a settled day, its digest, and to whom it must go. Reads only."""
+    from scoopjoy_dagster.reporting.digest import report_digest
+
+    report = day_report(site, facts, revision=0)
+    digest = report_digest(report)
+    delivered = deliveries(site, "report", facts.books.company, facts.plan.day)
+    return report, digest, plan_sending(recipients, delivered, digest)
+
+
 def send_reports(
     site: Site, policy: RoyaltyPolicy, day: date, *, mail: MailResource, now: datetime, links: dict[str, str]
 ) -> Outcome:
@@ -180,9 +195,7 @@ def send_reports(
     unsettled = facts.plan.unsettled()
     if unsettled:
         return Outcome(NAME, day, findings=(unsettled,))
-    from scoopjoy_dagster.reporting.digest import report_digest
-
-    recipients = mail.report_recipients or people.enabled_users(site, mail.report_role)
+    recipients = recipients_of(site, mail.report_recipients, mail.report_role)
     if not recipients:
         nobody = Finding(
             "error",
@@ -192,9 +205,7 @@ def send_reports(
             "Give the role to a user, or set SCOOPJOY_REPORT_RECIPIENTS.",
         )
         return Outcome(NAME, day, findings=(nobody,))
-    report = day_report(site, facts, revision=0)
-    digest = report_digest(report)
-    sending = plan_sending(recipients, deliveries(site, "report", facts.books.company, day), digest)
+    report, digest, sending = plan(site, facts, recipients)
     sent = 0
     findings: list[Finding] = []
     lines: list[PlanLine] = []

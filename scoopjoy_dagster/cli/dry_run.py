@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
 import click
@@ -14,11 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from scoopjoy_dagster.accounting.findings import Finding
-from scoopjoy_dagster.assets import closed_shifts, invoices, royalties
+from scoopjoy_dagster.assets import closed_shifts, hq_sync, invoices, reports, royalties
+from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
 from scoopjoy_dagster.assets.outcome import PlanLine
 from scoopjoy_dagster.definitions import site_resources
-from scoopjoy_dagster.erpnext import people
-from scoopjoy_dagster.erpnext.deliveries import deliveries
 from scoopjoy_dagster.erpnext.invoice_royalty import read_annotations
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.partitions import site_time
@@ -77,44 +75,49 @@ def _plans(
         ],
         list(plan.findings),
     )
-    settled = plan.unsettled() is None
+    if plan.unsettled():
+        for asset in ("invoices", "reports", "hq_sync"):
+            yield asset, [PlanLine("wait", day.isoformat(), plan.due, "after the royalties are posted")], []
+        return
     wanted = invoices.wanted_annotations(plan)
     present = read_annotations(site, [one.invoice for one in wanted])
-    changed = [one for one in wanted if present.get(one.invoice) != one]
-    later = "" if settled else "after the royalties are posted"
     yield (
-        "invoices",
-        [
-            PlanLine("create", one.invoice, one.share, later or f"{one.rate:f} %", one.journal_entry)
-            for one in changed
-        ]
-        if settled
-        else [PlanLine("create", f"{len(wanted)} invoices", plan.due, later)],
-        [],
-    )
-    recipients = list(settings.report_recipients) or people.enabled_users(site, settings.report_role)
-    got = {one.recipient for one in deliveries(site, "report", books.company, day)}
-    yield (
-        "reports",
+        invoices.NAME,
         [
             PlanLine(
-                "create",
-                one,
-                Decimal(0),
-                "again if the day has changed" if one in got else "has not got the report",
+                "adopt" if present.get(one.invoice) == one else "create",
+                one.invoice,
+                one.share,
+                f"{one.rate.normalize():f} %",
+                one.journal_entry,
             )
-            for one in (recipients if settings.smtp_host else [])
+            for one in wanted
         ],
         [],
     )
-    told = deliveries(site, "hq", books.company, day)
-    line = PlanLine(
-        "create",
-        "headquarters",
-        plan.due,
-        f"revision {told[-1].revision} is acknowledged" if told else "not told yet",
-    )
-    yield "hq_sync", [line] if settings.hq_url else [], []
+    facts = read_day(site, settings.policy, day)
+    yield reports.NAME, _mails(site, settings, facts), []
+    yield hq_sync.NAME, _headquarters(site, settings, facts), []
+
+
+def _mails(site: Site, settings: Settings, facts: DayFacts) -> list[PlanLine]:
+    if not settings.smtp_host:
+        return []
+    recipients = reports.recipients_of(site, settings.report_recipients, settings.report_role)
+    _, _, sending = reports.plan(site, facts, recipients)
+    return [
+        *(PlanLine("create", one, facts.sales, f"revision {sending.revision}") for one in sending.to_send),
+        *(PlanLine("adopt", one, facts.sales, f"has revision {sending.revision}") for one in sending.has_it),
+    ]
+
+
+def _headquarters(site: Site, settings: Settings, facts: DayFacts) -> list[PlanLine]:
+    if not settings.hq_url:
+        return []
+    last, revision, _ = hq_sync.plan(site, facts)
+    if last and last.revision == revision:
+        return [PlanLine("adopt", hq_sync.RECIPIENT, facts.plan.due, f"revision {revision} is acknowledged")]
+    return [PlanLine("create", hq_sync.RECIPIENT, facts.plan.due, f"revision {revision}")]
 
 
 def _as_dict(plans: Plans) -> dict[str, Any]:
