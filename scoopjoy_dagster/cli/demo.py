@@ -70,7 +70,7 @@ def embedded_world(now: datetime, *, erpnext_port: int = 0) -> Iterator[World]:
         erpnext = SandboxERPNext(":memory:")
         seed(erpnext, today=last_day + timedelta(days=1))
         erpnext.start(erpnext_port)
-        stack.callback(erpnext.stop)
+        stack.callback(erpnext.close)
         with Session(erpnext.url, erpnext.robot.api_key, erpnext.robot.api_secret) as session:
             client = Client(session)
             install(client, read_installation(client), lambda _step: None)

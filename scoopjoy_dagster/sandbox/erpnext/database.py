@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ _INDEXES = {
     "File": ("attached_to_name",),
 }
 
+#: Names and links: compared by SQLite's own code, which is much faster; they never end in a space.
+_NAME_TYPE = "TEXT COLLATE NOCASE"
+
 Row = tuple[Any, ...]
 
 
@@ -51,6 +54,8 @@ def _column_type(field: Field) -> str:
         return "REAL NOT NULL DEFAULT 0"
     if field.fieldtype in {"Date", "Datetime", "Time"}:
         return "TEXT"
+    if field.fieldtype in {"Link", "Dynamic Link"}:
+        return _NAME_TYPE
     return f"TEXT COLLATE {collation.NAME}"
 
 
@@ -116,7 +121,7 @@ class Database:
         self.dirty = True
         return self._conn.execute(sql, tuple(params)).rowcount
 
-    def run_many(self, sql: str, params: Iterable[Iterable[Any]]) -> None:
+    def run_many(self, sql: str, params: Iterable[Sequence[Any]]) -> None:
         self.dirty = True
         self._conn.executemany(sql, params)
 
@@ -156,9 +161,13 @@ class Database:
 
     def create_system_tables(self) -> None:
         """Naming series, stored files, secrets: what is no DocType."""
-        self._conn.execute("CREATE TABLE IF NOT EXISTS series (name TEXT PRIMARY KEY, current INTEGER NOT NULL)")
+        self._conn.execute(
+            "CREATE TABLE IF NOT EXISTS series (name TEXT PRIMARY KEY, current INTEGER NOT NULL)"
+        )
         self._conn.execute("CREATE TABLE IF NOT EXISTS site (key TEXT PRIMARY KEY, value TEXT)")
-        self._conn.execute("CREATE TABLE IF NOT EXISTS auth (api_key TEXT PRIMARY KEY, secret TEXT, user TEXT)")
+        self._conn.execute(
+            "CREATE TABLE IF NOT EXISTS auth (api_key TEXT PRIMARY KEY, secret TEXT, user TEXT)"
+        )
         self._conn.execute("CREATE TABLE IF NOT EXISTS content (url TEXT PRIMARY KEY, body BLOB)")
         self._conn.execute(
             "CREATE TABLE IF NOT EXISTS job (id INTEGER PRIMARY KEY, kind TEXT, key TEXT, payload TEXT,"
@@ -185,7 +194,7 @@ class Database:
             self._index(meta.name, "parent")
 
     def _create(self, meta: Meta, name: str) -> None:
-        text = f"TEXT COLLATE {collation.NAME}"
+        text = _NAME_TYPE
         standard = dict.fromkeys(STANDARD, "TEXT") | {
             "name": f"{text} PRIMARY KEY",
             "owner": text,

@@ -67,9 +67,7 @@ class Doc(dict[str, Any]):
                 self["docstatus"] = int(value or 0)
             elif key == "modified" and value:
                 self.loaded_modified = str(value)
-            elif key in CHILD and self.meta.istable:
-                self[key] = value
-            elif key not in _GUARDED and key in STANDARD:
+            elif (key in CHILD and self.meta.istable) or (key not in _GUARDED and key in STANDARD):
                 self[key] = value
 
     def _new_rows(self, table: str, value: Any, meta: Meta) -> list[Doc]:
@@ -81,7 +79,9 @@ class Doc(dict[str, Any]):
         rows = []
         for sent in value:
             if not isinstance(sent, dict):
-                raise SiteError("TypeError", f"'{type(sent).__name__}' object does not support item assignment")
+                raise SiteError(
+                    "TypeError", f"'{type(sent).__name__}' object does not support item assignment"
+                )
             old = known.get(str(sent.get("name") or ""))
             row = Doc(meta, is_new=old is None)
             if old is not None:

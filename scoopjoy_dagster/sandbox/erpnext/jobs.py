@@ -37,7 +37,8 @@ def run_one(site: Site, handlers: dict[str, Handler], *, older_than: float = 0.0
         if not site.background_worker:
             return False
         found = site.db.one(
-            "SELECT id, kind, payload FROM job WHERE ready_at <= ? ORDER BY id LIMIT 1", (time.time() - older_than,)
+            "SELECT id, kind, payload FROM job WHERE ready_at <= ? ORDER BY id LIMIT 1",
+            (time.time() - older_than,),
         )
         if found is None:
             return False
@@ -74,5 +75,7 @@ class Worker:
     def _work(self) -> None:
         pause = min(max(self._delay_s / 4, 0.01), 0.1)
         while not self._stopped.wait(pause):
-            while not self._stopped.is_set() and run_one(self._site, self._handlers, older_than=self._delay_s):
+            while not self._stopped.is_set() and run_one(
+                self._site, self._handlers, older_than=self._delay_s
+            ):
                 pass

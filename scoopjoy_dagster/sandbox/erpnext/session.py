@@ -14,9 +14,10 @@ from scoopjoy_dagster.sandbox.erpnext.controllers import controller
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, not_found, thrown, unknown_to_the_sandbox
-from scoopjoy_dagster.sandbox.erpnext.meta import CHILD, STANDARD, Field, Meta
-from scoopjoy_dagster.sandbox.erpnext.site import Site
-from scoopjoy_dagster.sandbox.erpnext.values import cast, shown_time, stamp, stored
+from scoopjoy_dagster.sandbox.erpnext.meta import CHILD, Field, Meta
+from scoopjoy_dagster.sandbox.erpnext.site import MASTERS, Site
+from scoopjoy_dagster.sandbox.erpnext.statements import statements
+from scoopjoy_dagster.sandbox.erpnext.values import shown_time, stamp, stored
 
 _DOCSTATUS = {0: "Draft", 1: "Submitted", 2: "Cancelled"}
 
@@ -32,7 +33,6 @@ class Session:
         #: Documents that this session is in the middle of saving; ``set_fields`` leaves their timestamp.
         self.saving: set[tuple[str, str]] = set()
         self._roles: frozenset[str] | None = None
-        self._defaults: dict[str, dict[str, Any]] = {}
 
     @property
     def roles(self) -> frozenset[str]:
@@ -60,6 +60,9 @@ class Session:
 
     def values(self, doctype: str, name: str | None, fields: list[str]) -> list[Any]:
         """Field values of a stored document; ``None`` for each if it does not exist."""
+        if doctype in MASTERS:
+            row = self.site.master(doctype, str(name))
+            return [row.get(field) for field in fields]
         wanted = ", ".join(column(f) for f in fields)
         found = self.site.db.one(f"SELECT {wanted} FROM {table(doctype)} WHERE name = ?", (name,))
         return list(found) if found else [None] * len(fields)
@@ -86,13 +89,11 @@ class Session:
         return doc
 
     def _read(self, meta: Meta, where: str, params: tuple[Any, ...]) -> list[Doc]:
-        wanted = ", ".join(column(name) for name in meta.columns)
-        rows = self.site.db.rows(f"SELECT {wanted} FROM {table(meta.name)} WHERE {where}", params)
-        times = [f.fieldname for f in meta.stored if f.fieldtype == "Time"]
+        sql = statements(meta)
         docs = []
-        for row in rows:
+        for row in self.site.db.rows(sql.select + where, params):
             doc = Doc(meta, dict(zip(meta.columns, row, strict=True)), is_new=False)
-            for name in times:
+            for name in sql.times:
                 if doc[name] is not None:
                     doc[name] = shown_time(doc[name])
             doc.loaded_modified = doc["modified"]
@@ -117,34 +118,22 @@ class Session:
         doc.amend(data, {f.fieldname: self.site.meta(f.options) for f in doc.meta.tables})
 
     def _default(self, field: Field) -> Any:
-        default = field.default
-        if default == "Today":
+        if field.default == "Today":
             return self.site.now().date().isoformat()
-        if default == "Now":
+        if field.default == "Now":
             moment = self.site.now()
             return str(moment.time()) if field.fieldtype == "Time" else stamp(moment)
-        if default == ":Company":
-            return self.value("Company", self._company(), "cost_center")
-        if default:
-            return cast(field, default)
-        if field.fieldtype == "Select" and field.options:
-            return field.choices[0]
-        if field.fieldname == "company" and field.options == "Company":
-            return self._company()
-        return cast(field, None)
-
-    def _company(self) -> str | None:
-        found: str | None = self.value("Global Defaults", "Global Defaults", "default_company")
-        return found
+        company = self.value("Global Defaults", "Global Defaults", "default_company")
+        return company if field.fieldname == "company" else self.value("Company", company, "cost_center")
 
     def _set_defaults(self, doc: Doc) -> None:
-        if doc.doctype not in self._defaults:
-            fixed = {f.fieldname: self._default(f) for f in doc.meta.stored}
-            self._defaults[doc.doctype] = fixed
-        changing = {f.fieldname for f in doc.meta.stored if f.default in {"Today", "Now"}}
-        for name, value in self._defaults[doc.doctype].items():
+        made = statements(doc.meta)
+        for name, value in made.fixed.items():
             if doc.get(name) is None:
-                doc[name] = self._default(doc.meta.by_name[name]) if name in changing else value
+                doc[name] = value
+        for field in made.computed:
+            if doc.get(field.fieldname) is None:
+                doc[field.fieldname] = self._default(field)
 
     # -- saving -------------------------------------------------------------------------------------
 
@@ -153,7 +142,9 @@ class Session:
         self.require(doc.doctype, "create")
         submitting = doc.docstatus == 1
         if doc.docstatus > 1:
-            raise SiteError("DocstatusTransitionError", "Cannot change docstatus from 0 (Draft) to 2 (Cancelled)")
+            raise SiteError(
+                "DocstatusTransitionError", "Cannot change docstatus from 0 (Draft) to 2 (Cancelled)"
+            )
         self._set_defaults(doc)
         hooks = controller(doc.doctype)
         self._stamp(doc)
@@ -174,7 +165,7 @@ class Session:
                 hooks.before_submit(self, doc)
             self._number_rows(doc)
             self._adopt_rows(doc)
-            validation.check_values(self, doc)
+            validation.check_values(doc)
             self._write(doc, insert=True)
             hooks.after_insert(self, doc)
             hooks.on_update(self, doc)
@@ -228,7 +219,7 @@ class Session:
         else:
             self._number_rows(doc)
             self._adopt_rows(doc)
-            validation.check_values(self, doc)
+            validation.check_values(doc)
         if action == "update":
             validation.check_after_submit(doc)
         self._write(doc, insert=False)
@@ -273,7 +264,10 @@ class Session:
             doc["modified"] = doc.loaded_modified = written["modified"] = stamp(self.site.now())
             doc["modified_by"] = written["modified_by"] = self.user
         pairs = ", ".join(f"{column(key)} = ?" for key in written)
-        self.site.db.run(f"UPDATE {table(doc.doctype)} SET {pairs} WHERE name = ?", (*written.values(), doc.name))
+        self.site.db.run(
+            f"UPDATE {table(doc.doctype)} SET {pairs} WHERE name = ?", (*written.values(), doc.name)
+        )
+        self.site.forget_master(doc.doctype)
 
     def delete(self, doctype: str, name: str) -> None:
         """Delete a draft or cancelled document to which nothing links."""
@@ -319,7 +313,11 @@ class Session:
                 if row.is_new and (not row.get("name") or doc.is_new):
                     row["name"] = self.site.hash_name()
                 row |= {"parent": doc.name, "parentfield": field.fieldname, "parenttype": doc.doctype}
-                row |= {"modified": doc["modified"], "modified_by": doc["modified_by"], "docstatus": doc.docstatus}
+                row |= {
+                    "modified": doc["modified"],
+                    "modified_by": doc["modified_by"],
+                    "docstatus": doc.docstatus,
+                }
                 row["owner"] = row.get("owner") or self.user
                 row["creation"] = row.get("creation") or doc["modified"]
 
@@ -354,43 +352,30 @@ class Session:
         for field in doc.meta.tables:
             meta, rows = self.site.meta(field.options), doc.rows(field.fieldname)
             if not insert:
-                self.site.db.run(
-                    f"DELETE FROM {table(meta.name)} WHERE parent = ? AND parenttype = ? AND parentfield = ?",
-                    (doc.name, doc.doctype, field.fieldname),
-                )
+                self.site.db.run(statements(meta).delete_rows, (doc.name, doc.doctype, field.fieldname))
             if rows:
                 self._insert_rows(meta, rows)
 
     def _insert_rows(self, meta: Meta, rows: list[Doc]) -> None:
-        places = ", ".join("?" * len(meta.columns))
-        names = ", ".join(column(name) for name in meta.columns)
-        params = [[_stored(row, name) for name in meta.columns] for row in rows]
+        sql = statements(meta)
         try:
-            self.site.db.run_many(f"INSERT INTO {table(meta.name)} ({names}) VALUES ({places})", params)
+            self.site.db.run_many(sql.insert, [sql.parameters(row) for row in rows])
         except sqlite3.IntegrityError as error:
             raise validation.unique_violation(rows[0], _violated(error), rows[0].name) from None
 
     def _write_row(self, doc: Doc, *, insert: bool) -> None:
-        meta = doc.meta
-        params = [_stored(doc, name) for name in meta.columns]
-        if insert:
-            names = ", ".join(column(name) for name in meta.columns)
-            sql = f"INSERT INTO {table(meta.name)} ({names}) VALUES ({', '.join('?' * len(params))})"
-        else:
-            pairs = ", ".join(f"{column(name)} = ?" for name in meta.columns)
-            sql = f"UPDATE {table(meta.name)} SET {pairs} WHERE name = ?"
-            params.append(doc.name)
+        sql = statements(doc.meta)
         try:
-            self.site.db.run(sql, params)
+            if insert:
+                self.site.db.run(sql.insert, sql.parameters(doc))
+            else:
+                self.site.db.run(sql.update, [*sql.parameters(doc), doc.name])
         except sqlite3.IntegrityError as error:
-            raise validation.unique_violation(doc, _violated(error), doc.name) from None
-
-
-def _stored(doc: Doc, name: str) -> Any:
-    if name in STANDARD or name in CHILD:
-        value = doc.get(name)
-        return int(value or 0) if name in {"docstatus", "idx"} else value
-    return stored(doc.meta.by_name[name], doc.get(name))
+            taken = insert and self.site.db.one(
+                f"SELECT 1 FROM {table(doc.doctype)} WHERE name = ?", (doc.name,)
+            )
+            raise validation.unique_violation(doc, "name" if taken else _violated(error), doc.name) from None
+        self.site.forget_master(doc.doctype)
 
 
 def _violated(error: sqlite3.IntegrityError) -> str:

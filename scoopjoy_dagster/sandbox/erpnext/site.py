@@ -11,12 +11,28 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from scoopjoy_dagster.sandbox.erpnext.database import Database, column, table
 from scoopjoy_dagster.sandbox.erpnext.doctypes import builtin
 from scoopjoy_dagster.sandbox.erpnext.errors import not_found
 from scoopjoy_dagster.sandbox.erpnext.meta import Field, Meta
+
+#: DocTypes that are read far more often than written: their values are kept in memory.
+MASTERS = frozenset(
+    {
+        "Account",
+        "Company",
+        "Cost Center",
+        "Currency",
+        "Customer",
+        "Global Defaults",
+        "Item",
+        "POS Profile",
+        "User",
+    }
+)
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -29,15 +45,23 @@ def site_clock() -> datetime:
 class Site:
     """State of the site that is shared by all sessions."""
 
-    def __init__(self, database: Path | str, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self,
+        database: Path | str,
+        clock: Callable[[], datetime] | None = None,
+        template: Path | str | None = None,
+    ) -> None:
         self.db = Database(database)
+        if template is not None and not self.db.has_table("DocType"):
+            self.db.restore_from(template)
         self.clock = clock or site_clock
         #: Stands for the RQ worker and its queue: without it jobs stay queued; without the queue they fail.
         self.background_worker = True
         self.queue_reachable = True
-        self._last = datetime.min
+        self._last: datetime | None = None
         self.metas: dict[str, Meta] = {}
         self._names: dict[tuple[str, str], str] = {}
+        self._masters: dict[tuple[str, str], dict[str, Any]] = {}
         self.open()
 
     def open(self) -> None:
@@ -59,14 +83,14 @@ class Site:
             db.run("INSERT OR REPLACE INTO site VALUES ('opened', ?)", (str(self._hash_block),))
             db.commit()
             self._hash_count = 0
-            self._names.clear()
+            self.forget(None)
 
     # -- time and names -----------------------------------------------------------------------------
 
     def now(self) -> datetime:
         """The site's time; never the same twice, so that ``modified`` always tells two writes apart."""
         moment = self.clock()
-        if moment <= self._last < moment + timedelta(seconds=1):
+        if self._last is not None and moment <= self._last < moment + timedelta(seconds=1):
             moment = self._last + timedelta(microseconds=1)
         self._last = moment
         return moment
@@ -96,7 +120,8 @@ class Site:
                 "DD": f"{moment:%d}",
             }.get(part, part)
         self.db.run(
-            "INSERT INTO series VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET current = current + 1", (prefix,)
+            "INSERT INTO series VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET current = current + 1",
+            (prefix,),
         )
         found = self.db.one("SELECT current FROM series WHERE name = ?", (prefix,))
         assert found is not None  # noqa: S101 - inserted above
@@ -108,7 +133,8 @@ class Site:
         digits = name[len(prefix) :]
         if digits:
             self.db.run(
-                "UPDATE series SET current = current - 1 WHERE name = ? AND current = ?", (prefix, int(digits))
+                "UPDATE series SET current = current - 1 WHERE name = ? AND current = ?",
+                (prefix, int(digits)),
             )
 
     # -- meta data ----------------------------------------------------------------------------------
@@ -126,15 +152,31 @@ class Site:
         doctypes, fields, perms = [], [], []
         for meta in self.metas.values():
             doctypes.append(
-                (meta.name, moment, moment, meta.module, meta.is_submittable, meta.istable, meta.issingle, meta.autoname)
+                (
+                    meta.name,
+                    moment,
+                    moment,
+                    meta.module,
+                    meta.is_submittable,
+                    meta.istable,
+                    meta.issingle,
+                    meta.autoname,
+                )
             )
             for idx, f in enumerate(meta.fields, 1):
                 head = (self.__name(meta.name, "f", idx), moment, moment, idx, meta.name)
-                body = (f.fieldname, f.label, f.fieldtype, f.options or None, f.default or None, f.fetch_from or None)
+                body = (
+                    f.fieldname,
+                    f.label,
+                    f.fieldtype,
+                    f.options or None,
+                    f.default or None,
+                    f.fetch_from or None,
+                )
                 fields.append((*head, *body, f.reqd, f.unique, f.allow_on_submit, f.no_copy))
             for idx, (role, rights) in enumerate(meta.permissions.items(), 1):
-                head = (self.__name(meta.name, "p", idx), moment, moment, idx, meta.name, role)
-                perms.append((*head, *(right in rights for right in _RIGHT_COLUMNS)))
+                start = (self.__name(meta.name, "p", idx), moment, moment, idx, meta.name, role)
+                perms.append((*start, *(right in rights for right in _RIGHT_COLUMNS)))
         who = "'Administrator', 'Administrator'"
         self.db.run_many(
             f"INSERT INTO {table('DocType')} (name, creation, modified, owner, modified_by, module, is_submittable,"
@@ -148,10 +190,10 @@ class Site:
             " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             fields,
         )
-        rights = ", ".join(column(right) for right in _RIGHT_COLUMNS)
+        granted = ", ".join(column(right) for right in _RIGHT_COLUMNS)
         self.db.run_many(
             f"INSERT INTO {table('DocPerm')} (name, creation, modified, idx, parent, role, owner, modified_by,"
-            f" parenttype, parentfield, {rights}) VALUES (?, ?, ?, ?, ?, ?, {who}, 'DocType', 'permissions',"
+            f" parenttype, parentfield, {granted}) VALUES (?, ?, ?, ?, ?, ?, {who}, 'DocType', 'permissions',"
             f" {', '.join('?' * len(_RIGHT_COLUMNS))})",
             perms,
         )
@@ -208,19 +250,36 @@ class Site:
 
     def real_name(self, doctype: str, name: str) -> str | None:
         """The name as stored of a document that exists, whatever the letter case; ``None`` otherwise."""
+        name = name.rstrip(" ")
         if (known := self._names.get((doctype, name))) is not None:
             return known
-        found = self.db.one(f"SELECT name FROM {table(doctype)} WHERE name = ?", (str(name),))
+        found = self.db.one(f"SELECT name FROM {table(doctype)} WHERE name = ?", (name,))
         if found is None:
             return None
         self._names[doctype, name] = found[0]
         return str(found[0])
 
+    def master(self, doctype: str, name: str) -> dict[str, Any]:
+        """All values of a master, empty if there is none; kept until the DocType is written to."""
+        found = self._masters.get((doctype, name))
+        if found is None:
+            names, rows = self.db.described(f"SELECT * FROM {table(doctype)} WHERE name = ?", (name,))
+            found = dict(zip(names, rows[0], strict=True)) if rows else {}
+            self._masters[doctype, name] = found
+        return found
+
+    def forget_master(self, doctype: str) -> None:
+        """A master was written: read it again."""
+        if doctype in MASTERS:
+            self._masters = {key: value for key, value in self._masters.items() if key[0] != doctype}
+
     def forget(self, doctype: str | None) -> None:
         """Names were deleted or rolled back: look them up again."""
         if doctype is None:
             self._names.clear()
+            self._masters.clear()
         else:
+            self.forget_master(doctype)
             self._names = {key: value for key, value in self._names.items() if key[0] != doctype}
 
     @contextmanager
@@ -249,9 +308,7 @@ class Site:
 
 
 _RIGHT_COLUMNS = ("read", "write", "create", "delete", "submit", "cancel")
-_FIELD_COLUMNS = (
-    'fieldname, fieldtype, options, label, reqd, "unique", allow_on_submit, no_copy, "default", fetch_from, length'
-)
+_FIELD_COLUMNS = 'fieldname, fieldtype, options, label, reqd, "unique", allow_on_submit, no_copy, "default", fetch_from, length'
 
 
 def field_of_row(row: list[object]) -> Field:

@@ -63,7 +63,7 @@ def _check_link(
             found[1].append(where)
 
 
-def check_values(session: Session, doc: Doc) -> None:
+def check_values(doc: Doc) -> None:
     """Mandatory fields, selections and lengths, in this order."""
     _check_mandatory(doc)
     for part in (doc, *doc.all_rows()):
@@ -71,7 +71,6 @@ def check_values(session: Session, doc: Doc) -> None:
             value = part.get(field.fieldname)
             if isinstance(value, str) and value:
                 _check_text(doc, part, field, value)
-    del session
 
 
 def _check_mandatory(doc: Doc) -> None:
@@ -173,13 +172,15 @@ def unique_violation(doc: Doc, fieldname: str, name: str) -> SiteError:
 
 def check_unlinked(session: Session, doc: Doc) -> None:
     """A document that others link to cannot be deleted."""
-    for meta in session.site.metas.values():
-        for field in meta.links:
-            if field.fieldtype == "Link" and field.options != doc.doctype:
-                continue
-            found = _linking(session, doc, meta.name, field)
-            if found is not None:
-                raise _linked(doc, *found)
+    pairs = [(meta.name, field) for meta in session.site.metas.values() for field in meta.links]
+    direct = [
+        (name, field) for name, field in pairs if field.fieldtype == "Link" and field.options == doc.doctype
+    ]
+    dynamic = [(name, field) for name, field in pairs if field.fieldtype == "Dynamic Link"]
+    for name, field in direct + dynamic:
+        found = _linking(session, doc, name, field)
+        if found is not None:
+            raise _linked(doc, *found)
 
 
 def _linking(session: Session, doc: Doc, doctype: str, field: Field) -> tuple[str, str] | None:

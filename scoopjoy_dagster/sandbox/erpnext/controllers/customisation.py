@@ -68,7 +68,10 @@ class DocType(Controller):
             raise thrown("Not in Developer Mode! Set in site_config.json or make 'Custom' DocType.")
         for row in doc.rows("fields"):
             row["label"] = row.get("label") or row.get("fieldname")
-            if row["fieldtype"] in {"Table", "Link"} and row.get("options") not in {*session.site.metas, doc.name}:
+            if row["fieldtype"] in {"Table", "Link"} and row.get("options") not in {
+                *session.site.metas,
+                doc.name,
+            }:
                 raise thrown(
                     f"{doc.name}: Options must be a valid DocType for field {row['label']} in row {row['idx']}",
                     "WrongOptionsDoctypeLinkError",
@@ -84,14 +87,14 @@ class DocType(Controller):
         session.site.change_meta(made)
 
     def on_trash(self, session: Session, doc: Doc) -> None:
-        raise unknown_to_the_sandbox("deleting a DocType")
+        raise unknown_to_the_sandbox(f"deleting the DocType {doc.name} ({session.user})")
 
 
 class PropertySetter(Controller):
     """Would change a standard field."""
 
     def validate(self, session: Session, doc: Doc) -> None:
-        raise unknown_to_the_sandbox("Property Setter")
+        raise unknown_to_the_sandbox(f"Property Setter {doc.name} ({session.user})")
 
 
 CONTROLLERS: dict[str, Controller] = {

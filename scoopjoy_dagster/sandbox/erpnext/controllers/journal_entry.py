@@ -30,12 +30,16 @@ class JournalEntry(Controller):
     def validate(self, session: Session, doc: Doc) -> None:
         rows = doc.rows("accounts")
         if len(rows) > _MOST_ROWS:
-            raise unknown_to_the_sandbox(f"a Journal Entry of more than {_MOST_ROWS} rows (background submission)")
+            raise unknown_to_the_sandbox(
+                f"a Journal Entry of more than {_MOST_ROWS} rows (background submission)"
+            )
         doc["clearance_date"] = None
         for row in rows:
             self._fill_row(session, doc, row)
         for row in rows:
-            if row["account_type"] in {"Receivable", "Payable"} and not (row.get("party_type") and row.get("party")):
+            if row["account_type"] in {"Receivable", "Payable"} and not (
+                row.get("party_type") and row.get("party")
+            ):
                 raise thrown(
                     f"Row {row['idx']}: Party Type and Party is required for Receivable / Payable account"
                     f" {row['account']}"
@@ -61,6 +65,12 @@ class JournalEntry(Controller):
     def on_submit(self, session: Session, doc: Doc) -> None:
         if doc["voucher_type"] == "Bank Entry" and not (doc.get("cheque_no") and doc.get("cheque_date")):
             raise thrown("Reference No & Reference Date is required for Bank Entry")
+        for row in doc.rows("accounts"):
+            if row.get("party_type") == "Customer" and row["credit"] > 0 and not row.get("reference_name"):
+                session.say(
+                    f"Row {row['idx']}: Please check 'Is Advance' against Account {row['account']} if this is an"
+                    " advance entry."
+                )
         lines = [
             ledger.Line(
                 account=row["account"],
@@ -118,7 +128,9 @@ class JournalEntry(Controller):
             if not row.get("reference_name"):
                 continue
             if row["reference_type"] != "Sales Invoice":
-                raise unknown_to_the_sandbox(f"Journal Entry rows with reference_type {row['reference_type']}")
+                raise unknown_to_the_sandbox(
+                    f"Journal Entry rows with reference_type {row['reference_type']}"
+                )
             party, account = session.values("Sales Invoice", row["reference_name"], ["customer", "debit_to"])
             if (party, account) != (row.get("party"), row["account"]):
                 raise thrown(
@@ -162,7 +174,10 @@ class JournalEntry(Controller):
         if parties:
             first = str(parties[0]["party"])
             doc["pay_to_recd_from"] = session.value("Customer", first, "customer_name") or first
-            amounts: list[Any] = [row["debit_in_account_currency"] or row["credit_in_account_currency"] for row in parties]
+            same = [row for row in parties if row["party"] == first]
+            amounts: list[Any] = [
+                row["debit_in_account_currency"] or row["credit_in_account_currency"] for row in same
+            ]
             doc["total_amount"] = float(sum((number(amount) for amount in amounts), Decimal(0)))
             doc["total_amount_currency"] = parties[0]["account_currency"]
         if not doc.get("title"):

@@ -39,7 +39,9 @@ class Line:
         """Negative amounts change sides."""
         debit = max(self.debit, _ZERO) + max(-self.credit, _ZERO)
         credit = max(self.credit, _ZERO) + max(-self.debit, _ZERO)
-        turned = (self.debit_in_account_currency or _ZERO) < 0 or (self.credit_in_account_currency or _ZERO) < 0
+        turned = (self.debit_in_account_currency or _ZERO) < 0 or (
+            self.credit_in_account_currency or _ZERO
+        ) < 0
         sides = (self.debit_in_account_currency, self.credit_in_account_currency)
         if turned:
             sides = (
@@ -47,7 +49,14 @@ class Line:
                 abs(sides[0]) if sides[0] is not None else None,
             )
         return Line(
-            self.account, debit, credit, self.party, self.cost_center, self.against, *sides, self.against_voucher
+            self.account,
+            debit,
+            credit,
+            self.party,
+            self.cost_center,
+            self.against,
+            *sides,
+            self.against_voucher,
         )
 
 
@@ -58,7 +67,9 @@ def fiscal_year(session: Session, day: Any, company: str) -> str:
         (as_date(day).isoformat(),),
     )
     if found is None:
-        text = f"Date {shown_day(as_date(day))} is not in any active Fiscal Year for <strong>{company}</strong>"
+        text = (
+            f"Date {shown_day(as_date(day))} is not in any active Fiscal Year for <strong>{company}</strong>"
+        )
         raise noted(text, "FiscalYearError", text)
     return str(found[0])
 
@@ -79,7 +90,9 @@ def check_period(session: Session, doc: Doc) -> None:
 
 def check_frozen(session: Session, day: Any) -> None:
     """No entry up to Accounts Settings.acc_frozen_upto, save for the role that may."""
-    upto, role = session.values("Accounts Settings", "Accounts Settings", ["acc_frozen_upto", "frozen_accounts_modifier"])
+    upto, role = session.values(
+        "Accounts Settings", "Accounts Settings", ["acc_frozen_upto", "frozen_accounts_modifier"]
+    )
     if not upto or as_date(day) > as_date(upto):
         return
     if role in session.roles and session.user != "Administrator":
@@ -144,7 +157,9 @@ def post(session: Session, doc: Doc, lines: list[Line], remarks: str) -> None:
         account = _check_account(session, doc, line)
         own = account["account_currency"]
         shown_debit = line.debit if line.debit_in_account_currency is None else line.debit_in_account_currency
-        shown_credit = line.credit if line.credit_in_account_currency is None else line.credit_in_account_currency
+        shown_credit = (
+            line.credit if line.credit_in_account_currency is None else line.credit_in_account_currency
+        )
         row = {
             "posting_date": day,
             "account": line.account,
@@ -223,7 +238,11 @@ def reverse(session: Session, doc: Doc) -> None:
     )
     for values in rows:
         row = dict(zip(names, values, strict=True))
-        row = {key: value for key, value in row.items() if key not in {"name", "owner", "creation", "modified", "idx"}}
+        row = {
+            key: value
+            for key, value in row.items()
+            if key not in {"name", "owner", "creation", "modified", "idx"}
+        }
         row |= {
             "debit": row["credit"],
             "credit": row["debit"],

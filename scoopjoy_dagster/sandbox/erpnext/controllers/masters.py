@@ -29,10 +29,15 @@ class Tree(Controller):
         numbered: list[tuple[int, int, str]] = []
         self._number(children, None, 1, numbered)
         db.run_many(f"UPDATE {table(doc.doctype)} SET lft = ?, rgt = ? WHERE name = ?", numbered)
+        session.site.forget_master(doc.doctype)
         doc["lft"], doc["rgt"] = session.values(doc.doctype, doc.name, ["lft", "rgt"])
 
     def _number(
-        self, children: dict[str | None, list[str]], above: str | None, start: int, out: list[tuple[int, int, str]]
+        self,
+        children: dict[str | None, list[str]],
+        above: str | None,
+        start: int,
+        out: list[tuple[int, int, str]],
     ) -> int:
         place = start
         for name in children.get(above, []):
@@ -52,7 +57,9 @@ class Account(Tree):
     def validate(self, session: Session, doc: Doc) -> None:
         parent = doc.get("parent_account")
         if parent:
-            is_group, root, report = session.values("Account", parent, ["is_group", "root_type", "report_type"])
+            is_group, root, report = session.values(
+                "Account", parent, ["is_group", "root_type", "report_type"]
+            )
             if not is_group:
                 raise thrown(f"Account {doc.name}: Parent account {parent} can not be a ledger")
             doc["root_type"], doc["report_type"] = root, report
@@ -89,7 +96,8 @@ class User(Controller):
 
     def autoname(self, session: Session, doc: Doc) -> str | None:
         del session
-        return str(doc.get("email") or "").strip().lower()
+        email = str(doc.get("email") or "").strip()
+        return email.lower() if "@" in email else email
 
     def validate(self, session: Session, doc: Doc) -> None:
         del session
@@ -108,7 +116,9 @@ class FiscalYear(Controller):
             (doc.name, end.isoformat(), start.isoformat()),
         )
         if found:
-            raise thrown(f"Year start date or end date is overlapping with {found[0]}. To avoid please set company")
+            raise thrown(
+                f"Year start date or end date is overlapping with {found[0]}. To avoid please set company"
+            )
 
 
 class AccountingPeriod(Controller):

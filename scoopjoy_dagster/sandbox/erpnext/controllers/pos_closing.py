@@ -77,7 +77,8 @@ class POSClosingEntry(Controller):
 
     def on_cancel(self, session: Session, doc: Doc) -> None:
         logs = session.site.db.rows(
-            'SELECT name FROM "tabPOS Invoice Merge Log" WHERE pos_closing_entry = ? AND docstatus = 1', (doc.name,)
+            'SELECT name FROM "tabPOS Invoice Merge Log" WHERE pos_closing_entry = ? AND docstatus = 1',
+            (doc.name,),
         )
         if len(logs) >= IN_BACKGROUND:
             raise unknown_to_the_sandbox(f"cancelling a closing with {IN_BACKGROUND} merge logs or more")
@@ -95,7 +96,7 @@ class POSClosingEntry(Controller):
             return consolidate(session, doc)
         if method == "get_payment_reconciliation_details":
             # Renders a table and fills nothing in.
-            return "<div class=\"closing-voucher-details\"></div>"
+            return '<div class="closing-voucher-details"></div>'
         return super().call(session, doc, method, args)
 
 
@@ -160,9 +161,7 @@ def _make_logs(session: Session, doc: Doc) -> None:
     # The answer to a submission shows the rows of the merge logs in place of the closing's own (03-44).
     for row in doc.rows("pos_transactions"):
         if row["idx"] in moved:
-            new = row.is_new
-            row |= moved[row["idx"]] | {"idx": row["idx"]}
-            row.is_new = new
+            row.update(moved[row["idx"]] | {"idx": row["idx"]})
 
 
 def run_job(session: Session, payload: dict[str, Any]) -> None:

@@ -26,7 +26,9 @@ class POSOpeningEntry(Controller):
     """Several may be open for one profile, user and day."""
 
     def validate(self, session: Session, doc: Doc) -> None:
-        if doc.get("pos_profile") and doc["company"] != session.value("POS Profile", doc["pos_profile"], "company"):
+        if doc.get("pos_profile") and doc["company"] != session.value(
+            "POS Profile", doc["pos_profile"], "company"
+        ):
             raise thrown(f"POS Profile {doc['pos_profile']} does not belongs to company {doc['company']}")
         if doc.get("user") and not session.value("User", doc["user"], "enabled"):
             raise thrown(f"User {doc['user']} is disabled. Please select valid user/cashier")

@@ -34,9 +34,6 @@ class Invoice(Controller):
         if as_date(doc["due_date"]) < as_date(doc["posting_date"]):
             raise thrown("Due Date cannot be before Posting / Supplier Invoice Date")
         doc["title"] = doc.get("title") or doc["customer_name"]
-        accounts = dict.fromkeys(row["income_account"] for row in doc.rows("items"))
-        doc["against_income_account"] = ",".join(accounts)
-        doc["po_no"] = doc.get("po_no") or ""
         self.check_return(session, doc)
 
     def before_submit(self, session: Session, doc: Doc) -> None:
@@ -83,6 +80,10 @@ class SalesInvoice(Invoice):
     def validate(self, session: Session, doc: Doc) -> None:
         super().validate(session, doc)
         ledger.check_period(session, doc)
+        accounts = dict.fromkeys(row["income_account"] for row in doc.rows("items"))
+        doc["against_income_account"] = ",".join(accounts)
+        doc["po_no"] = doc.get("po_no") or ""
+        doc["amount_eligible_for_commission"] = doc["net_total"]
         if doc.get("is_pos"):
             totals.fill_payments(session, doc)
         doc["status"] = "Draft"
@@ -90,7 +91,11 @@ class SalesInvoice(Invoice):
 
     @staticmethod
     def _outstanding(doc: Doc) -> float:
-        paid = number(doc.get("paid_amount")) - number(doc.get("change_amount")) if doc.get("is_pos") else Decimal(0)
+        paid = (
+            number(doc.get("paid_amount")) - number(doc.get("change_amount"))
+            if doc.get("is_pos")
+            else Decimal(0)
+        )
         due = totals.payable(doc)
         # A consolidated invoice is written off to the rounded sums of its parts.
         rest = due - paid
@@ -126,9 +131,7 @@ class SalesInvoice(Invoice):
         debtors, customer = doc["debit_to"], doc["customer"]
         due = number(doc["base_rounded_total"]) or number(doc["base_grand_total"])
         incomes = doc["against_income_account"]
-        lines = [
-            ledger.Line(debtors, debit=due, party=customer, against=incomes, against_voucher=doc.name)
-        ]
+        lines = [ledger.Line(debtors, debit=due, party=customer, against=incomes, against_voucher=doc.name)]
         for row in doc.rows("items"):
             lines.append(
                 ledger.Line(
@@ -141,12 +144,16 @@ class SalesInvoice(Invoice):
         for row in doc.rows("taxes"):
             amount = number(row["base_tax_amount"])
             lines.append(
-                ledger.Line(row["account_head"], credit=amount, cost_center=row["cost_center"], against=customer)
+                ledger.Line(
+                    row["account_head"], credit=amount, cost_center=row["cost_center"], against=customer
+                )
             )
         lines += self._payment_lines(doc, debtors, customer)
         short = sum((line.debit - line.credit for line in lines), Decimal(0))
         if short:
-            account, center = session.values("Company", doc["company"], ["round_off_account", "round_off_cost_center"])
+            account, center = session.values(
+                "Company", doc["company"], ["round_off_account", "round_off_cost_center"]
+            )
             lines.append(ledger.Line(account, credit=money(short), cost_center=center, against=customer))
         return lines
 
@@ -159,7 +166,13 @@ class SalesInvoice(Invoice):
             amount = number(row["base_amount"])
             if amount:
                 lines += [
-                    ledger.Line(debtors, credit=amount, party=customer, against=row["account"], against_voucher=doc.name),
+                    ledger.Line(
+                        debtors,
+                        credit=amount,
+                        party=customer,
+                        against=row["account"],
+                        against_voucher=doc.name,
+                    ),
                     ledger.Line(row["account"], debit=amount, against=customer),
                 ]
         change = number(doc.get("base_change_amount"))

@@ -41,7 +41,11 @@ def fill_items(session: Session, doc: Doc) -> None:
             row["cost_center"] = defaults[2]
         quantity = number(row.get("qty"))
         if quantity == 0:
-            raise thrown(f"Row #{row['idx']}: Item quantity cannot be zero", "InvalidQtyError", title="Invalid Quantity")
+            raise thrown(
+                f"Row #{row['idx']}: Item quantity cannot be zero",
+                "InvalidQtyError",
+                title="Invalid Quantity",
+            )
         if doc.get("is_return") and quantity > 0:
             raise thrown(f"Row # {row['idx']}: Quantity must be negative number")
         rate = money(row.get("rate"))
@@ -60,7 +64,7 @@ def fill_items(session: Session, doc: Doc) -> None:
             row[key] = float(value)
 
 
-def _tax(doc: Doc, row: Doc, net: Decimal) -> Decimal:
+def _tax(doc: Doc, row: Doc) -> Decimal:
     if row.get("included_in_print_rate"):
         raise unknown_to_the_sandbox("taxes that are included in the print rate")
     if row["charge_type"] == "Actual":
@@ -77,7 +81,6 @@ def _tax(doc: Doc, row: Doc, net: Decimal) -> Decimal:
         before = details.get(code, [0.0, 0.0])[1]
         details[code] = [float(rate), float(money(number(before) + part))]
     row["item_wise_tax_detail"] = json.dumps(details, separators=(",", ":"))
-    del net
     return money(total)
 
 
@@ -92,10 +95,14 @@ def fill_totals(session: Session, doc: Doc) -> None:
         if row.get("cost_center") is None:
             row["cost_center"] = session.value("Company", doc["company"], "cost_center")
         row["description"] = row.get("description") or row.get("account_head")
-        amount = _tax(doc, row, net)
+        amount = _tax(doc, row)
         running += amount
         taxes += amount
-        for key, value in {"tax_amount": amount, "total": running, "tax_amount_after_discount_amount": amount}.items():
+        for key, value in {
+            "tax_amount": amount,
+            "total": running,
+            "tax_amount_after_discount_amount": amount,
+        }.items():
             row[key] = float(value)
             row[f"base_{key}"] = float(money(value * rate))
     grand = money(net + taxes)
@@ -125,7 +132,6 @@ def fill_totals(session: Session, doc: Doc) -> None:
         "base_rounding_adjustment": base_adjustment,
         "rounded_total": rounded,
         "base_rounded_total": base_rounded,
-        "amount_eligible_for_commission": net,
     }
     doc |= {key: float(value) for key, value in values.items()}
 
@@ -151,7 +157,9 @@ def fill_payments(session: Session, doc: Doc) -> None:
     rate = number(doc["conversion_rate"]) or _ONE
     paid = Decimal(0)
     for row in doc.rows("payments"):
-        row["account"] = row.get("account") or payment_account(session, row.get("mode_of_payment"), doc["company"])
+        row["account"] = row.get("account") or payment_account(
+            session, row.get("mode_of_payment"), doc["company"]
+        )
         row["amount"] = float(money(row.get("amount")))
         row["base_amount"] = float(money(number(row["amount"]) * rate))
         paid += number(row["amount"])
@@ -178,9 +186,12 @@ def payment_account(session: Session, mode: str | None, company: str) -> str | N
     """The account of a mode of payment in a company."""
     if not session.exists("Mode of Payment", mode):
         return None
-    for row in session.load("Mode of Payment", str(mode)).rows("accounts"):
-        if row["company"] == company:
-            return str(row["default_account"])
+    found = session.site.db.one(
+        'SELECT default_account FROM "tabMode of Payment Account" WHERE parent = ? AND company = ?',
+        (mode, company),
+    )
+    if found and found[0]:
+        return str(found[0])
     raise thrown(
         f"Please set default Cash or Bank account in Mode of Payment {mode}", title="Missing Account"
     )

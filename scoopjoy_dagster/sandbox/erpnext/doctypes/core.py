@@ -10,7 +10,7 @@ _FIELDTYPES = (
 )
 
 _FIELD_FLAGS = (
-    "search_index hidden set_only_once allow_in_quick_entry print_hide report_hide bold in_global_search"
+    "search_index hidden allow_in_quick_entry print_hide report_hide bold in_global_search"
     " collapsible no_copy allow_on_submit ignore_user_permissions in_list_view fetch_if_empty ignore_xss_filter"
     " print_hide_if_no_value in_standard_filter in_preview read_only translatable hide_border hide_days"
     " hide_seconds non_negative is_virtual sort_options show_dashboard"

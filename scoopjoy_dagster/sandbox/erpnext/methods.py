@@ -1,0 +1,324 @@
+"""The whitelisted functions behind ``/api/method/...`` that the embedded site answers.
+
+Belongs here: one small function for each. Does not belong here: dispatch and errors (``routes``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from scoopjoy_dagster.sandbox.erpnext import files, lists, permissions
+from scoopjoy_dagster.sandbox.erpnext.document import Doc
+from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown, unknown_to_the_sandbox
+from scoopjoy_dagster.sandbox.erpnext.meta import CHILD, STANDARD
+from scoopjoy_dagster.sandbox.erpnext.remote import Docs, document_of, insert_document, run_method, update_row
+from scoopjoy_dagster.sandbox.erpnext.session import Session
+from scoopjoy_dagster.sandbox.erpnext.values import as_datetime, as_time, whole
+from scoopjoy_dagster.sandbox.erpnext.wire import Call, loads, parsed
+
+#: More is refused by the site (04-46).
+MOST_INSERTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A whitelisted function: what it does, by which HTTP methods, and whether a guest may."""
+
+    run: Callable[[Session, Call, dict[str, Any]], Any]
+    verbs: frozenset[str] = frozenset({"GET", "POST", "PUT", "DELETE"})
+    guest: bool = False
+
+
+_WRITE = frozenset({"POST", "PUT"})
+
+
+def _list_call(args: dict[str, Any]) -> lists.ListCall:
+    return lists.ListCall(
+        doctype=str(args.get("doctype") or ""),
+        fields=parsed(args.get("fields")),
+        filters=parsed(args.get("filters")),
+        or_filters=parsed(args.get("or_filters")),
+        group_by=args.get("group_by"),
+        order_by=args.get("order_by"),
+        limit_start=args.get("limit_start"),
+        limit_page_length=args.get("limit_page_length", lists.DEFAULT_PAGE),
+        parent=args.get("parent"),
+        as_dict=str(args.get("as_dict", "true")).lower() not in {"false", "0"},
+    )
+
+
+def resource_list(session: Session, doctype: str, args: dict[str, Any]) -> list[Any]:
+    """The list of ``/api/resource``: fields and filters arrive as JSON texts, ``limit`` is an alias."""
+    if args.get("limit_page_length") in (None, ""):
+        args = args | {"limit_page_length": args.get("limit") or lists.DEFAULT_PAGE}
+    if isinstance(args.get("fields"), str):
+        args = args | {"fields": loads(args["fields"])}
+    return lists.get_list(session, _list_call(args | {"doctype": doctype}))
+
+
+def _get_list(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    return lists.get_list(session, _list_call(args))
+
+
+def _get_count(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    return lists.count(session, str(args.get("doctype")), parsed(args.get("filters")))
+
+
+def _get(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    doctype = str(args.get("doctype"))
+    if args.get("name"):
+        name = str(args["name"])
+    elif session.site.meta(doctype).issingle:
+        name = doctype
+    else:
+        found = lists.get_list(
+            session, lists.ListCall(doctype, filters=parsed(args.get("filters")), limit_page_length=1)
+        )
+        if not found:
+            raise thrown(f"{doctype} {args.get('filters')} not found", "DoesNotExistError")
+        name = found[0]["name"]
+    doc = session.load(doctype, name)
+    session.require(doctype, "read", doc.name)
+    return doc.shown()
+
+
+def _get_value(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    doctype = str(args.get("doctype"))
+    wanted = parsed(args.get("fieldname"))
+    fields = wanted if isinstance(wanted, list) else [str(wanted)]
+    if session.site.meta(doctype).issingle:
+        permissions.require_list(session, doctype)
+        doc = session.load(doctype, doctype)
+        return {key: doc.get(key) for key in fields}
+    call = lists.ListCall(
+        doctype,
+        fields=fields,
+        filters=parsed(args.get("filters")),
+        limit_page_length=1,
+        parent=args.get("parent"),
+    )
+    found = lists.get_list(session, call)
+    return found[0] if found else {}
+
+
+def _get_single_value(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    doctype = str(args.get("doctype"))
+    permissions.require_list(session, doctype)
+    return session.load(doctype, doctype).get(str(args.get("field")))
+
+
+def _set_value(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    doctype, name = str(args.get("doctype")), str(args.get("name"))
+    field, value = parsed(args.get("fieldname")), args.get("value")
+    if isinstance(field, str) and (field in STANDARD or field in CHILD):
+        raise thrown("Cannot edit standard fields")
+    values = field if isinstance(field, dict) else {str(field): value or ""}
+    if session.site.meta(doctype).istable:
+        return update_row(session, doctype, name, values)[1].shown()
+    doc = session.load(doctype, name)
+    session.amend(doc, {key: item for key, item in values.items() if key != "modified"})
+    return session.save(doc).shown()
+
+
+def _insert(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    return insert_document(session, args.get("doc")).shown()
+
+
+def _insert_many(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    docs = parsed(args.get("docs"))
+    if len(docs) > MOST_INSERTS:
+        raise thrown(f"Only {MOST_INSERTS} inserts allowed in one request")
+    return [insert_document(session, doc).name for doc in docs]
+
+
+def _save(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    return session.save(document_of(session, args.get("doc"))).shown()
+
+
+def _submit(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    return session.submit(document_of(session, args.get("doc"))).shown()
+
+
+def _cancel(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    return session.cancel(session.load(str(args.get("doctype")), str(args.get("name")))).shown()
+
+
+def _delete(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    session.delete(str(args.get("doctype")), str(args.get("name")))
+
+
+def _bulk_update(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    docs = args.get("docs")
+    if not isinstance(docs, str):
+        raise SiteError(
+            "TypeError", f"the JSON object must be str, bytes or bytearray, not {type(docs).__name__}"
+        )
+    failed = []
+    for sent in loads(docs):
+        try:
+            with session.site.db.savepoint():
+                doc = session.load(sent["doctype"], sent["docname"])
+                session.amend(doc, sent)
+                session.save(doc)
+        except SiteError as error:
+            failed.append({"doc": sent, "exc": f"Traceback (most recent call last):\n{error.exception}\n"})
+    return {"failed_docs": failed}
+
+
+def _has_permission(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    right = str(args.get("perm_type") or "read").lower()
+    doctype = str(args.get("doctype"))
+    if args.get("docname"):
+        session.load(doctype, str(args["docname"]))
+    return {"has_permission": permissions.may(session, doctype, right)}
+
+
+def _run_doc_method(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    if args.get("dt"):
+        doc = session.load(str(args["dt"]), str(args.get("dn") or args["dt"]))
+    else:
+        sent = parsed(args.get("docs"))
+        doc = session.load(str(sent.get("doctype")), str(sent.get("name")))
+    session.require(doc.doctype, "read", doc.name)
+    result = run_method(session, doc, str(args.get("method")), parsed(args.get("args")) or {})
+    return Docs(doc, result.shown() if isinstance(result, Doc) else result)
+
+
+def _get_pos_invoices(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    start, end = as_datetime(args.get("start")), as_datetime(args.get("end"))
+    rows = session.site.db.rows(
+        'SELECT name, posting_date, posting_time FROM "tabPOS Invoice" WHERE owner = ? AND docstatus = 1'
+        " AND pos_profile = ? AND coalesce(consolidated_invoice, '') = ''",
+        (args.get("user"), args.get("pos_profile")),
+    )
+    found = []
+    for name, day, clock in rows:
+        at = as_time(clock)
+        moment = as_datetime(day).replace(
+            hour=at.hour, minute=at.minute, second=at.second, microsecond=at.microsecond
+        )
+        if start <= moment <= end:
+            found.append(session.load("POS Invoice", name).shown())
+    return found
+
+
+def _upload(session: Session, call: Call, args: dict[str, Any]) -> Any:
+    if call.upload is None:
+        raise unknown_to_the_sandbox("upload_file without a file")
+    return files.store(session, call.upload, args).shown(nulls=False)
+
+
+def _attach(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    return files.attach(session, args).shown()
+
+
+def _add_comment(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    keys = ("reference_doctype", "reference_name", "content", "comment_email", "comment_by")
+    doc = session.new("Comment", {"comment_type": "Comment"} | {key: args.get(key) for key in keys})
+    before, session.ignore_permissions = session.ignore_permissions, True
+    try:
+        return session.insert(doc).shown(nulls=False)
+    finally:
+        session.ignore_permissions = before
+
+
+def _make_mail(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    for address in re.split(r"[,;\s]+", str(args.get("recipients") or "")):
+        if address and not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
+            raise thrown(f"{address} is not a valid Email Address", "InvalidEmailAddressError")
+    if whole(args.get("send_email")):
+        raise thrown(
+            "Unable to send mail because of a missing email account. Please setup default Email Account from"
+            " Settings > Email Account",
+            "OutgoingEmailError",
+        )
+    values = {
+        "subject": args.get("subject"),
+        "content": args.get("content"),
+        "recipients": args.get("recipients"),
+        "sender": session.user,
+        "communication_medium": "Email",
+        "sent_or_received": "Sent",
+        "reference_doctype": args.get("doctype"),
+        "reference_name": args.get("name"),
+    }
+    return {"name": session.insert(session.new("Communication", values)).name, "emails_not_sent_to": ""}
+
+
+def _logged_user(session: Session, _: Call, __: dict[str, Any]) -> Any:
+    return session.user
+
+
+def _ping(_: Session, __: Call, ___: dict[str, Any]) -> Any:
+    return "pong"
+
+
+def _time_zone(session: Session, _: Call, __: dict[str, Any]) -> Any:
+    return {"time_zone": session.value("System Settings", "System Settings", "time_zone")}
+
+
+def _versions(_: Session, __: Call, ___: dict[str, Any]) -> Any:
+    return {
+        "frappe": {
+            "title": "Frappe Framework",
+            "description": "Full stack web framework with Python, Javascript, MariaDB, Redis, Node",
+            "branch": "version-15",
+            "version": "15.44.2",
+        },
+        "erpnext": {
+            "title": "ERPNext",
+            "description": "ERP made simple",
+            "branch": "version-15",
+            "version": "15.45.4",
+        },
+    }
+
+
+def _scheduler_status(session: Session, _: Call, __: dict[str, Any]) -> Any:
+    active = session.value("System Settings", "System Settings", "enable_scheduler")
+    return {"status": "active" if active else "inactive"}
+
+
+METHODS: dict[str, Method] = {
+    "ping": Method(_ping, guest=True),
+    "frappe.ping": Method(_ping, guest=True),
+    "frappe.client.get_time_zone": Method(_time_zone, guest=True),
+    "frappe.utils.change_log.get_versions": Method(_versions),
+    "frappe.utils.scheduler.get_scheduler_status": Method(_scheduler_status),
+    "frappe.auth.get_logged_user": Method(_logged_user),
+    "frappe.client.get": Method(_get),
+    "frappe.client.get_list": Method(_get_list),
+    "frappe.client.get_count": Method(_get_count),
+    "frappe.client.get_value": Method(_get_value),
+    "frappe.client.get_single_value": Method(_get_single_value),
+    "frappe.client.set_value": Method(_set_value, _WRITE),
+    "frappe.client.insert": Method(_insert, _WRITE),
+    "frappe.client.insert_many": Method(_insert_many, _WRITE),
+    "frappe.client.save": Method(_save, _WRITE),
+    "frappe.client.submit": Method(_submit, _WRITE),
+    "frappe.client.cancel": Method(_cancel, _WRITE),
+    "frappe.client.delete": Method(_delete, frozenset({"DELETE", "POST"})),
+    "frappe.client.bulk_update": Method(_bulk_update, _WRITE),
+    "frappe.client.has_permission": Method(_has_permission),
+    "frappe.client.attach_file": Method(_attach, _WRITE),
+    "frappe.desk.form.utils.add_comment": Method(_add_comment, _WRITE),
+    "frappe.core.doctype.communication.email.make": Method(_make_mail),
+    "run_doc_method": Method(_run_doc_method),
+    "upload_file": Method(_upload),
+    "erpnext.accounts.doctype.pos_closing_entry.pos_closing_entry.get_pos_invoices": Method(
+        _get_pos_invoices
+    ),
+}
+
+#: Functions that exist on a real site and may not be called over HTTP.
+NOT_WHITELISTED = frozenset(
+    {
+        "erpnext.accounts.doctype.pos_closing_entry.pos_closing_entry.make_closing_entry_from_opening",
+        "frappe.core.doctype.role.role.get_users",
+        "frappe.get_doc",
+        "frappe.db.sql",
+    }
+)

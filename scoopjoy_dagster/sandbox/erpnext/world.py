@@ -1,0 +1,178 @@
+"""The embedded ERPNext as the demo and the tests use it: start, stop, credentials, faults, oracles.
+
+Belongs here: the public face. Does not belong here: behaviour of the site itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from scoopjoy_dagster.sandbox.erpnext import bootstrap, jobs
+from scoopjoy_dagster.sandbox.erpnext.controllers import pos_closing
+from scoopjoy_dagster.sandbox.erpnext.database import column, table
+from scoopjoy_dagster.sandbox.erpnext.faults import FaultSchedule
+from scoopjoy_dagster.sandbox.erpnext.request_log import RequestLog
+from scoopjoy_dagster.sandbox.erpnext.routes import Application
+from scoopjoy_dagster.sandbox.erpnext.server import Server
+from scoopjoy_dagster.sandbox.erpnext.session import Session
+from scoopjoy_dagster.sandbox.erpnext.settings import Settings
+from scoopjoy_dagster.sandbox.erpnext.site import Site
+from scoopjoy_dagster.sandbox.erpnext.wire import Call, Reply
+
+ROBOT = "robot@scoopjoy.example"
+_HANDLERS: dict[str, jobs.Handler] = {pos_closing.JOB: pos_closing.run_job}
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """API key and secret of a user."""
+
+    user: str
+    api_key: str
+    api_secret: str
+
+    @property
+    def authorization(self) -> str:
+        """Value of the ``Authorization`` header."""
+        return f"token {self.api_key}:{self.api_secret}"
+
+
+class SandboxERPNext:
+    """An ERPNext v15 that answers on the loopback interface and keeps its books in SQLite.
+
+    Args:
+        database: File of the site, made if missing, or ``":memory:"``.
+        clock: The site's time (naive, Asia/Kolkata); the real time there by default.
+        background_delay_s: Seconds that a queued job waits before the worker takes it.
+        template: A file made by ``snapshot`` that a new or in-memory database starts from.
+    """
+
+    def __init__(
+        self,
+        database: Path | str,
+        *,
+        clock: Callable[[], datetime] | None = None,
+        background_delay_s: float = 0.3,
+        template: Path | str | None = None,
+    ) -> None:
+        self.site = Site(database, clock, template)
+        bootstrap.bootstrap(self.site)
+        self.application = Application(self.site)
+        self.faults = FaultSchedule()
+        self.requests = RequestLog()
+        self.settings = Settings(self.site, self.application.gate)
+        self._delay_s = background_delay_s
+        self._server: Server | None = None
+        self._worker: jobs.Worker | None = None
+
+    # -- life ---------------------------------------------------------------------------------------
+
+    def start(self, port: int = 0) -> None:
+        """Serve on 127.0.0.1 (a free port if 0) and run background jobs.
+
+        Raises:
+            RuntimeError: It is already running.
+        """
+        if self._server is not None:
+            raise RuntimeError("the embedded ERPNext is already running")
+        self._server = Server(self, port)
+        self._server.start()
+        self._worker = jobs.Worker(self.site, _HANDLERS, self._delay_s)
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Stop serving; the database stays readable. Does nothing if it is not running."""
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def close(self) -> None:
+        """Stop, and close the database."""
+        self.stop()
+        self.site.db.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:<port>``.
+
+        Raises:
+            RuntimeError: It is not running.
+        """
+        if self._server is None:
+            raise RuntimeError("the embedded ERPNext is not running: call start()")
+        return self._server.url
+
+    def snapshot(self, path: Path | str) -> None:
+        """Copy the database into a file, for ``template`` of later worlds."""
+        self.site.db.backup_to(path)
+
+    # -- people -------------------------------------------------------------------------------------
+
+    def credentials(self, user: str) -> Credentials:
+        """API key and secret of an existing user; issued on first use, always the same for one name."""
+        key = hashlib.sha256(f"key:{user}".encode()).hexdigest()[:15]
+        secret = hashlib.sha256(f"secret:{user}".encode()).hexdigest()[:15]
+        with self.site.transaction():
+            if self.site.real_name("User", user) is None:
+                raise KeyError(f"no user {user!r} in the embedded ERPNext")
+            known = self.site.db.one("SELECT 1 FROM auth WHERE api_key = ?", (key,))
+            if known is None:
+                self.site.db.run("INSERT INTO auth VALUES (?, ?, ?)", (key, secret, user))
+                self.site.db.run('UPDATE "tabUser" SET api_key = ? WHERE name = ?', (key, user))
+                self.site.forget_master("User")
+        return Credentials(user, key, secret)
+
+    @property
+    def robot(self) -> Credentials:
+        """The user that the pipeline works as."""
+        return self.credentials(ROBOT)
+
+    @property
+    def administrator(self) -> Credentials:
+        return self.credentials("Administrator")
+
+    # -- work ---------------------------------------------------------------------------------------
+
+    def session(self, user: str = "Administrator") -> Session:
+        """A user at work inside the process; use it within ``site.transaction()``."""
+        return Session(self.site, user)
+
+    def handle(self, call: Call) -> Reply:
+        """Answer a request without a socket, and count what it wrote."""
+        with self.site.db.lock:
+            before = self.site.db.commits
+            reply = self.application.handle(call)
+            self.requests.wrote(self.site.db.commits - before)
+        return reply
+
+    def run_background_jobs(self) -> int:
+        """Run all queued jobs now; returns how many there were."""
+        done = 0
+        while jobs.run_one(self.site, _HANDLERS):
+            done += 1
+        return done
+
+    def documents(self, doctype: str, **filters: Any) -> list[dict[str, Any]]:
+        """Documents with their rows straight from the database, by name; filters compare for equality."""
+        where = " AND ".join(f"{column(key)} = ?" for key in filters) or "1"
+        session = self.session()
+        with self.site.db.lock:
+            names = self.site.db.rows(
+                f"SELECT name FROM {table(doctype)} WHERE {where} ORDER BY name", filters.values()
+            )
+            return [session.load(doctype, name).shown() for (name,) in names]

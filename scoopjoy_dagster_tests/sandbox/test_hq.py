@@ -1,0 +1,195 @@
+"""The embedded headquarters refuses what the real one would refuse, spoken to without our own client."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from scoopjoy_dagster.sandbox.hq import SandboxHQ
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = 1795305600.0
+
+
+@pytest.fixture
+def hq() -> Iterator[SandboxHQ]:
+    server = SandboxHQ("secret", clock=lambda: NOW)
+    server.start()
+    yield server
+    server.close()
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    totals = {
+        "invoices": 1,
+        "sales": "10.00",
+        "royalty_base": "10.00",
+        "royalty": "0.50",
+        "pos_sales": "3.00",
+    }
+    row = {"customer": "C1", "customer_name": "One", "base": "10.00", "rate": "5", "royalty": "0.50"}
+    return {
+        "schema": "scoopjoy.daily-totals/1",
+        "company": "ScoopJoy",
+        "business_day": "2026-11-22",
+        "revision": 0,
+        "currency": "INR",
+        "policy": {"name": "standard", "version": "1"},
+        "totals": totals,
+        "franchises": [row],
+    } | changes
+
+
+def post(hq: SandboxHQ, body: Any, **headers: str | None) -> requests.Response:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    sent = {
+        "X-ScoopJoy-Event": "daily_totals",
+        "X-ScoopJoy-Signature": "sha256=" + hmac.new(b"secret", data, hashlib.sha256).hexdigest(),
+        "X-ScoopJoy-Delivery-Id": "d-1",
+        "X-ScoopJoy-Timestamp": str(int(NOW)),
+        "X-Idempotency-Key": "k-1",
+    } | {name.replace("_", "-"): value for name, value in headers.items()}
+    return requests.post(hq.url, data=data, headers=sent, timeout=5)
+
+
+def test_a_correct_delivery_gets_a_receipt(hq: SandboxHQ) -> None:
+    response = post(hq, document())
+    receipt = response.json()
+    assert response.status_code == 201
+    assert receipt.pop("receipt_id").startswith("HQ-2026-11-22-")
+    assert receipt == {"revision": 0, "totals": document()["totals"], "duplicate": False}
+
+
+def test_the_same_key_and_body_get_the_original_receipt(hq: SandboxHQ) -> None:
+    first, second = post(hq, document()), post(hq, document())
+    assert second.status_code == 200
+    assert second.json() == {**first.json(), "duplicate": True}
+
+
+def test_the_same_key_for_another_body_is_a_conflict(hq: SandboxHQ) -> None:
+    post(hq, document())
+    assert post(hq, document(currency="USD")).status_code == 409
+    assert hq.days["ScoopJoy", "2026-11-22"] == document()
+
+
+@pytest.mark.parametrize("signature", [None, "", "sha256=00", "sha256=é"])
+def test_a_body_that_is_not_signed_is_refused(hq: SandboxHQ, signature: str | None) -> None:
+    assert post(hq, document(), X_ScoopJoy_Signature=signature).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("offset", "status"), [(0, 201), (300, 201), (-300, 201), (301, 401), (-301, 401), (None, 401)]
+)
+def test_a_delivery_out_of_time_is_refused(hq: SandboxHQ, offset: int | None, status: int) -> None:
+    stamp = None if offset is None else str(int(NOW) + offset)
+    assert post(hq, document(), X_ScoopJoy_Timestamp=stamp).status_code == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"\xff",
+        b"[]",
+        {},
+        document(schema="scoopjoy.daily-totals/2"),
+        document(revision=-1),
+        document(revision="0"),
+        document(totals=[]),
+        document(totals={"royalty": 0.5}),
+        document(franchises=[{"base": 10.0}]),
+    ],
+)
+def test_a_bad_body_is_refused(hq: SandboxHQ, body: Any) -> None:
+    assert post(hq, body).status_code == 400
+    assert hq.deliveries == []
+
+
+@pytest.mark.parametrize("name", ["X_Idempotency_Key", "X_ScoopJoy_Delivery_Id"])
+def test_a_delivery_without_its_key_or_id_is_refused(hq: SandboxHQ, name: str) -> None:
+    assert post(hq, document(), **{name: None}).status_code == 400
+
+
+def test_another_event_is_refused(hq: SandboxHQ) -> None:
+    assert post(hq, document(), X_ScoopJoy_Event="coffee").status_code == 422
+
+
+def test_a_lower_revision_never_replaces_a_higher_one(hq: SandboxHQ) -> None:
+    post(hq, document(revision=5), X_Idempotency_Key="k-5")
+    assert post(hq, document(revision=4), X_Idempotency_Key="k-4").json()["revision"] == 5
+    assert hq.days["ScoopJoy", "2026-11-22"]["revision"] == 5
+
+
+def test_days_are_kept_apart_by_company(hq: SandboxHQ) -> None:
+    post(hq, document(), X_Idempotency_Key="a")
+    post(hq, document(company="Other"), X_Idempotency_Key="b")
+    assert list(hq.days) == [("Other", "2026-11-22"), ("ScoopJoy", "2026-11-22")]
+
+
+def test_asked_failures_come_in_order_and_then_end(hq: SandboxHQ) -> None:
+    hq.fail_next(500, times=2)
+    hq.fail_next("drop")
+    assert [post(hq, document()).status_code for _ in range(2)] == [500, 500]
+    with pytest.raises(requests.ConnectionError):
+        post(hq, document())
+    assert post(hq, document()).status_code == 201
+    assert [attempt.status for attempt in hq.attempts] == [500, 500, None, 201]
+
+
+def test_a_delivery_can_be_kept_although_its_answer_is_lost(hq: SandboxHQ) -> None:
+    hq.fail_next("drop", after_storing=True)
+    with pytest.raises(requests.ConnectionError):
+        post(hq, document())
+    assert post(hq, document()).json()["duplicate"] is True
+
+
+def test_the_page_shows_the_days_and_escapes_them(hq: SandboxHQ) -> None:
+    assert "No day has been delivered" in requests.get(hq.page_url, timeout=5).text
+    row = document()["franchises"][0] | {"customer_name": "<script>alert(1)</script>"}
+    post(hq, document(franchises=[row]))
+    page = requests.get(hq.page_url, timeout=5).text
+    assert "2026-11-22" in page
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
+
+
+def test_another_host_name_is_refused(hq: SandboxHQ) -> None:
+    assert requests.get(hq.page_url, headers={"Host": "evil.example"}, timeout=5).status_code == 400
+
+
+def test_what_it_holds_outlives_the_process(tmp_path: Path) -> None:
+    for status in (201, 200):
+        server = SandboxHQ("secret", tmp_path / "hq.sqlite", clock=lambda: NOW)
+        server.start()
+        assert post(server, document()).status_code == status
+        server.close()
+
+
+def test_it_can_be_stopped_and_started_again_on_its_port(hq: SandboxHQ) -> None:
+    post(hq, document())
+    port = int(hq.page_url.rsplit(":", 1)[1].strip("/"))
+    hq.stop()
+    with pytest.raises(requests.ConnectionError):
+        post(hq, document())
+    hq.start(port)
+    assert post(hq, document()).status_code == 200
+
+
+def test_a_second_server_on_the_port_is_refused(hq: SandboxHQ) -> None:
+    port = int(hq.page_url.rsplit(":", 1)[1].strip("/"))
+    other = SandboxHQ()
+    with pytest.raises(OSError, match="in use"):
+        other.start(port)
+    other.close()
+
+
+def test_the_secret_is_not_shown(hq: SandboxHQ) -> None:
+    assert hq.secret not in repr(hq)
