@@ -43,6 +43,9 @@ class Dialect(Protocol):
     def closing_invoices(self, document: Row) -> tuple[str, ...]:
         """Names of the invoices in the rows of a POS Closing Entry."""
 
+    def pos_mode(self, client: Client) -> str:
+        """`POS Invoice` or `Sales Invoice`: which documents a POS sale makes."""
+
     def remark(self, text: str) -> dict[str, Any]:
         """The fields of a Journal Entry that carry a remark."""
 
@@ -126,6 +129,10 @@ class V15:
     def closing_invoices(self, document: Row) -> tuple[str, ...]:
         """The child table is `pos_transactions`."""
         return tuple(str(row["pos_invoice"]) for row in document.get("pos_transactions", []))
+
+    def pos_mode(self, client: Client) -> str:  # noqa: ARG002 - v16+ reads POS Settings
+        """v15 has no other mode."""
+        return "POS Invoice"
 
     def remark(self, text: str) -> dict[str, Any]:
         """v15 builds `remark` from `user_remark`."""

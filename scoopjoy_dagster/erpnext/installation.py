@@ -23,6 +23,18 @@ FIELD_COLUMNS = [
 ]
 
 
+PARENTS = {"POS Closing Entry Detail": "POS Closing Entry"}
+"""Parent of each child DocType that we extend; a list of child rows must name it."""
+
+
+def fields_by_doctype() -> dict[str, list[str]]:
+    """Names of our custom fields, by DocType."""
+    found: dict[str, list[str]] = {}
+    for field in FIELDS:
+        found.setdefault(field.doctype, []).append(field.fieldname)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class InstallStep:
     """One thing that a site needs: to be created, to be changed, or in the way (`refuse`)."""
