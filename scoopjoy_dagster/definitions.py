@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from scoopjoy_dagster.assets import closed_shifts, hq_sync, invoices, reports, royalties
+from scoopjoy_dagster.automation import wiring
 from scoopjoy_dagster.checks import control_totals
 from scoopjoy_dagster.partitions import business_days
 from scoopjoy_dagster.resources.clock import ClockResource
@@ -42,14 +43,16 @@ def _build(settings: Settings, resources: Mapping[str, Any]) -> dg.Definitions:
     job = dg.define_asset_job(
         JOB,
         selection=[module.NAME for module in ASSETS],
-        partitions_def=days,
         description="Close one business day: shifts, royalties, invoices, reports, headquarters.",
         tags={"dagster/priority": "10"},
     )
+    automation = wiring.build(days, job, settings)
     return dg.Definitions(
-        assets=[module.build(days) for module in ASSETS],
-        asset_checks=[check],
-        jobs=[job],
+        assets=[*(module.build(days) for module in ASSETS), *automation.assets],
+        asset_checks=[check, *automation.asset_checks],
+        jobs=[job, *automation.jobs],
+        schedules=automation.schedules,
+        sensors=automation.sensors,
         # On Definitions, not on the job: backfills and "Materialize" run the implicit asset job, which has no other.
         executor=dg.in_process_executor,
         resources={**site_resources(settings), **resources},

@@ -12,7 +12,7 @@ from scoopjoy_dagster.accounting.shifts import Closing, Opening, ShiftAction, or
 from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.erpnext import pos
-from scoopjoy_dagster.erpnext.errors import ERPNextError
+from scoopjoy_dagster.erpnext.errors import ERPNextError, Rejected
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
@@ -103,8 +103,6 @@ def apply(site: Site, action: ShiftAction, patience: pos.Patience) -> tuple[str,
 
 def _verify(site: Site, action: ShiftAction, name: str) -> None:
     """ERPNext closes a shift whatever the rows say: see that every invoice of it was really booked."""
-    from scoopjoy_dagster.erpnext.errors import Rejected
-
     sent = [invoice.name for invoice in action.draft.invoices] if action.draft else []
     left = pos.unconsolidated(site, sent)
     if left:
@@ -172,11 +170,26 @@ def _with_one_retry(site: Site, action: ShiftAction, patience: pos.Patience) -> 
     except pos.BackgroundFailure:
         if action.kind not in {"create", "complete"}:
             raise
-    found = pos.closings(site, [action.opening]).get(action.opening.name, [])
-    submitted = next(one for one in found if one.docstatus == 1)
-    pos.retry_closing(site, submitted.name, action.opening.label, patience)
-    _verify(site, action, submitted.name)
-    return submitted.name, True
+    except pos.StillQueued:
+        raise
+    except Rejected:
+        # Another run may have closed the shift since it was planned: then ERPNext refuses ours, and all is well.
+        name = _submitted(site, action.opening)
+        if not name:
+            raise
+        pos.await_closing(site, name, action.opening.label, patience)
+        _verify(site, action, name)
+        return name, False
+    name = _submitted(site, action.opening)
+    pos.retry_closing(site, name, action.opening.label, patience)
+    _verify(site, action, name)
+    return name, True
+
+
+def _submitted(site: Site, opening: Opening) -> str:
+    """Name of the submitted closing of a shift; empty when it has none."""
+    found = pos.closings(site, [opening]).get(opening.name, [])
+    return next((one.name for one in found if one.docstatus == 1), "")
 
 
 def _not_closed(action: ShiftAction, problem: ERPNextError) -> Finding:

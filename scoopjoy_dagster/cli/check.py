@@ -57,9 +57,9 @@ def _mail(settings: Settings) -> Iterator[Check]:
     try:
         with (
             build_resources({"mail": site_resources(settings)["mail"]}) as resources,
-            resources.mail.mailer() as mailer,
+            resources.mail.mailer(),  # entering it connects and logs in
         ):
-            mailer.verify()
+            pass
         yield Check(
             "ok",
             "mail",

@@ -138,7 +138,7 @@ def _tell(out: Console, result: DayResult, *, as_json: bool) -> None:
 
 def serve_sandbox(out: Console, port: int) -> None:
     """Serve the embedded servers and print the settings that point at them, until Ctrl-C."""
-    with embedded_world(datetime.now(ZONE), erpnext_port=port) as world:
+    with embedded_world(datetime.now(ZONE), erpnext_port=usable_port(port)) as world:
         for name, value in world.environment("http://127.0.0.1:3000").items():
             out.print(f"export {name}='{value}'", highlight=False, markup=False, soft_wrap=True)
         out.print(

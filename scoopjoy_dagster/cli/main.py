@@ -137,7 +137,7 @@ def check(day: str | None) -> None:
         # Before go-live there is no day to close yet, and a preflight is just what is wanted then.
         business_day = closable_day(day, place.settings, now) if day else last_ended_day(now)
         errors = print_checks(
-            Console(), all_checks(place.settings, place.environment["SCOOPJOY_POSTGRES_URL"], business_day)
+            _console(), all_checks(place.settings, place.environment["SCOOPJOY_POSTGRES_URL"], business_day)
         )
     raise click.exceptions.Exit(BAD_INPUT if errors else 0)
 

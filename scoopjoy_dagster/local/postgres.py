@@ -101,7 +101,8 @@ class EmbeddedPostgres:
 
     def url_of(self, database: str) -> str:
         """SQLAlchemy URL of one database of this server."""
-        return f"postgresql+psycopg2://postgres:@/{database}?host={self._socket_dir}"
+        # The port names the socket; left out, libpq would look into PGPORT.
+        return f"postgresql+psycopg2://postgres:@/{database}?host={self._socket_dir}&port=5432"
 
     def start(self) -> str:
         """Start the server, or join those who use it already, and return ``url``.
@@ -249,8 +250,8 @@ class EmbeddedPostgres:
             ) from None
         if done.returncode != 0:
             shutil.rmtree(fresh, ignore_errors=True)
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise PostgresError(f"The embedded PostgreSQL could not be created in {self.directory}: {last}")
+            said = " / ".join(done.stderr.strip().splitlines()[-5:]) or "no message"
+            raise PostgresError(f"The embedded PostgreSQL could not be created in {self.directory}: {said}")
         fresh.rename(self._data)
 
     def _start_server(self, user: _User) -> None:
@@ -285,7 +286,7 @@ class EmbeddedPostgres:
         from sqlalchemy.exc import OperationalError
 
         try:
-            self._engine().raw_connection().close()
+            self._engine().connect().close()
         except OperationalError:  # a dead server's socket, or still starting
             return False
         return True

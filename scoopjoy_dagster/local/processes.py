@@ -32,6 +32,7 @@ GRACE_S = 15.0
 """Seconds between SIGTERM and SIGKILL. A Dagster run in progress uses them to record that it was cancelled."""
 
 LAST_LINES = 15
+FRAMES = (" ", "Traceback (most recent call last)", "The above exception was the direct cause")
 
 
 class ProcessError(Exception):
@@ -53,10 +54,10 @@ class Child:
     log: Path
 
     def last_lines(self) -> str:
-        """The end of its log, for a message."""
-        text = self.log.read_bytes()[-20_000:].decode("utf-8", "replace")
-        lines = text.strip().splitlines()[-LAST_LINES:]
-        return "\n".join(f"  {line}" for line in lines) or "  (its log is empty)"
+        """The end of its log, for a message. Of a traceback, what was raised and by what, not the frames."""
+        text = self.log.read_bytes()[-50_000:].decode("utf-8", "replace")
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith(FRAMES)]
+        return "\n".join(f"  {line}" for line in lines[-LAST_LINES:]) or "  (its log is empty)"
 
     def check_alive(self) -> None:
         """Raises ``ProcessError`` when it has ended."""

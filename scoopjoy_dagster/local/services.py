@@ -80,6 +80,11 @@ def running_dagster(
     # enter; and in a short path, because a socket's path may have about a hundred characters.
     with tempfile.TemporaryDirectory(prefix="scoopjoy-") as private, children:
         socket = str(Path(private) / "code")
+        # A workspace file, and not --grpc-socket: Dagster knows a schedule by the name of its code location, which
+        # would else be the socket's path, another one at each start, and what was switched on would be forgotten.
+        workspace = str(Path(private) / "workspace.yaml")
+        server = {"socket": socket, "location_name": location}
+        Path(workspace).write_text(json.dumps({"load_from": [{"grpc_server": server}]}), encoding="utf-8")
 
         def start(name: str, *command: str) -> Child:
             return children.start(
@@ -92,19 +97,11 @@ def running_dagster(
             # All at once: importing is most of the time, and it can overlap.
             code_server=start("code-server", "dagster", "api", "grpc", "--socket", socket, *code),
             webserver=start(
-                *(
-                    "webserver",
-                    "dagster_webserver",
-                    "--host",
-                    HOST,
-                    "--port",
-                    str(port),
-                    "--grpc-socket",
-                    socket,
-                ),
+                *("webserver", "dagster_webserver", "--host", HOST, "--port", str(port)),
+                *("--workspace", workspace),
             ),
             # As `dagster dev` starts it: the script dagster-daemon may lie anywhere, the module does not.
-            daemon=start("daemon", "dagster._daemon", "run", "--grpc-socket", socket),
+            daemon=start("daemon", "dagster._daemon", "run", "--workspace", workspace),
         )
         deadline = time.monotonic() + deadline_s
         children.wait_for_http(dagster.webserver, f"{dagster.url}/server_info", deadline_s)

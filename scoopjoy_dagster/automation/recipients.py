@@ -1,0 +1,67 @@
+"""Who is alerted: a fixed list, or ERPNext's enabled System Managers - remembered for when ERPNext is what is down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import dagster as dg
+
+from scoopjoy_dagster.erpnext.errors import ERPNextError
+from scoopjoy_dagster.erpnext.people import enabled_users
+from scoopjoy_dagster.resources.erpnext import ERPNextResource
+from scoopjoy_dagster.resources.mail import MailResource
+
+ROLE = "System Manager"
+
+REMEMBERED = "scoopjoy/alert_recipients"
+"""Key in Dagster's own storage, which every process of an installation shares: a file would stay on one machine, and
+asset metadata would show people's addresses in the UI."""
+
+FRESH = timedelta(minutes=15)
+"""So long the remembered list is good enough: a burst of failures asks ERPNext once."""
+
+Recipients = Callable[[], Sequence[str]]
+
+
+def alert_recipients(
+    instance: dg.DagsterInstance,
+    mail: MailResource,
+    erpnext: ERPNextResource,
+    now: datetime,
+    fresh: timedelta = FRESH,
+) -> list[str]:
+    """Whom to alert; empty when nobody is known.
+
+    ERPNext is asked with one short try, because a sensor has 60 seconds for everything; when it does not answer (or
+    names nobody) the last known list is used, however old. `now` is an aware moment; a remembered list
+    younger than `fresh` is used without asking.
+    """
+    if mail.alert_recipients:
+        return list(mail.alert_recipients)
+    known, read_at = _remembered(instance)
+    if known and read_at and now - read_at < fresh:
+        return known
+    try:
+        with _impatient(erpnext).open() as site:
+            found = enabled_users(site, ROLE)
+    except ERPNextError:
+        return known
+    if not found:
+        return known
+    note = json.dumps({"addresses": found, "read_at": now.isoformat()})
+    instance.daemon_cursor_storage.set_cursor_values({REMEMBERED: note})
+    return found
+
+
+def _impatient(erpnext: ERPNextResource) -> ERPNextResource:
+    return erpnext.model_copy(update={"connect_timeout_s": 3.0, "read_timeout_s": 8.0, "attempts": 1})
+
+
+def _remembered(instance: dg.DagsterInstance) -> tuple[list[str], datetime | None]:
+    note = instance.daemon_cursor_storage.get_cursor_values({REMEMBERED}).get(REMEMBERED)
+    if not note:
+        return [], None
+    content = json.loads(note)
+    return list(content["addresses"]), datetime.fromisoformat(content["read_at"])

@@ -1,0 +1,128 @@
+"""What Dagster knows about business days: which are settled, which are being worked on, and which are to be run.
+
+What belongs here: reading Dagster's storage, and the one pure decision that follows. What does not: anything that
+ERPNext would have to be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, timedelta
+
+import dagster as dg
+
+# Dagster has no public name for these three; the version is pinned, and the tests read them from real storage.
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
+
+from scoopjoy_dagster.assets import royalties
+from scoopjoy_dagster.automation.steps import STEPS
+
+PARTITION = "dagster/partition"
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+BACKFILL = "dagster/backfill"
+COMMAND_BACKFILL = "scoopjoy/backfill"
+"""Tag of the runs of one `scoopjoy backfill`, of which Dagster keeps no record as a backfill."""
+
+LEDGER_CHECK = dg.AssetCheckKey(dg.AssetKey(royalties.NAME), "ledger_equals_rule")
+"""The blocking check of the close (`checks.control_totals`)."""
+
+UNFINISHED = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
+
+
+def days_to_run(
+    ended: Sequence[str], settled: Collection[str], in_flight: Collection[str], lookback: int
+) -> list[str]:
+    """The days that a run is to be asked for, oldest first.
+
+    Args:
+        ended: Every business day since go-live that has ended, oldest first.
+        settled: Days on which nothing is left to do.
+        in_flight: Days that a run is working on, or will.
+        lookback: How many of the newest ended days are caught up without being asked.
+    """
+    return [day for day in ended[-lookback:] if day not in settled and day not in in_flight]
+
+
+def settled_days(
+    instance: dg.DagsterInstance, days: dg.DailyPartitionsDefinition, ended: Sequence[str]
+) -> set[str]:
+    """Those of the ended days on which nothing is left to do.
+
+    Settled is a day for which every step is materialized, no step's latest attempt failed, and the ledger's latest
+    check did not fail. A re-run that fails therefore unsettles its day, whatever was right before. A re-run that a
+    person cancels does not: that was a decision.
+    """
+    settled = set(ended)
+    for step in STEPS:
+        # None: never materialized, nor ever tried.
+        status = instance.get_status_by_partition(dg.AssetKey(step.asset), ended, days) or {}
+        settled &= {key for key in settled if status.get(key) is AssetPartitionStatus.MATERIALIZED}
+    return settled - _wrong_ledgers(instance)
+
+
+def _wrong_ledgers(instance: dg.DagsterInstance) -> set[str]:
+    """Days whose ledger's latest check failed.
+
+    The steps' own states do not say it: a run of `royalties` alone whose check fails leaves all five materialized.
+    """
+    # Dagster's partitioned checks are young and have no public reader yet.
+    results = instance.event_log_storage.get_asset_check_partition_info([LEDGER_CHECK])
+    return {
+        result.partition_key
+        for result in results
+        if result.partition_key and result.latest_execution_status is AssetCheckExecutionRecordStatus.FAILED
+    }
+
+
+def in_flight_days(instance: dg.DagsterInstance) -> set[str]:
+    """The days that a run which has not finished names, and those that a backfill in progress has still to launch."""
+    found: set[str] = set()
+    for record in instance.get_run_records(dg.RunsFilter(statuses=list(UNFINISHED))):
+        found.update(days_of_tags(record.dagster_run.tags))
+    requested = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
+    for backfill in instance.get_backfills(filters=requested):
+        found.update(_not_launched(backfill))
+    return found
+
+
+def days_of_tags(tags: Mapping[str, str]) -> list[str]:
+    """The business days that a run's tags name, oldest first: one partition, or a range. None for other runs."""
+    start = tags.get(PARTITION) or tags.get(RANGE_START)
+    end = tags.get(PARTITION) or tags.get(RANGE_END)
+    try:
+        first, last = date.fromisoformat(start or ""), date.fromisoformat(end or "")
+    except ValueError:
+        return []  # a run of something that is not partitioned by day
+    return [(first + timedelta(days=offset)).isoformat() for offset in range((last - first).days + 1)]
+
+
+def backfill_of(tags: Mapping[str, str]) -> str | None:
+    """The backfill that a run belongs to: one of Dagster's, or one of the command line's."""
+    return tags.get(BACKFILL) or tags.get(COMMAND_BACKFILL)
+
+
+def _not_launched(backfill: PartitionBackfill) -> set[str]:
+    """Days of a backfill that it has asked no run for yet; what it has asked for shows in the runs."""
+    if backfill.partition_names is not None:  # a backfill of a job: in this order
+        names = list(backfill.partition_names)
+        last = backfill.last_submitted_partition_name
+        return set(names[names.index(last) + 1 :] if last in names else names)
+    data = backfill.asset_backfill_data
+    if data is None:
+        return set()
+    waiting = data.target_subset - data.requested_subset
+    ours = {dg.AssetKey(step.asset) for step in STEPS}
+    return {
+        one.partition_key
+        for one in waiting.iterate_asset_partitions()
+        if one.asset_key in ours and one.partition_key
+    }

@@ -1,0 +1,131 @@
+"""The watchdog: every morning, is there a business day that has ended and is not closed?
+
+It looks at the state of all days since go-live, not at events: it also finds what a missed tick, a lost alert, a dead
+daemon or a cancelled run has left behind, and days that the nightly look-back no longer reaches. Its failed run is
+alerted like any other.
+
+The check hangs on an asset of its own, which nothing materializes. On `hq_sync` it would be run, as Dagster runs every
+check of the assets that are selected, by each manual materialization and each backfill of `hq_sync`, by each close that
+selects the asset by key, too: closing day D would fail because of another day. Being an asset check it keeps its
+history in the UI, which an op would not.
+"""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from scoopjoy_dagster.assets.nightly import GROUP, OWNERS
+from scoopjoy_dagster.automation.delivery import deliver_pending
+from scoopjoy_dagster.automation.messages import MAX_ROWS, repair_command
+from scoopjoy_dagster.automation.nightly import Job
+from scoopjoy_dagster.automation.recipients import alert_recipients
+from scoopjoy_dagster.automation.state import in_flight_days, settled_days
+from scoopjoy_dagster.automation.steps import WATCH
+from scoopjoy_dagster.partitions import TIME_ZONE
+from scoopjoy_dagster.resources.clock import ClockResource
+from scoopjoy_dagster.resources.erpnext import ERPNextResource
+from scoopjoy_dagster.resources.mail import MailResource
+
+NAME = "no_day_overdue"
+JOB = "watchdog"
+SCHEDULE = "watchdog_schedule"
+CRON = "0 6 * * *"
+
+
+def build_asset() -> dg.AssetSpec:
+    """The asset that the check hangs on: the close as a whole, as seen from outside."""
+    return dg.AssetSpec(
+        WATCH,
+        description="The nightly close as a whole. Nothing materializes it; its check says whether a day is overdue.",
+        group_name=GROUP,
+        owners=OWNERS,
+    )
+
+
+def build_check(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
+    """The check, on these business days."""
+
+    @dg.asset_check(
+        name=NAME,
+        asset=WATCH,
+        blocking=True,
+        description="Is every business day since go-live that has ended closed, or being closed?",
+    )
+    def no_day_overdue(
+        context: dg.AssetCheckExecutionContext,
+        mail: MailResource,
+        erpnext: ERPNextResource,
+        clock: ClockResource,
+    ) -> dg.AssetCheckResult:
+        _flush(context, mail, erpnext)
+        ended = days.get_partition_keys(current_time=clock.now())
+        settled, in_flight = settled_days(context.instance, days, ended), in_flight_days(context.instance)
+        overdue = [day for day in ended if day not in settled and day not in in_flight]
+        return verdict(overdue, len(ended), sum(day in in_flight for day in ended))
+
+    return no_day_overdue
+
+
+def verdict(overdue: list[str], ended: int, in_flight: int) -> dg.AssetCheckResult:
+    """What the check says of the overdue days (oldest first) among those that have ended."""
+    figures: dict[str, str | int] = {
+        "overdue_days": len(overdue),
+        "ended_days": ended,
+        "in_flight_days": in_flight,
+    }
+    if not overdue:
+        return dg.AssetCheckResult(
+            passed=True,
+            metadata=figures,
+            description="Every business day that has ended is closed, or being closed.",
+        )
+    more = f" and {len(overdue) - MAX_ROWS} more" if len(overdue) > MAX_ROWS else ""
+    oldest = ", ".join(overdue[:MAX_ROWS]) + more
+    repair = repair_command(overdue)
+    return dg.AssetCheckResult(
+        passed=False,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={**figures, "oldest": oldest, "repair": repair},
+        description=f"Business days that have ended and are not closed: {len(overdue)}, the oldest {overdue[0]}. "
+        f"Run: {repair}",
+    )
+
+
+def _flush(context: dg.AssetCheckExecutionContext, mail: MailResource, erpnext: ERPNextResource) -> None:
+    """Send the alerts that the sensors have not: they may be what is broken."""
+    now = datetime.now(UTC)
+    origin = context.run.remote_job_origin
+    try:
+        delivery = deliver_pending(
+            context.instance,
+            mail,
+            lambda: alert_recipients(context.instance, mail, erpnext, now),
+            now,
+            location=origin.location_name if origin else None,
+        )
+        context.log.info("Outbox of alerts: %s", delivery.sentence)
+    except Exception:  # the days matter more than the mail about them
+        context.log.exception("The outbox of alerts could not be delivered.")
+
+
+def build_job() -> Job:
+    """The job that runs the check and nothing else."""
+    return dg.define_asset_job(
+        JOB,
+        selection=dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(WATCH), NAME)),
+        description="Every morning: fail, and so alert, if a business day that has ended is not closed.",
+        tags={"dagster/priority": "20"},
+    )
+
+
+def build_schedule(job: Job, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """Every morning at 06:00, when the night's close is long over."""
+    return dg.ScheduleDefinition(
+        name=SCHEDULE,
+        job=job,
+        cron_schedule=CRON,
+        execution_timezone=TIME_ZONE,
+        default_status=status,
+        tags={"scoopjoy/triggered_by": "schedule"},
+        description="Every morning at 06:00: is there a business day that is not closed?",
+    )

@@ -1,0 +1,37 @@
+"""All automation in one value, for `definitions` to merge: what runs by itself, on these days and by these settings."""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from scoopjoy_dagster.automation import alerts, nightly, watchdog
+from scoopjoy_dagster.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Automation:
+    """Definitions of what runs by itself. They need the resources `mail`, `erpnext` and `clock`."""
+
+    assets: list[dg.AssetSpec]
+    asset_checks: list[dg.AssetChecksDefinition]
+    jobs: list[nightly.Job]
+    schedules: list[dg.ScheduleDefinition]
+    sensors: list[dg.SensorDefinition]
+
+
+def build(days: dg.DailyPartitionsDefinition, job: nightly.Job, settings: Settings) -> Automation:
+    """The automation of the job that closes one of these business days."""
+    on = settings.automation == "on"
+    ticking = dg.DefaultScheduleStatus.RUNNING if on else dg.DefaultScheduleStatus.STOPPED
+    sensing = dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED
+    watch = watchdog.build_job()
+    return Automation(
+        assets=[watchdog.build_asset()],
+        asset_checks=[watchdog.build_check(days)],
+        jobs=[watch],
+        schedules=[
+            nightly.build(days, job, lookback_days=settings.lookback_days, status=ticking),
+            watchdog.build_schedule(watch, ticking),
+        ],
+        sensors=alerts.build(sensing),
+    )

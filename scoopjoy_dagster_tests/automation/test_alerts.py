@@ -1,0 +1,373 @@
+"""Alerts of real failed runs, over a real SMTP server that comes and goes: each once, none lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from filelock import FileLock
+
+from scoopjoy_dagster.automation.delivery import PROGRESS, Delivery, deliver_pending
+from scoopjoy_dagster.automation.outbox import ALERTED, is_alerted
+from scoopjoy_dagster.automation.recipients import REMEMBERED, alert_recipients
+from scoopjoy_dagster.resources.erpnext import ERPNextResource
+from scoopjoy_dagster.resources.mail import MailResource
+from scoopjoy_dagster_tests.automation.world import (
+    MANAGERS,
+    Close,
+    Inbox,
+    mail_at,
+    mail_server,
+    origin,
+    refusal,
+)
+
+DAY = "2026-03-01"
+ABORTED = "[CRITICAL] Batch pipeline failed at: Close POS Shifts"
+ERPNEXT_DOWN = ERPNextResource(url="http://127.0.0.1:9", api_key="k", api_secret="s")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def deliver(close: Close, mail: MailResource, to: Sequence[str] = MANAGERS, **options: str) -> Delivery:
+    return deliver_pending(close.instance, mail, lambda: to, now(), **options)  # type: ignore[arg-type]
+
+
+def fail(close: Close, day: str = DAY, step: str = "closed_shifts", **tags: str) -> dg.DagsterRun:
+    close.boom[step] = refusal(step, day)
+    run = close.run(day, only=[step], tags={name.replace("__", "/"): value for name, value in tags.items()})
+    close.boom.clear()
+    assert run.is_failure
+    return run
+
+
+def at_once(close: Close, run: dg.DagsterRun) -> dg.SkipReason | None:
+    """A tick of the failure sensor for this run."""
+    sensor = close.automation.sensors[0]
+    records = close.instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE).records
+    event = records[0].event_log_entry.dagster_event
+    assert event is not None
+    context = dg.build_run_status_sensor_context(
+        sensor_name=sensor.name,
+        dagster_event=event,
+        dagster_instance=close.instance,
+        dagster_run=run,
+        resources=close.resources,
+    ).for_run_failure()
+    said = sensor(context)
+    assert said is None or isinstance(said, dg.SkipReason)
+    return said
+
+
+def outbox_tick(close: Close) -> str:
+    context = dg.build_sensor_context(instance=close.instance, resources=close.resources)
+    said = close.automation.sensors[1](context)
+    assert isinstance(said, dg.SkipReason)
+    return said.skip_message or ""
+
+
+def test_a_failed_run_is_alerted_at_once_to_every_manager_and_once(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    run = fail(close)
+    with mail_server(inbox, port) as close.mail:
+        assert at_once(close, run) is None
+        assert "delivered before" in str(at_once(close, close.fresh(run.run_id)))
+        assert outbox_tick(close) == "no alert is waiting"
+    assert inbox.subjects() == [(manager, ABORTED) for manager in MANAGERS]
+    assert f"scoopjoy close --date {DAY}" in inbox.text()
+    assert "Unfreeze it" in inbox.text()
+    assert "CUST-0001-0" in inbox.html()
+    assert close.fresh(run.run_id).tags[ALERTED].startswith(f"{run.run_id} closed_shifts ")
+
+
+def test_steps_that_fail_in_one_run_are_alerted_each(close: Close, inbox: Inbox, port: int) -> None:
+    close.boom["invoices"] = refusal("invoices", DAY)
+    close.boom["reports"] = ValueError("boom")
+    close.run(DAY)
+    with mail_server(inbox, port) as mail:
+        deliver(close, mail, ["a@x.example"])
+    assert [subject for _, subject in inbox.subjects()] == [
+        "[WARNING] Batch step failed: Generate Invoices",
+        "[WARNING] Batch step failed: Send Reports",
+    ]
+    assert any("ValueError: boom" in inbox.text(n) for n in range(2))
+
+
+def test_a_failed_ledger_check_is_alerted_as_its_step_with_its_figures(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    close.ledger_ok = False
+    close.run(DAY, only=["royalties"])
+    with mail_server(inbox, port) as mail:
+        deliver(close, mail, ["a@x.example"])
+    assert inbox.subjects() == [("a@x.example", "[CRITICAL] Batch pipeline failed at: Calculate Royalties")]
+    assert "The ledger holds 90.00, the rule says 100.00." in inbox.text()
+    assert "Difference: -10.00" in inbox.text()
+
+
+def test_a_mail_server_that_is_down_and_back_loses_nothing_and_repeats_nothing(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    runs = [fail(close), fail(close, step="hq_sync")]
+    close.mail = mail_at(port)
+    assert "cannot be used" in str(at_once(close, runs[0]))
+    assert "alerts waiting: 2" in outbox_tick(close)
+    with mail_server(inbox, port):
+        assert outbox_tick(close) == "alerts sent: 2"
+    assert "no alert is waiting" in outbox_tick(close)
+    with mail_server(inbox, port):
+        assert outbox_tick(close) == "no alert is waiting"
+    assert len(inbox.mails) == len(set(inbox.subjects())) == 4
+
+
+def test_a_server_that_goes_away_between_two_recipients_sends_the_first_nothing_again(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    run = fail(close)
+    inbox.limit = 1
+    with mail_server(inbox, port) as mail:
+        assert "alerts waiting: 1" in deliver(close, mail).sentence
+        assert not is_alerted(close.fresh(run.run_id))
+        tags = close.fresh(run.run_id).tags
+        assert all(manager not in tags[PROGRESS] for manager in MANAGERS)
+        inbox.limit = None
+        assert deliver(close, mail).sent == [ABORTED]
+    assert inbox.subjects() == [(manager, ABORTED) for manager in MANAGERS]
+
+
+def test_a_recipient_who_is_put_off_gets_the_alert_later_and_holds_up_no_other_alert(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    fail(close)
+    fail(close, step="reports")
+    inbox.puts_off = {MANAGERS[0]}
+    with mail_server(inbox, port) as mail:
+        assert "alerts waiting: 2" in deliver(close, mail).sentence
+        assert [to for to, _ in inbox.subjects()] == [MANAGERS[1]] * 2
+        inbox.puts_off = set()
+        deliver(close, mail)
+    assert len(inbox.mails) == len(set(inbox.subjects())) == 4
+
+
+def test_a_recipient_who_is_refused_holds_up_nobody_and_is_named(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    run = fail(close)
+    inbox.refuses = {MANAGERS[0]}
+    with mail_server(inbox, port) as mail:
+        sentence = deliver(close, mail).sentence
+    assert "alerts sent: 1" in sentence
+    assert f"refused the mail to {MANAGERS[0]}" in sentence
+    assert inbox.subjects() == [(MANAGERS[1], ABORTED)]
+    assert is_alerted(close.fresh(run.run_id))
+
+
+def test_an_alert_that_every_recipient_refuses_stays_in_the_outbox(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    run = fail(close)
+    inbox.refuses = set(MANAGERS)
+    with mail_server(inbox, port) as mail:
+        assert "refuses every recipient" in deliver(close, mail).sentence
+        assert not is_alerted(close.fresh(run.run_id))
+        inbox.refuses = set()
+        deliver(close, mail)
+    assert len(inbox.mails) == 2
+
+
+def test_a_crash_before_the_note_repeats_the_mail_with_the_same_message_id(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    run = fail(close)
+    with mail_server(inbox, port) as mail:
+        deliver(close, mail, ["a@x.example"])
+        close.instance.add_run_tags(run.run_id, {ALERTED: "", PROGRESS: "{}"})
+        deliver(close, mail, ["a@x.example"])
+    first, second = inbox.mails
+    assert first["Message-ID"] == second["Message-ID"]
+    assert first["Auto-Submitted"] == "auto-generated"
+
+
+def test_a_re_execution_that_fails_is_alerted_although_it_inherits_the_tag(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    first = fail(close)
+    with mail_server(inbox, port) as mail:
+        deliver(close, mail, ["a@x.example"])
+        inherited = {ALERTED: close.fresh(first.run_id).tags[ALERTED]}
+        fail(close, **inherited)
+        deliver(close, mail, ["a@x.example"])
+    assert len(inbox.mails) == 2
+    assert len({mail["Message-ID"] for mail in inbox.mails}) == 2
+
+
+def test_a_run_that_an_automatic_retry_follows_is_not_reported(close: Close, inbox: Inbox, port: int) -> None:
+    run = fail(close, dagster__will_retry="true")
+    with mail_server(inbox, port) as close.mail:
+        assert "an automatic retry follows" in str(at_once(close, run))
+        assert outbox_tick(close) == "no alert is waiting"
+        # The retry that was promised never came.
+        later = now() + timedelta(hours=2)
+        assert deliver_pending(close.instance, close.mail, lambda: MANAGERS, later).sent == [ABORTED]
+
+
+def test_a_retry_that_came_answers_for_its_run(close: Close, inbox: Inbox, port: int) -> None:
+    fail(close, dagster__will_retry="true", dagster__auto_retry_run_id="r2")
+    with mail_server(inbox, port) as mail:
+        later = now() + timedelta(hours=2)
+        assert deliver_pending(close.instance, mail, lambda: MANAGERS, later).sent == []
+
+
+def test_a_failure_before_the_first_tick_is_alerted_by_the_outbox(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    fail(close)
+    repository = close.defs.get_repository_def()
+    with mail_server(inbox, port) as close.mail:
+        context = dg.build_sensor_context(
+            instance=close.instance, repository_def=repository, resources=close.resources
+        )
+        first = close.automation.sensors[0].evaluate_tick(context)
+        assert "Initiating" in str(first.skip_message)
+        assert inbox.mails == []
+        assert outbox_tick(close) == "alerts sent: 1"
+
+
+def test_a_run_that_failed_without_a_step_is_alerted(close: Close, inbox: Inbox, port: int) -> None:
+    run = close.queue({"dagster/partition": DAY})
+    close.instance.report_run_failed(run, "Exceeded maximum runtime of 21600 seconds.")
+    with mail_server(inbox, port) as mail:
+        deliver(close, mail, ["a@x.example"])
+    assert inbox.subjects() == [
+        ("a@x.example", "[CRITICAL] Batch pipeline failed at: no step failure recorded")
+    ]
+    assert "21600 seconds" in inbox.text()
+
+
+def test_a_run_that_a_person_cancelled_is_no_alert(close: Close, inbox: Inbox, port: int) -> None:
+    run = close.queue({"dagster/partition": DAY})
+    close.instance.report_run_canceled(run)
+    with mail_server(inbox, port) as mail:
+        assert deliver(close, mail).sentence == "no alert is waiting"
+
+
+def test_runs_of_another_code_location_are_left_alone(close: Close, inbox: Inbox, port: int) -> None:
+    run = close.instance.create_run_for_job(
+        close.defs.resolve_job_def("nightly_close"), remote_job_origin=origin("another")
+    )
+    close.instance.report_run_failed(run)
+    with mail_server(inbox, port) as mail:
+        assert deliver(close, mail, location="scoopjoy_dagster").sent == []
+        assert len(deliver(close, mail, location="another").sent) == 1
+
+
+def test_without_a_mail_server_the_outbox_keeps_the_alert_and_says_so(close: Close) -> None:
+    run = fail(close)
+    assert "SMTP_HOST is empty" in str(at_once(close, run))
+    assert "SMTP_HOST is empty" in outbox_tick(close)
+    assert not is_alerted(close.fresh(run.run_id))
+
+
+def test_with_nobody_to_tell_the_outbox_keeps_the_alert_and_says_so(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    run = fail(close)
+    with mail_server(inbox, port):
+        close.mail = mail_at(port, to=())
+        assert "nobody to tell is known" in str(at_once(close, run))
+    assert not is_alerted(close.fresh(run.run_id))
+
+
+def test_the_last_known_recipients_are_alerted_when_erpnext_is_down(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    run = fail(close)
+    old = (now() - timedelta(days=30)).isoformat()
+    note = f'{{"addresses": ["asha@scoopjoy.example"], "read_at": "{old}"}}'
+    close.instance.daemon_cursor_storage.set_cursor_values({REMEMBERED: note})
+    with mail_server(inbox, port):
+        close.mail = mail_at(port, to=())
+        assert at_once(close, run) is None
+    assert inbox.subjects() == [("asha@scoopjoy.example", ABORTED)]
+
+
+def test_a_fixed_list_asks_nobody(close: Close) -> None:
+    assert alert_recipients(close.instance, mail_at(1, to=["a@x.example"]), ERPNEXT_DOWN, now()) == [
+        "a@x.example"
+    ]
+
+
+def test_two_deliveries_at_once_send_one_mail(close: Close, inbox: Inbox, port: int) -> None:
+    fail(close)
+    lock = FileLock(f"{close.instance.storage_directory()}/scoopjoy-alerts.lock")
+    with mail_server(inbox, port) as mail:
+        with lock:
+            assert deliver(close, mail).sentence == "another delivery is under way"
+        assert len(deliver(close, mail).sent) == 1
+
+
+def backfill(close: Close, status: BulkActionStatus) -> PartitionBackfill:
+    return PartitionBackfill(
+        "bf1", status, from_failure=False, tags={}, backfill_timestamp=time.time(), partition_names=[]
+    )
+
+
+def test_a_backfill_sends_one_digest_when_it_has_ended(close: Close, inbox: Inbox, port: int) -> None:
+    working = backfill(close, BulkActionStatus.REQUESTED)
+    close.instance.add_backfill(working)
+    close.run("2026-03-03", only=["closed_shifts"], tags={"dagster/backfill": "bf1"})
+    runs = [fail(close, day, dagster__backfill="bf1") for day in ("2026-03-02", "2026-03-01")]
+    with mail_server(inbox, port) as close.mail:
+        assert "digest follows" in str(at_once(close, runs[0]))
+        assert outbox_tick(close) == "no alert is waiting"
+        close.instance.update_backfill(working._replace(status=BulkActionStatus.COMPLETED_FAILED))
+        assert outbox_tick(close) == "alerts sent: 1"
+        assert outbox_tick(close) == "no alert is waiting"
+    assert inbox.subjects() == [
+        (manager, "[CRITICAL] Backfill bf1: 2 of 3 days failed") for manager in MANAGERS
+    ]
+    assert "2026-03-01 | Close POS Shifts | closed_shifts 2026-03-01" in inbox.text()
+    assert all(is_alerted(close.fresh(run.run_id)) for run in runs)
+
+
+def test_a_backfill_of_the_command_line_sends_its_digest_when_it_has_gone_quiet(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    fail(close, scoopjoy__backfill="cafe")
+    with mail_server(inbox, port) as mail:
+        assert deliver(close, mail).sent == []
+        later = now() + timedelta(minutes=10)
+        assert deliver_pending(close.instance, mail, lambda: MANAGERS, later).sent == [
+            "[CRITICAL] Backfill cafe: 1 of 1 days failed"
+        ]
+
+
+def test_a_backfill_whose_failures_a_retry_made_good_sends_nothing(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    close.instance.add_backfill(backfill(close, BulkActionStatus.COMPLETED_SUCCESS))
+    first = fail(close, dagster__backfill="bf1", dagster__will_retry="true")
+    with mail_server(inbox, port) as mail:
+        assert deliver(close, mail).sent == []  # the retry is announced and not there yet
+    job = close.defs.resolve_job_def("nightly_close")
+    retry = close.instance.create_run_for_job(
+        job,
+        tags={"dagster/backfill": "bf1", "dagster/partition": DAY},
+        parent_run_id=first.run_id,
+        root_run_id=first.run_id,
+    )
+    with mail_server(inbox, port) as mail:
+        assert deliver(close, mail).sent == []
+        assert not is_alerted(close.fresh(first.run_id))
+        close.instance.report_dagster_event(
+            dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, retry.job_name), retry.run_id
+        )
+        assert deliver(close, mail).sentence == "no alert is waiting"
+    assert is_alerted(close.fresh(first.run_id))
+    assert inbox.mails == []
