@@ -200,6 +200,13 @@ FIELDS: tuple[CustomField, ...] = (
     ),
 )
 
+_RIGHTS = ("read", "write", "create", "delete", "report", "export", "share", "print", "email")
+
+
+def _rights(role: str, **granted: int) -> dict[str, Any]:
+    return {"role": role, **{right: granted.get(right, 0) for right in _RIGHTS}}
+
+
 DELIVERY_SERIES = "SJ-DLV-.YYYY.-.#####"
 
 DELIVERY_DOCTYPE: dict[str, Any] = {
@@ -256,8 +263,10 @@ DELIVERY_DOCTYPE: dict[str, Any] = {
             "read_only": 1,
         },
     ],
+    # Every permission is said: ERPNext grants read, write, create and delete where a row leaves them out.
     "permissions": [
-        {"role": role, "read": 1, "write": 1, "create": 1, "report": 1, "export": 1}
-        for role in ("System Manager", "Accounts Manager", "Sales Manager")
+        _rights("System Manager", read=1, write=1, create=1, delete=1, report=1, export=1),
+        _rights("Accounts Manager", read=1, create=1, report=1, export=1),
+        _rights("Sales Manager", read=1, create=1, report=1, export=1),
     ],
 }

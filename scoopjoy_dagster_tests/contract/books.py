@@ -14,6 +14,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .site import Caller, Site
 
+KEEPER_ROLES = [
+    "System Manager",
+    "Accounts Manager",
+    "Accounts User",
+    "Sales Manager",
+    "Sales Master Manager",
+    "Sales User",
+    "Stock Manager",
+    "Item Manager",
+]
+
 # Custom fields stay on the site under these fixed names: every new name would be a new database column.
 KEY = "custom_sjc_contract_key"
 NOTE = "custom_sjc_contract_note"
@@ -87,8 +98,9 @@ class Books:
     item: str
     mode: str  # of payment, with an account of the company
     today: dt.date  # by the clock of the site
+    other_day: dt.date  # next to today and in a fiscal year too
+    first_fiscal_day: dt.date  # of the oldest fiscal year
     no_fiscal_year: dt.date  # a day that no fiscal year covers
-    first_fiscal_day: dt.date
 
     @property
     def day(self) -> str:
@@ -165,21 +177,8 @@ class Books:
         }
 
 
-def open_books(site: Site) -> Books:
-    """Find or make what the tests need; a user with the master-data roles does it, whatever roles the given key has."""
-    keeper = site.hire(
-        "keeper",
-        [
-            "System Manager",
-            "Accounts Manager",
-            "Accounts User",
-            "Sales Manager",
-            "Sales Master Manager",
-            "Sales User",
-            "Stock Manager",
-            "Item Manager",
-        ],
-    )
+def open_books(site: Site, keeper: Caller) -> Books:
+    """Find what the tests need; what is missing the keeper makes, who has the roles for master data."""
     company = _company(site.robot)
     name = company["name"]
     group = _root(keeper, "Customer Group", "parent_customer_group")
@@ -200,7 +199,7 @@ def open_books(site: Site) -> Books:
         ).value["name"]
         for label in ("North", "South")
     )
-    first, before = _fiscal_years(site.robot, today)
+    fiscal_years = _fiscal_years(site.robot, today)
     income_group = _group_account(keeper, name, "Income")
     accounts = {
         label: _account(keeper, name, f"{site.prefix} {label}", root, account_type)
@@ -268,8 +267,13 @@ def open_books(site: Site) -> Books:
         item=item,
         mode=mode,
         today=today,
-        no_fiscal_year=before,
-        first_fiscal_day=first,
+        other_day=next(
+            day
+            for day in (today - dt.timedelta(days=1), today + dt.timedelta(days=1))
+            if any(start <= day <= end for start, end in fiscal_years)
+        ),
+        first_fiscal_day=fiscal_years[0][0],
+        no_fiscal_year=fiscal_years[0][0] - dt.timedelta(days=400),
     )
 
 
@@ -286,21 +290,17 @@ def _company(robot: Caller) -> dict[str, Any]:
     raise AssertionError(message)
 
 
-def _fiscal_years(robot: Caller, today: dt.date) -> tuple[dt.date, dt.date]:
-    """The first day that a fiscal year covers and a day that none does; today's year is made if it is missing."""
+def _fiscal_years(robot: Caller, today: dt.date) -> list[tuple[dt.date, dt.date]]:
+    """First and last days of the fiscal years, the oldest first; today's is made if it is missing."""
     fields = ["year_start_date", "year_end_date"]
     years = robot.rows("Fiscal Year", fields, [["disabled", "=", 0]])
-    spans = sorted((dt.date.fromisoformat(y[fields[0]]), dt.date.fromisoformat(y[fields[1]])) for y in years)
+    spans = [tuple(dt.date.fromisoformat(year[name]) for name in fields) for year in years]
     if not any(start <= today <= end for start, end in spans):
         start, end = dt.date(today.year, 1, 1), dt.date(today.year, 12, 31)
-        robot.insert(
-            "Fiscal Year",
-            year=str(today.year),
-            year_start_date=start.isoformat(),
-            year_end_date=end.isoformat(),
-        ).value  # noqa: B018 - the property asserts success
-        spans = sorted([*spans, (start, end)])
-    return spans[0][0], spans[0][0] - dt.timedelta(days=400)
+        dates = dict(zip(fields, (start.isoformat(), end.isoformat()), strict=True))
+        robot.insert("Fiscal Year", year=str(today.year), **dates).accepted()
+        spans.append((start, end))
+    return sorted((start, end) for start, end in spans)
 
 
 def _root(keeper: Caller, doctype: str, parent_field: str) -> str:

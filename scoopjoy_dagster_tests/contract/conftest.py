@@ -1,8 +1,9 @@
 """The site that the contract is tested against: the embedded sandbox, or a real ERPNext v15 by environment.
 
 With SCOOPJOY_CONTRACT_URL, SCOOPJOY_CONTRACT_KEY and SCOOPJOY_CONTRACT_SECRET set, the suite runs on that site. It
-makes its own users and master data under a random prefix (`SJC-....`), and leaves submitted documents behind, since
-ERPNext deletes none of those: use a test site. The key needs System Manager, Sales Manager, Accounts Manager,
+makes its own users and master data under a random prefix (`SJC-....`), disables the users at the end, and leaves
+submitted documents and four custom fields behind, since ERPNext deletes no submitted document: use a test site. The
+key needs System Manager, Sales Manager, Accounts Manager,
 Accounts User and Sales User, or be Administrator's.
 """
 
@@ -10,18 +11,23 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .books import Books, open_books
+from .books import KEEPER_ROLES, Books, open_books
 from .shifts import Counter, open_counter
-from .site import Caller, Site
+from .site import Site
+
+# What a key needs; in the sandbox the suite hires a user with exactly these.
+ROBOT_ROLES = ["System Manager", "Sales Manager", "Accounts Manager", "Accounts User", "Sales User"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .shifts import Shift
+    from .site import Caller
 
 
 @pytest.fixture(scope="session")
@@ -30,28 +36,22 @@ def site() -> Iterator[Site]:
     prefix = f"SJC-{secrets.token_hex(2)}-{secrets.token_hex(2)}"
     if url:
         key, secret = os.environ["SCOOPJOY_CONTRACT_KEY"], os.environ["SCOOPJOY_CONTRACT_SECRET"]
-        yield from _opened(url.rstrip("/"), key, secret, prefix)
+        with closing(Site(url.rstrip("/"), f"token {key}:{secret}", prefix)) as real:
+            yield real
         return
     from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
     from scoopjoy_dagster.sandbox.seed import master_data
 
     world = SandboxERPNext(":memory:")
-    master_data(world)
-    world.start()
     try:
-        yield from _opened(world.url, world.robot.api_key, world.robot.api_secret, prefix)
+        master_data(world)
+        world.start()
+        owner = world.administrator
+        with closing(Site(world.url, f"token {owner.api_key}:{owner.api_secret}", prefix)) as sandbox:
+            sandbox.robot = sandbox.hire("robot", ROBOT_ROLES)
+            yield sandbox
     finally:
-        world.stop()
-
-
-def _opened(url: str, key: str, secret: str, prefix: str) -> Iterator[Site]:
-    robot = Caller(url, f"token {key}:{secret}")
-    opened = Site(url, robot, prefix)
-    try:
-        robot.user = robot.call("GET", "/api/method/frappe.auth.get_logged_user").value
-        yield opened
-    finally:
-        opened.close()
+        world.close()
 
 
 @pytest.fixture(scope="session")
@@ -61,8 +61,14 @@ def robot(site: Site) -> Caller:
 
 
 @pytest.fixture(scope="session")
-def books(site: Site) -> Books:
-    return open_books(site)
+def keeper(site: Site) -> Caller:
+    """A user with the roles for master data, and a System Manager: the given key needs not all of them."""
+    return site.hire("keeper", KEEPER_ROLES)
+
+
+@pytest.fixture(scope="session")
+def books(site: Site, keeper: Caller) -> Books:
+    return open_books(site, keeper)
 
 
 @pytest.fixture(scope="session")

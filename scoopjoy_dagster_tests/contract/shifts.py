@@ -101,7 +101,6 @@ class Shift:
             "set_posting_time": 1,
             "posting_date": self.books.day,
             "posting_time": "10:00:00",
-            "disable_rounded_total": 1,
             "items": self.books.items(qty),
             "taxes": self.books.taxes(),
             "payments": [{"mode_of_payment": self.books.mode, "amount": total if paid is None else paid}],
@@ -121,11 +120,11 @@ class Shift:
         paid = -qty * RATE * (100 + TAX_PERCENT) / 100
         return self.sell(-qty, paid, is_return=1, return_against=original, paid_amount=paid)
 
-    def takings(self, start: str | None = None, user: str | None = None) -> list[dict[str, Any]]:
+    def takings(self, start: str = "", end: str = "", user: str = "") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.robot.rpc(
             GET_POS_INVOICES,
             start=start or f"{self.books.day} 00:00:00",
-            end=f"{self.books.day} 23:59:59",
+            end=end or f"{self.books.day} 23:59:59",
             pos_profile=self.counter.profile,
             user=user or self.counter.cashier.user,
         ).value

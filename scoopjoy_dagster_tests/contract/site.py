@@ -15,7 +15,7 @@ from urllib.parse import quote
 import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 TIMEOUT_SECONDS = 120
 _TAG = re.compile(r"<[^>]+>")
@@ -26,7 +26,7 @@ class Answer:
     """What the server answered: status, headers, raw bytes and, where they are JSON, the parsed body."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]  # of any case
     content: bytes
     body: Any
 
@@ -44,8 +44,12 @@ class Answer:
     @property
     def value(self) -> Any:
         """The payload of a success: `data` of /api/resource, `message` of /api/method (absent means None)."""
-        assert self.status in (200, 202), self.summary()
+        self.accepted()
         return self.body.get("data", self.body.get("message"))
+
+    def accepted(self) -> None:
+        """Assert that the call succeeded, where its payload does not matter."""
+        assert self.status in (200, 202), self.summary()
 
     def refused(self, status: int, exc_type: str) -> Answer:
         """Assert that the call failed exactly so, and hand the answer on for a look at its messages."""
@@ -86,7 +90,7 @@ class Caller:
         method: str,
         path: str,
         *,
-        json: Any = None,  # noqa: A002 - the word that requests uses
+        json: Any = None,
         params: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
         **more: Any,
@@ -101,7 +105,7 @@ class Caller:
             body = response.json()
         except ValueError:
             body = None
-        return Answer(response.status_code, dict(response.headers), response.content, body)
+        return Answer(response.status_code, response.headers, response.content, body)
 
     def rpc(self, method: str, /, **arguments: Any) -> Answer:
         """POST /api/method/METHOD with a JSON object of arguments."""
@@ -119,14 +123,14 @@ class Caller:
     def delete(self, doctype: str, name: str) -> Answer:
         return self.call("DELETE", resource(doctype, name))
 
-    def list(self, doctype: str, fields: list[str], filters: Any = (), **params: Any) -> Answer:
-        """GET /api/resource/DOCTYPE: the list as the server pages it, unless a limit is among the parameters."""
+    def page(self, doctype: str, fields: list[str], filters: Any = (), **params: Any) -> Answer:
+        """GET /api/resource/DOCTYPE: a page as the server cuts it, unless a limit is among the parameters."""
         query = {"fields": _json(fields), "filters": _json(filters), **params}
         return self.call("GET", f"/api/resource/{quote(doctype)}", params=query)
 
     def rows(self, doctype: str, fields: list[str], filters: Any = (), **params: Any) -> Any:
         """All rows of a list, ordered by name unless told otherwise."""
-        return self.list(
+        return self.page(
             doctype, fields, filters, **{"order_by": "name asc", "limit_page_length": 0, **params}
         ).value
 
@@ -145,30 +149,25 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-@dataclass
 class Site:
-    """The site under test. `robot` is the key that was given; the other users are made by the suite."""
+    """The site under test. `robot` is the user of the key that was given; others are hired by the suite."""
 
-    url: str
-    robot: Caller
-    prefix: str
-    callers: list[Caller] = field(default_factory=list)
+    def __init__(self, url: str, authorization: str, prefix: str) -> None:
+        self.url, self.prefix = url, prefix
+        self._callers: list[Caller] = []
+        self._hired: list[str] = []
+        self.guest = self._caller(None, "Guest")
+        self.owner = self.robot = self._caller(authorization, "")
+        self.owner.user = self.owner.call("GET", "/api/method/frappe.auth.get_logged_user").value
 
-    def __post_init__(self) -> None:
-        self.guest = self.keep(Caller(self.url))
-        self.keep(self.robot)
-
-    def keep(self, caller: Caller) -> Caller:
-        self.callers.append(caller)
-        return caller
-
-    def call(self, method: str, path: str, **arguments: Any) -> Answer:
-        return self.robot.call(method, path, **arguments)
+    def _caller(self, authorization: str | None, user: str) -> Caller:
+        self._callers.append(Caller(self.url, authorization, user))
+        return self._callers[-1]
 
     def hire(self, label: str, roles: list[str]) -> Caller:
         """Make a user with these roles and an API key, the way the desk's "Generate Keys" button does."""
         email = f"{self.prefix.lower()}-{label}@example.com"
-        made = self.robot.insert(
+        made = self.owner.insert(
             "User",
             email=email,
             first_name=f"{self.prefix} {label}",
@@ -177,10 +176,14 @@ class Site:
             roles=[{"role": role} for role in roles],
         )
         user = made.value["name"]
-        secret = self.robot.rpc("frappe.core.doctype.user.user.generate_keys", user=user).value["api_secret"]
-        key = self.robot.get("User", user).value["api_key"]
-        return self.keep(Caller(self.url, f"token {key}:{secret}", user))
+        self._hired.append(user)
+        secret = self.owner.rpc("frappe.core.doctype.user.user.generate_keys", user=user).value["api_secret"]
+        key = self.owner.get("User", user).value["api_key"]
+        return self._caller(f"token {key}:{secret}", user)
 
     def close(self) -> None:
-        for caller in self.callers:
+        """Disable the users that were made (nobody should write to them) and close all connections."""
+        for user in self._hired:
+            self.owner.put("User", user, enabled=0).accepted()
+        for caller in self._callers:
             caller.close()

@@ -71,7 +71,8 @@ class Desk:
             "permissions": [
                 {"role": "System Manager", "read": 1, "write": 1, "create": 1, "delete": 1},
                 {"role": "System Manager", "permlevel": 1, "read": 1, "write": 1},
-                {"role": "Accounts User", "read": 1},
+                {"role": "Accounts User", "read": 1, "write": 0, "create": 0, "delete": 0},
+                {"role": "Stock User", "permlevel": 0},
             ],
         }
 
@@ -79,8 +80,6 @@ class Desk:
 @pytest.fixture(scope="session")
 def desk(site: Site) -> Iterator[Desk]:
     desk = Desk(f"{site.prefix} Run", f"{site.prefix} Run Step", f"{site.prefix}-RUN-.YYYY.-.#####")
-    early = site.robot.insert("DocType", **desk.parent_body())
-    early.refused(417, "WrongOptionsDoctypeLinkError")
     assert site.robot.insert("DocType", **desk.child_body()).value["name"] == desk.step
     assert site.robot.insert("DocType", **desk.parent_body()).value["name"] == desk.run
     yield desk
@@ -92,6 +91,12 @@ def desk(site: Site) -> Iterator[Desk]:
 def start(robot: Caller, desk: Desk, **fields: Any) -> Answer:
     steps = [{"step_name": "Close POS Shifts"}, {"step_name": "Calculate Royalties"}]
     return robot.insert(desk.run, **{"run_date": "2026-11-22", "steps": steps, **fields})
+
+
+def test_a_parent_is_refused_before_its_child_exists(robot: Caller, desk: Desk) -> None:
+    early = Desk(f"{desk.run} Early", f"{desk.step} Early", desk.series)
+    robot.insert("DocType", **early.parent_body()).refused(417, "WrongOptionsDoctypeLinkError")
+    assert robot.rows("DocType", ["name"], [["name", "=", early.run]]) == []
 
 
 def test_a_doctype_made_again_is_409(robot: Caller, desk: Desk) -> None:
@@ -190,7 +195,16 @@ def test_the_permissions_of_the_doctype_bind(
     assert cashier.get(desk.run, name).value["name"] == name
     start(cashier, desk).refused(403, "PermissionError")
     cashier.put(desk.run, name, status="Running").refused(403, "PermissionError")
-    limited.list(desk.run, ["name"]).refused(403, "PermissionError")
+    limited.page(desk.run, ["name"]).refused(403, "PermissionError")
+
+
+def test_read_write_create_and_delete_are_granted_where_a_permission_row_leaves_them_out(
+    robot: Caller, desk: Desk
+) -> None:
+    rights = ["read", "write", "create", "delete", "submit", "cancel"]
+    rows = {row["role"]: row for row in robot.get("DocType", desk.run).value["permissions"]}
+    assert [rows["Stock User"][right] for right in rights] == [1, 1, 1, 1, 0, 0]
+    assert [rows["Accounts User"][right] for right in rights] == [1, 0, 0, 0, 0, 0]
 
 
 def test_a_field_that_the_user_may_not_read_is_left_out_of_lists_in_silence(
@@ -203,7 +217,7 @@ def test_a_field_that_the_user_may_not_read_is_left_out_of_lists_in_silence(
 
 
 def test_a_client_script_is_made_with_a_name_and_only_once(robot: Caller, desk: Desk) -> None:
-    script = {
+    script: dict[str, Any] = {
         "name": f"{desk.run} Form",
         "dt": desk.run,
         "view": "Form",

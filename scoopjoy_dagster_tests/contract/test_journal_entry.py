@@ -197,7 +197,7 @@ def test_frozen_books_refuse_the_day_and_keep_nothing(
     fields = ("acc_frozen_upto", "frozen_accounts_modifier")
     body = books.royalty(franchise, posting_date=frozen)
     if (before.get("acc_frozen_upto") or "") < frozen:
-        robot.put(settings, settings, acc_frozen_upto=frozen, frozen_accounts_modifier=None).value  # noqa: B018
+        robot.put(settings, settings, acc_frozen_upto=frozen, frozen_accounts_modifier=None).accepted()
     try:
         answer = refused_whole(body, 417, "ValidationError")
         assert answer.messages

@@ -54,27 +54,27 @@ def sales(robot: Caller, books: Books) -> Sales:
 
 
 def test_a_page_has_twenty_rows_unless_told_otherwise(robot: Caller, sales: Sales) -> None:
-    assert len(robot.list("Customer", ["name"], sales.in_the_north).value) == 20
+    assert len(robot.page("Customer", ["name"], sales.in_the_north).value) == 20
 
 
 def test_the_default_page_cuts_grouped_rows_too(robot: Caller, sales: Sales) -> None:
-    rows = robot.list("Customer", ["name", "count(name) as n"], sales.in_the_north, group_by="name").value
+    rows = robot.page("Customer", ["name", "count(name) as n"], sales.in_the_north, group_by="name").value
     assert len(rows) == 20
 
 
 @pytest.mark.parametrize("limit", [0, 1_000_000])
 def test_limit_zero_is_all_rows_and_there_is_no_maximum(robot: Caller, sales: Sales, limit: int) -> None:
-    assert len(robot.list("Customer", ["name"], sales.in_the_north, limit_page_length=limit).value) == MANY
+    assert len(robot.page("Customer", ["name"], sales.in_the_north, limit_page_length=limit).value) == MANY
 
 
 def test_limit_is_another_word_for_limit_page_length(robot: Caller, sales: Sales) -> None:
-    assert len(robot.list("Customer", ["name"], sales.in_the_north, limit=3).value) == 3
+    assert len(robot.page("Customer", ["name"], sales.in_the_north, limit=3).value) == 3
 
 
 def test_pages_with_an_order_meet_without_gap_or_overlap(robot: Caller, sales: Sales) -> None:
     pages: list[str] = []
     for start in range(0, MANY + 10, 10):
-        page = robot.list(
+        page = robot.page(
             "Customer",
             ["name"],
             sales.in_the_north,
@@ -88,7 +88,7 @@ def test_pages_with_an_order_meet_without_gap_or_overlap(robot: Caller, sales: S
 
 
 def test_past_the_end_is_an_empty_page(robot: Caller, sales: Sales) -> None:
-    rows = robot.list("Customer", ["name"], sales.in_the_north, limit_start=1000, order_by="name asc").value
+    rows = robot.page("Customer", ["name"], sales.in_the_north, limit_start=1000, order_by="name asc").value
     assert rows == []
 
 
@@ -101,7 +101,7 @@ def test_order_by_takes_directions_and_several_fields(robot: Caller, sales: Sale
 
 
 def test_order_by_takes_no_second_statement(robot: Caller) -> None:
-    robot.list("Customer", ["name"], order_by="name; drop table x").refused(417, "ValidationError")
+    robot.page("Customer", ["name"], order_by="name; drop table x").refused(417, "ValidationError")
 
 
 def test_descendants_of_leaves_the_group_itself_out_and_inclusive_takes_it_in(
@@ -184,24 +184,24 @@ def test_two_columns_may_group(robot: Caller, sales: Sales) -> None:
 
 def test_a_sum_without_a_group_is_one_row(robot: Caller, sales: Sales) -> None:
     fields = ["sum(base_grand_total) as total", "count(name) as n", "max(modified) as last"]
-    (row,) = robot.list("Sales Invoice", fields, sales.ours).value
+    (row,) = robot.page("Sales Invoice", fields, sales.ours).value
     assert (money(row["total"]), row["n"]) == (money(630), 4)
     assert row["last"].startswith(sales.books.day)
 
 
 def test_a_sum_over_nothing_is_one_row_of_null(robot: Caller, sales: Sales) -> None:
     filters = [*sales.ours, ["posting_date", ">", sales.books.day]]
-    rows = robot.list("Sales Invoice", ["sum(base_grand_total) as total"], filters).value
+    rows = robot.page("Sales Invoice", ["sum(base_grand_total) as total"], filters).value
     assert rows == [{"total": None}]
 
 
 def test_count_star_is_refused(robot: Caller) -> None:
-    robot.list("Sales Invoice", ["count(*) as n"]).refused(417, "DataError")
+    robot.page("Sales Invoice", ["count(*) as n"]).refused(417, "DataError")
 
 
 @pytest.mark.parametrize("field", ["sum(base_grand_total*0.05) as royalty", "(select 1) as x"])
 def test_arithmetic_and_subselects_are_refused(robot: Caller, field: str) -> None:
-    assert robot.list("Sales Invoice", [field], limit=1).status >= 400
+    assert robot.page("Sales Invoice", [field], limit=1).status >= 400
 
 
 def test_a_field_of_a_linked_document_comes_with_the_row(robot: Caller, sales: Sales) -> None:
@@ -235,7 +235,7 @@ def test_a_child_field_or_filter_repeats_the_parent_for_every_row(robot: Caller,
 
 def test_a_child_doctype_is_listed_only_with_its_parent_doctype(robot: Caller, sales: Sales) -> None:
     filters = [["parent", "=", sales.invoices[0]]]
-    robot.list("Sales Invoice Item", ["parent", "qty"], filters).refused(403, "PermissionError")
+    robot.page("Sales Invoice Item", ["parent", "qty"], filters).refused(403, "PermissionError")
     rows = robot.rows(
         "Sales Invoice Item", ["parent", "qty"], filters, parent="Sales Invoice", order_by="idx asc"
     )
@@ -263,7 +263,7 @@ def test_child_rows_can_be_summed(robot: Caller, sales: Sales) -> None:
 def test_an_unknown_field_is_417_data_error(robot: Caller, where: str) -> None:
     fields = ["name", "no_such_field"] if where == "fields" else ["name"]
     filters = [["no_such_field", "=", 1]] if where == "filters" else []
-    answer = robot.list("Customer", fields, filters).refused(417, "DataError")
+    answer = robot.page("Customer", fields, filters).refused(417, "DataError")
     assert any("no_such_field" in message for message in answer.messages)
 
 
@@ -282,7 +282,7 @@ def test_a_percent_never_set_is_zero_and_counts_as_set(robot: Caller, sales: Sal
 
 def test_a_request_line_too_long_is_refused_by_the_web_server(robot: Caller) -> None:
     names = [f"no such invoice {number:06}" for number in range(1000)]
-    answer = robot.list("Sales Invoice", ["name"], [["name", "in", names]])
+    answer = robot.page("Sales Invoice", ["name"], [["name", "in", names]])
     assert answer.status in {400, 414}  # gunicorn itself, or a proxy before it
     assert answer.body is None
 
