@@ -114,7 +114,7 @@ class EmbeddedPostgres:
             return self.url
         user = self._server_user()
         try:
-            self._prepare_directories(user)
+            self._prepare_directory()
             with (self.directory / "start.lock").open("ab") as starting:
                 fcntl.flock(starting, fcntl.LOCK_EX)  # one starts, the others wait and join
                 self._join_or_start(user)
@@ -184,8 +184,13 @@ class EmbeddedPostgres:
             return place
         return Path("/tmp") / name  # noqa: S108 - its owner and mode are checked before it is used
 
-    def _prepare_directories(self, user: _User) -> None:
+    def _prepare_directory(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            for place in (self.directory, self._socket_dir.parent, _programs()):
+                _let_pass(place)
+
+    def _prepare_socket_dir(self, user: _User) -> None:
         self._socket_dir.mkdir(mode=0o700, exist_ok=True)
         found = self._socket_dir.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {os.geteuid(), user.uid}:
@@ -196,8 +201,6 @@ class EmbeddedPostgres:
         self._socket_dir.chmod(0o700)
         if os.geteuid() == 0:
             os.chown(self._socket_dir, user.uid, user.gid)
-            for place in (self.directory, self._socket_dir.parent, _programs()):
-                _let_pass(place)
 
     def _create_data(self, user: _User) -> None:
         programs = _programs()
@@ -255,6 +258,7 @@ class EmbeddedPostgres:
         fresh.rename(self._data)
 
     def _start_server(self, user: _User) -> None:
+        self._prepare_socket_dir(user)
         options = [f"--{name}={value}" for name, value in OPTIONS.items()]
         command = [
             *(sys.executable, "-I", "-S", postgres_keeper.__file__),
@@ -299,10 +303,8 @@ class EmbeddedPostgres:
 
     def _wait_for_the_end(self, users: IO[bytes]) -> None:
         deadline = time.monotonic() + STOP_DEADLINE_S
-        while time.monotonic() < deadline:
+        while (self._data / "postmaster.pid").exists() and time.monotonic() < deadline:
             if self._keeper is not None and self._keeper.poll() is not None:
-                return
-            if not (self._data / "postmaster.pid").exists():
                 break
             if not _try_lock(users, fcntl.LOCK_EX):
                 if _try_lock(users, fcntl.LOCK_SH):
@@ -313,6 +315,9 @@ class EmbeddedPostgres:
         if self._keeper is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._keeper.wait(STOP_DEADLINE_S)
+        if _try_lock(users, fcntl.LOCK_EX):  # nobody is about to start it again
+            with suppress(OSError):
+                self._socket_dir.rmdir()
 
     def _last_words(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()[-5:]

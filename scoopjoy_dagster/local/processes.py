@@ -200,14 +200,18 @@ def free_port() -> int:
 def orderly_end() -> Iterator[None]:
     """Make SIGTERM and SIGHUP end this process as Ctrl-C does: by an exception, so that contexts are left in order.
 
+    A shell starts a program in the background with SIGINT ignored; an interrupt that is sent on purpose ends it too.
+
     Raises:
         SystemExit: with code 128 + the signal's number, when one of them comes.
+        KeyboardInterrupt: on SIGINT.
     """
 
     def leave(number: int, _frame: Any) -> None:
         raise SystemExit(128 + number)
 
     before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:

@@ -3,9 +3,9 @@
 Here: which processes, with which options, and when they are ready. Not here: how a child is kept (``processes``),
 PostgreSQL (``postgres``), DAGSTER_HOME (``home``).
 
-One code server is shared. Left to themselves, webserver and daemon start one each; measured side by side on two
-cores, that takes half as long again to come up and a quarter more memory. ``dagster code-server start`` would put
-one more process in front of it, whose only gain is that the UI's "Reload" reads changed code.
+One code server is shared. Left to themselves, webserver and daemon start one each: one more process that imports
+everything, in a start that is mostly importing. ``dagster code-server start`` would put another process in front of
+it, whose only gain is that the UI's "Reload" reads changed code.
 """
 
 from __future__ import annotations

@@ -267,7 +267,7 @@ def test_amounts_in_a_receipt_are_compared_as_exact_numbers(answering: Any) -> N
 
 
 def test_an_error_quotes_at_most_300_characters_and_never_the_secret(answering: Any) -> None:
-    secret = "s3cr3t-s3cr3t"  # noqa: S105 - of this test
+    secret = "s3cr3t-s3cr3t"
     url = answering("422 Unprocessable Content", b"your key " + secret.encode() + b" is bad " + b"x" * 5000)
     with pytest.raises(HQRejected) as caught:
         deliver(HQClient(url, secret), a_day())

@@ -1,0 +1,66 @@
+# make setup   a virtual environment in .venv with everything, at the versions of requirements.lock
+# make demo    the whole of it on this machine, with ERPNext, headquarters and mail server embedded
+# make test    the tests              (ARGS="-k royalty" for some of them)
+# make lint    style, and the direction of imports
+# make types   static types
+# make lock    write requirements.lock anew from pyproject.toml
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+READY := .venv/.installed
+ARGS ?=
+
+# The newest interpreter that pyproject.toml allows. PYTHON=... chooses another one.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
+	then echo "$$python"; break; fi; done)
+
+.PHONY: help setup demo test lint types lock
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+setup: $(READY)
+
+$(READY): pyproject.toml requirements.lock
+	@if command -v uv >/dev/null; then \
+		uv venv --quiet --clear --no-config --python '$(or $(PYTHON),>=3.11,<3.14)' .venv; \
+		uv pip install --quiet --python $(BIN)/python --requirement requirements.lock; \
+		uv pip install --quiet --python $(BIN)/python --no-deps --editable .; \
+	elif [[ -z '$(PYTHON)' ]]; then \
+		echo 'No Python 3.11, 3.12 or 3.13 was found: install one (or uv, which brings its own), then run make setup again.' >&2; \
+		exit 1; \
+	elif ! '$(PYTHON)' -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$(PYTHON) cannot make virtual environments: install its venv package (on Debian and Ubuntu: apt install python3-venv), or uv, then run make setup again." >&2; \
+		exit 1; \
+	else \
+		'$(PYTHON)' -m venv --clear .venv; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .; \
+	fi
+	@touch $@
+
+# exec: Ctrl-C reaches the program itself, which then stops everything in order.
+demo: $(READY)
+	@exec $(BIN)/scoopjoy demo $(ARGS)
+
+test: $(READY)
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(READY)
+	$(BIN)/mypy
+
+# Not of $(READY): a lock that cannot be installed must be mendable.
+lock: UV = $(or $(shell command -v uv),$(wildcard $(BIN)/uv),uv)
+lock:
+	@$(UV) --version >/dev/null || { echo 'make lock needs uv: https://docs.astral.sh/uv/' >&2; exit 1; }
+	$(UV) pip compile --quiet --no-header --no-emit-index-url --no-annotate --universal --all-extras \
+		--python-version 3.11 --upgrade --output-file requirements.lock pyproject.toml
