@@ -74,6 +74,7 @@ def site_resources(settings: Settings) -> dict[str, Any]:
             royalty_series=settings.royalty_series,
             connect_timeout_s=settings.erpnext_connect_timeout_s,
             read_timeout_s=settings.erpnext_read_timeout_s,
+            ca_bundle=settings.erpnext_ca_bundle,
             attempts=settings.erpnext_attempts,
             closing_deadline_s=settings.closing_deadline_s,
         ),

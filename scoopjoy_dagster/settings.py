@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -52,6 +53,11 @@ class Settings(BaseSettings):
     )
     erpnext_attempts: int = _env(
         "ERPNEXT_ATTEMPTS", 5, ge=1, le=10, description="How often a request that may be repeated is tried"
+    )
+    erpnext_ca_bundle: str = _env(
+        "ERPNEXT_CA_BUNDLE",
+        "",
+        description="PEM file with the certificates of a private authority that signed ERPNext's; empty: the public ones",
     )
     go_live: date = _env(
         "SCOOPJOY_GO_LIVE",
@@ -187,6 +193,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:
+        if self.erpnext_ca_bundle and not Path(self.erpnext_ca_bundle).is_file():
+            message = f"ERPNEXT_CA_BUNDLE names {self.erpnext_ca_bundle}, which is no file"
+            raise ValueError(message)
         if self.smtp_host and not self.smtp_sender:
             message = "SMTP_HOST is set but SMTP_SENDER is not; set it to the address that reports come from"
             raise ValueError(message)

@@ -35,13 +35,17 @@ class Franchise:
 
 @dataclass(frozen=True, slots=True)
 class BaseInvoice:
-    """A submitted Sales Invoice of the day; `base` in company currency, negative for a return."""
+    """A submitted Sales Invoice of the day, in company currency; negative for a return.
+
+    `base` is what the royalty is computed on by the policy, `sales` the grand total whatever the policy says.
+    """
 
     name: str
     customer: str
     base: Decimal
     is_return: bool = False
     currency: str = ""
+    sales: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,7 @@ def plan_royalties(
             "warning",
             "royalty of a customer that is no longer a franchise",
             names,
-            f"{total} {company_currency} stay posted for {day}: the customer was disabled or left the franchise group",
+            f"{total:.2f} {company_currency} stay posted for {day}: the customer was disabled or left the franchise group",
             "Reverse the entry in ERPNext if the franchise owes nothing for this day; otherwise nothing is to do.",
         )
         for names, total in sorted(strangers.items())
@@ -227,7 +231,7 @@ def _royalty(
             "warning",
             "invoice in a foreign currency",
             f"{franchise.customer_name}: {invoice.name}",
-            f"the invoice is in {invoice.currency}; it counts at its base amount of {invoice.base} {company_currency}",
+            f"the invoice is in {invoice.currency}; it counts at its base amount of {invoice.base:.2f} {company_currency}",
             "Check the conversion rate of the invoice; a corrected rate is followed by an adjustment.",
         )
         for invoice in invoices
@@ -239,7 +243,7 @@ def _royalty(
                 "warning",
                 "returns exceed sales",
                 franchise.customer_name,
-                f"the base of the day is {base} {company_currency}; the policy posts nothing for a negative day",
+                f"the base of the day is {base:.2f} {company_currency}; the policy posts nothing for a negative day",
                 "Agree with the franchise how the excess is settled, or set the policy negative_days to reverse.",
             )
         )
@@ -251,7 +255,7 @@ def _royalty(
                 "warning",
                 "royalty rounds to zero",
                 franchise.customer_name,
-                f"{rate.normalize():f} % of {base} {company_currency} rounds to 0.00; ERPNext refuses an empty entry",
+                f"{rate.normalize():f} % of {base:.2f} {company_currency} rounds to 0.00; ERPNext refuses an empty entry",
                 "Nothing is to do; the day is listed so that it is not missed.",
             )
         )
@@ -290,7 +294,11 @@ def _compare(
         if live:
             names = ", ".join(entry.name for entry in live)
             return Action(
-                "adopt", royalty, ZERO, f"{names} already owe exactly {royalty.amount}", entries=tuple(live)
+                "adopt",
+                royalty,
+                ZERO,
+                f"{names} already owe exactly {royalty.amount:.2f}",
+                entries=tuple(live),
             ), []
         return Action("skip", royalty, ZERO, _why_nothing(royalty)), []
 
@@ -302,7 +310,7 @@ def _compare(
             "error",
             f"royalty entry {state} by a person",
             royalty.customer_name,
-            f"{names}: {difference} of {royalty.amount} for {day} are not in the ledger, and we do not undo a person's decision",
+            f"{names}: {difference:.2f} of {royalty.amount:.2f} for {day} are not in the ledger, and we do not undo a person's decision",
             "Amend and submit the entry in ERPNext; if the day's royalty is waived, then post a credit of your own against it.",
         )
         return Action("refuse", royalty, difference, finding.message), [finding]
@@ -319,9 +327,9 @@ def _compare(
         }
     )
     if not live:
-        reason = f"{royalty.rate.normalize():f} % of {royalty.base}"
+        reason = f"{royalty.rate.normalize():f} % of {royalty.base:.2f}"
         return Action("create", royalty, difference, reason, key, content), []
-    reason = f"the royalty is {royalty.amount} now, {posted} are posted"
+    reason = f"the royalty is {royalty.amount:.2f} now, {posted:.2f} are posted"
     return Action("adjust", royalty, difference, reason, key, content, live[0].name, tuple(live)), []
 
 
@@ -331,5 +339,5 @@ def _why_nothing(royalty: Royalty) -> str:
     if royalty.rate == 0:
         return "royalty exempt"
     if royalty.base <= 0:
-        return f"the base is {royalty.base}"
+        return f"the base is {royalty.base:.2f}"
     return "the royalty rounds to 0.00"

@@ -333,7 +333,7 @@ def orphans(invoices: Iterable[LooseInvoice], open_shifts: Iterable[Opening]) ->
                     "warning",
                     "orphaned POS Invoice",
                     f"{invoice.name} ({invoice.pos_profile}, {invoice.owner})",
-                    f"{invoice.grand_total} were sold at {invoice.posted_at} outside every open shift: not in the ledger",
+                    f"{invoice.grand_total:.2f} were sold at {invoice.posted_at} outside every open shift: not in the ledger",
                     "Add the invoice by hand to the next POS Closing Entry of the same POS Profile and cashier.",
                 )
             )

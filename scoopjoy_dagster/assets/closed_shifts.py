@@ -198,7 +198,7 @@ def _not_closed(action: ShiftAction, problem: ERPNextError) -> Finding:
         "error",
         "shift not closed",
         action.opening.label,
-        problem.said + (f" (sales of {amount})" if amount else ""),
+        problem.said + (f" (sales of {amount:.2f})" if amount else ""),
         "Mend what ERPNext names, then materialize closed_shifts for the day again; the draft or closing is taken up.",
     )
 

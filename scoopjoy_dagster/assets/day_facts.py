@@ -29,8 +29,10 @@ class DayFacts:
 
     @property
     def sales(self) -> Decimal:
-        """Base of all franchises, in INR."""
-        return sum((action.royalty.base for action in self.plan.actions), ZERO)
+        """Grand totals of all franchises' invoices, in INR, whatever the policy's base is."""
+        return sum(
+            (invoice.sales for action in self.plan.actions for invoice in action.royalty.invoices), ZERO
+        )
 
     @property
     def pos_sales(self) -> Decimal:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
@@ -98,7 +99,8 @@ def sync_day(
             day,
             adopted=1,
             lines=(line,),
-            facts={"revision": revision, "receipt": last.reference},
+            # The digest that was acknowledged is the digest of these totals.
+            facts={"revision": revision, "receipt": last.reference, "acknowledged": f"{facts.plan.due:.2f}"},
             **done,
         )
     try:
@@ -119,7 +121,16 @@ def sync_day(
         "create", RECIPIENT, facts.plan.due, f"revision {held} was acknowledged", receipt.receipt_id
     )
     return Outcome(
-        NAME, day, written=1, lines=(line,), facts={"revision": held, "receipt": receipt.receipt_id}, **done
+        NAME,
+        day,
+        written=1,
+        lines=(line,),
+        facts={
+            "revision": held,
+            "receipt": receipt.receipt_id,
+            "acknowledged": f"{Decimal(str(receipt.totals['royalty'])):.2f}",
+        },
+        **done,
     )
 
 

@@ -308,12 +308,19 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
           have not got it; a day that changed goes out as the next revision.
         - *amount* is the sales of all franchises in company currency. *seen* counts recipients.
         """
-        links = {"Open in Dagster": f"{mail.ui_url}/assets/{NAME}"} if mail.ui_url else {}
+
+        def links(day: date) -> dict[str, str]:
+            return (
+                {"Open in Dagster": f"{mail.ui_url}/assets/{NAME}?view=partitions&partition={day}"}
+                if mail.ui_url
+                else {}
+            )
+
         close_days(
             context,
             erpnext,
             lambda site, day: send_reports(
-                site, royalty_policy.policy, day, mail=mail, now=clock.now(), links=links
+                site, royalty_policy.policy, day, mail=mail, now=clock.now(), links=links(day)
             ),
         )
 

@@ -116,7 +116,7 @@ def _not_posted(action: Action, problem: ERPNextError) -> Finding:
         "error",
         "royalty not posted",
         action.royalty.customer_name,
-        f"{problem.said} (royalty of {action.amount})",
+        f"{problem.said} (royalty of {action.amount:.2f})",
         "Mend what ERPNext names, then materialize royalties for the day again.",
     )
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
@@ -140,7 +141,7 @@ def close_day(
     totals = [
         _total(event) for event in events if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
     ]
-    return DayResult(day, run_id, assets, totals, time.monotonic() - started)
+    return DayResult(day, run_id, assets, [*totals, *_agreements(assets)], time.monotonic() - started)
 
 
 def _asset(name: str, events: Sequence[dg.DagsterEvent]) -> dict[str, Any]:
@@ -187,6 +188,27 @@ def _total(event: dg.DagsterEvent) -> dict[str, Any]:
     data: Any = event.event_specific_data
     figures = {key: str(value.value) for key, value in data.metadata.items()}
     return {"name": data.check_name, "passed": bool(data.passed), **figures}
+
+
+def _agreements(assets: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The royalties against what the invoices carry and what headquarters acknowledged, where both are known."""
+    royalties = assets.get("royalties", {})
+    if royalties.get("status") != "Success":
+        return []
+    invoices, headquarters = assets.get("invoices", {}), assets.get("hq_sync", {})
+    found = []
+    if invoices.get("status") == "Success":
+        found.append(_agreement("shares_equal_royalties", royalties["amount"], invoices["amount"]))
+    if headquarters.get("status") == "Success" and "acknowledged" in headquarters["facts"]:
+        actual = str(headquarters["facts"]["acknowledged"])
+        found.append(_agreement("headquarters_equals_ours", royalties["amount"], actual))
+    return found
+
+
+def _agreement(name: str, expected: str, actual: str) -> dict[str, Any]:
+    difference = Decimal(actual) - Decimal(expected)
+    figures = {"expected": expected, "actual": actual, "difference": f"{difference:.2f}"}
+    return {"name": name, "passed": difference == 0, **figures}
 
 
 @contextmanager

@@ -101,6 +101,7 @@ def run_demo(out: Console, progress: Console, *, once: bool, as_json: bool, port
         place = stack.enter_context(workplace(directory))
         if not once:
             progress.print("Starting Dagster ...", highlight=False)
+            place.prepare_storage()
             children = ChildProcesses(place.directory / "logs")
             running = stack.enter_context(
                 running_dagster(children, place.environment, port=port, directory=place.directory)
@@ -113,7 +114,7 @@ def run_demo(out: Console, progress: Console, *, once: bool, as_json: bool, port
         progress.print(
             f"\nDagster UI   {running.url}"
             f"\nMails        {world.mail.url}"
-            f"\nHeadquarters {world.headquarters.url}"
+            f"\nHeadquarters {world.headquarters.page_url}"
             f"\nERPNext API  {world.erpnext.url}"
             f"\n\n{first} to {world.last_day - timedelta(days=1)} are still open: backfill them in the UI. Ctrl-C ends everything.",
             highlight=False,
@@ -142,7 +143,7 @@ def serve_sandbox(out: Console, port: int) -> None:
         for name, value in world.environment("http://127.0.0.1:3000").items():
             out.print(f"export {name}='{value}'", highlight=False, markup=False, soft_wrap=True)
         out.print(
-            f"# mails: {world.mail.url}  headquarters: {world.headquarters.url}  (Ctrl-C ends it)",
+            f"# mails: {world.mail.url}  headquarters: {world.headquarters.page_url}  (Ctrl-C ends it)",
             highlight=False,
         )
         threading.Event().wait()

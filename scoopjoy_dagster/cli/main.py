@@ -186,6 +186,7 @@ def dev(port: int) -> None:
     out = _console()
     port = usable_port(port)
     with workplace() as place:
+        place.prepare_storage()
         environment = {
             **place.environment,
             "SCOOPJOY_UI_URL": os.environ.get("SCOOPJOY_UI_URL") or f"http://127.0.0.1:{port}",

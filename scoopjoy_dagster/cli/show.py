@@ -105,14 +105,6 @@ def print_totals(console: Console, result: DayResult) -> None:
         verdict = "green" if total["passed"] else "red"
         cells = (str(total.get(key, "?")) for key in ("expected", "actual", "difference"))
         table.add_row(total["name"], *(f"[{verdict}]{cell}[/]" for cell in cells))
-    royalties, invoices, hq = (result.assets.get(name) for name in ("royalties", "invoices", "hq_sync"))
-    for label, asset in (("shares_equal_royalties", invoices), ("headquarters_equals_ours", hq)):
-        if royalties and asset and asset["status"] == "Success" and asset["seen"]:
-            expected, actual = royalties["amount"], asset["amount"]
-            colour = "green" if expected == actual else "red"
-            table.add_row(
-                label, expected, f"[{colour}]{actual}[/]", "0.00" if expected == actual else "differs"
-            )
     if table.row_count:
         console.print()
         console.print(table)

@@ -31,6 +31,11 @@ class Workplace:
         with dg.DagsterInstance.get() as instance:
             yield instance
 
+    def prepare_storage(self) -> None:
+        """Make Dagster's tables. Its processes, started at once on an empty database, would all try to and collide."""
+        with self.instance() as instance:
+            instance.get_runs_count()
+
 
 def local_directory() -> Path:
     """Where local state is kept: SCOOPJOY_DIRECTORY, or `.scoopjoy` at the top of the project."""

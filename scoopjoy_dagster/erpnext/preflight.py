@@ -29,7 +29,7 @@ PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """What the integration user must be allowed to do, by DocType."""
 
-ROLES = "Sales Manager and Accounts Manager (and System Manager for `scoopjoy setup` and `scoopjoy check`)"
+ROLES = "Sales Manager and Accounts Manager (and System Manager while `scoopjoy setup` runs)"
 
 
 @dataclass(frozen=True, slots=True)

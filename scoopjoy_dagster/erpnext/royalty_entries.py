@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from scoopjoy_dagster.accounting.keys import day_prefix, normalised
 from scoopjoy_dagster.accounting.money import ZERO, exact
-from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
+from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import CANCELLED, Action, BaseInvoice, Franchise, PostedEntry
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Row, Written
 from scoopjoy_dagster.erpnext.site import Books, Site
@@ -43,7 +43,7 @@ def base_invoices(
     """Submitted Sales Invoices of `day` to these franchises, returns included with their sign."""
     rows = site.client.rows(
         "Sales Invoice",
-        ["name", "customer", policy.base.field, "is_return", "currency"],
+        ["name", "customer", *sorted({policy.base.field, Base.GRAND_TOTAL.field}), "is_return", "currency"],
         [
             ["docstatus", "=", 1],
             ["company", "=", books.company],
@@ -58,6 +58,7 @@ def base_invoices(
             exact(row[policy.base.field]),
             bool(row["is_return"]),
             str(row["currency"]),
+            exact(row[Base.GRAND_TOTAL.field]),
         )
         for row in rows
     ]

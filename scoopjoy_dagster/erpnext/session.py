@@ -62,6 +62,7 @@ class Session:
         *,
         connect_timeout_s: float = 5.0,
         read_timeout_s: float = 60.0,
+        ca_bundle: str = "",
         retry: RetryRule | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -74,6 +75,8 @@ class Session:
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
         self._http = requests.Session()
         self._http.trust_env = False  # a proxy or .netrc of the machine must not receive our token
+        if ca_bundle:
+            self._http.verify = ca_bundle
         self._http.headers.update(
             {
                 "Authorization": f"token {api_key}:{api_secret}",

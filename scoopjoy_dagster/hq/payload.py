@@ -104,7 +104,7 @@ def daily_totals(
         policy_version: its version.
         sales: sum of the grand totals of the royalty-bearing Sales Invoices, whatever the policy's base is.
         pos: the day's POS shifts.
-        franchises: one row for each franchise that sold or owes something, in any order.
+        franchises: one row for each franchise, in any order.
 
     Raises:
         TypeError: an amount is a float.

@@ -29,6 +29,7 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     connect_timeout_s: float = Field(default=5.0, description="Seconds to wait for a connection.")
     read_timeout_s: float = Field(default=60.0, description="Seconds to wait for an answer.")
+    ca_bundle: str = Field(default="", description="PEM file with the certificates of a private authority.")
     attempts: int = Field(default=5, description="How often a request that may be repeated is tried.")
     first_wait_s: float = Field(
         default=0.5, description="Seconds before the first repetition; doubles each time."
@@ -54,6 +55,7 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self.api_secret,
             connect_timeout_s=self.connect_timeout_s,
             read_timeout_s=self.read_timeout_s,
+            ca_bundle=self.ca_bundle,
             retry=retry,
         )
         with session:
