@@ -8,6 +8,7 @@ import mimetypes
 from pathlib import PurePosixPath
 from typing import Any
 
+from scoopjoy_dagster.sandbox.erpnext import permissions
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
 from scoopjoy_dagster.sandbox.erpnext.errors import thrown
 from scoopjoy_dagster.sandbox.erpnext.session import Session
@@ -57,10 +58,26 @@ def attach(session: Session, args: dict[str, Any]) -> Doc:
     return store(session, Upload(str(args["filename"]), content), args)
 
 
+def _readable(session: Session, owner: str, doctype: str | None, name: str | None) -> bool:
+    """Whether a private File row lets the user at its content (frappe/core/doctype/file/file.py)."""
+    if session.user in {"Administrator", owner}:
+        return True
+    if not doctype or not name or doctype not in session.site.metas or not session.exists(doctype, name):
+        return False
+    return permissions.may(session, doctype, "read")
+
+
 def download(session: Session, path: str) -> Reply:
-    """A stored file; private ones only for logged-in users."""
-    if path.startswith("/private/") and session.user == "Guest":
-        return html(403, "Forbidden", "<p>You don&#39;t have permission to access this file</p>")
+    """A stored file; a private one only for who may read a document that it hangs on, or has uploaded it.
+
+    The same content hangs on several documents under one address: one of them that the user may read is enough.
+    """
+    if path.startswith("/private/"):
+        rows = session.site.db.rows(
+            'SELECT owner, attached_to_doctype, attached_to_name FROM "tabFile" WHERE file_url = ?', (path,)
+        )
+        if session.user == "Guest" or not any(_readable(session, *row) for row in rows):
+            return html(403, "Forbidden", "<p>You don&#39;t have permission to access this file</p>")
     found = session.site.db.one("SELECT body FROM content WHERE url = ?", (path,))
     if found is None:
         return html(404, "Not Found")

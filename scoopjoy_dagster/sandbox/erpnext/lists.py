@@ -64,8 +64,10 @@ def get_list(session: Session, call: ListCall) -> list[Any]:
         permissions.require_parent(session, call.doctype, call.parent)
     else:
         permissions.require_list(session, call.doctype)
-    query = Query(session, meta)
+    query = Query(session, meta, call.parent or "")
     selected = [pair for text in _texts(call.fields) for pair in query.select(text)]
+    if not selected:
+        return []  # every field that was asked for is one that the user may not read
     where = conditions(query, call.filters)
     if call.or_filters:
         either = conditions(query, call.or_filters)

@@ -51,6 +51,7 @@ class Field:
     default: str = ""
     fetch_from: str = ""
     length: int = 0
+    permlevel: int = 0
 
     @property
     def choices(self) -> list[str]:
@@ -60,7 +61,12 @@ class Field:
 
 @dataclass(slots=False)
 class Meta:
-    """One DocType. ``permissions`` maps a role to its rights (read, write, ...)."""
+    """One DocType.
+
+    Attributes:
+        permissions: Role -> its rights (read, write, ...) on documents.
+        level_permissions: Permission level above 0 -> role -> its rights (read, write) on fields of that level.
+    """
 
     name: str
     autoname: str = ""
@@ -71,6 +77,7 @@ class Meta:
     module: str = "Core"
     fields: list[Field] = field(default_factory=list)
     permissions: dict[str, set[str]] = field(default_factory=dict)
+    level_permissions: dict[int, dict[str, set[str]]] = field(default_factory=dict)
 
     def with_field(self, added: Field) -> Meta:
         """A copy that has one more field, or another version of an existing one."""
@@ -99,6 +106,11 @@ class Meta:
         return [f for f in self.fields if f.fieldtype == "Link"] + [
             f for f in self.fields if f.fieldtype == "Dynamic Link"
         ]
+
+    @cached_property
+    def guarded(self) -> list[Field]:
+        """Fields of a permission level above 0."""
+        return [f for f in self.fields if f.permlevel]
 
     @cached_property
     def fetched(self) -> dict[str, list[Field]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scoopjoy_dagster.sandbox.erpnext import files, lists, permissions
+from scoopjoy_dagster.sandbox.erpnext import files, keys, lists, permissions
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown, unknown_to_the_sandbox
 from scoopjoy_dagster.sandbox.erpnext.meta import CHILD, STANDARD
@@ -82,7 +82,7 @@ def _get(session: Session, _: Call, args: dict[str, Any]) -> Any:
         name = found[0]["name"]
     doc = session.load(doctype, name)
     session.require(doctype, "read", doc.name)
-    return doc.shown()
+    return permissions.hide_guarded(session, doc).shown()
 
 
 def _get_value(session: Session, _: Call, args: dict[str, Any]) -> Any:
@@ -252,6 +252,10 @@ def _logged_user(session: Session, _: Call, __: dict[str, Any]) -> Any:
     return session.user
 
 
+def _generate_keys(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    return keys.generate(session, str(args.get("user") or ""))
+
+
 def _ping(_: Session, __: Call, ___: dict[str, Any]) -> Any:
     return "pong"
 
@@ -306,6 +310,7 @@ METHODS: dict[str, Method] = {
     "frappe.client.attach_file": Method(_attach, _WRITE),
     "frappe.desk.form.utils.add_comment": Method(_add_comment, _WRITE),
     "frappe.core.doctype.communication.email.make": Method(_make_mail),
+    "frappe.core.doctype.user.user.generate_keys": Method(_generate_keys, frozenset({"POST"})),
     "run_doc_method": Method(_run_doc_method),
     "upload_file": Method(_upload),
     "erpnext.accounts.doctype.pos_closing_entry.pos_closing_entry.get_pos_invoices": Method(

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from scoopjoy_dagster.sandbox.erpnext import permissions
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown, unknown_to_the_sandbox
 from scoopjoy_dagster.sandbox.erpnext.meta import Field, Meta
@@ -43,13 +44,21 @@ def not_permitted(what: str) -> SiteError:
 
 @dataclass
 class Query:
-    """A list query of one session on one DocType; ``kinds`` maps names of the answer to field types."""
+    """A list query of one session on one DocType.
+
+    Attributes:
+        parent: The DocType whose rows are listed, if it is a table that is listed.
+        kinds: Names of the answer -> field types.
+        unreadable: Whether a column has been resolved that the user may not read.
+    """
 
     session: Session
     meta: Meta
+    parent: str = ""
     joins: dict[str, str] = field(default_factory=dict)
     params: list[Any] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
+    unreadable: bool = False
 
     # -- columns ------------------------------------------------------------------------------------
 
@@ -77,8 +86,14 @@ class Query:
         if not meta.has_column(name):
             raise not_permitted(name)
         known = meta.by_name.get(name)
+        if known is not None and not permissions.may_field(self.session, self._holder(meta), known, "read"):
+            self.unreadable = True
         kind = known.fieldtype if known else _STANDARD_KINDS.get(name, "Data")
         return Column(f"{owner}.{column(name)}", name, kind)
+
+    def _holder(self, meta: Meta) -> str:
+        """The DocType whose permissions hold for a column: a table has those of its parent."""
+        return (self.parent or self.meta.name) if meta.istable else meta.name
 
     def _dotted(self, via: str, name: str) -> Column:
         through = self.meta.by_name.get(via)
@@ -106,31 +121,31 @@ class Query:
     # -- select -------------------------------------------------------------------------------------
 
     def select(self, text: str) -> list[tuple[str, str]]:
-        """One entry of ``fields`` as (SQL, name in the answer)."""
+        """One entry of ``fields`` as (SQL, name in the answer); nothing, in silence, if the user may not read it."""
         text = text.strip()
         if text in {"*", f"`tab{self.meta.name}`.*"}:
-            return [self._plain(name) for name in self.meta.columns]
+            return [pair for name in self.meta.columns for pair in self.select(name)]
+        self.unreadable = False
+        selected = self._selected(text)
+        return [] if self.unreadable else [selected]
+
+    def _selected(self, text: str) -> tuple[str, str]:
         alias = None
         if found := _ALIAS.match(text):
             text, alias = found["what"].strip(), found["alias"]
         if found := CALL.match(text):
             if alias is None:
                 raise unknown_to_the_sandbox(f"aggregate without 'as': {text}")
-            return [self.aggregate(found["function"].lower(), found["inner"].strip(), alias)]
+            return self.aggregate(found["function"].lower(), found["inner"].strip(), alias)
         if text.lower().startswith("distinct "):
-            sql, name = self.select(text[9:])[0]
-            return [(f"DISTINCT {sql}", alias or name)]
+            sql, name = self._selected(text[9:].strip())
+            return f"DISTINCT {sql}", alias or name
         if "(" in text:
             # Expressions and sub-selects break in the site's parser (02-19).
             raise SiteError("IndexError", "list index out of range")
         resolved = self.column(text)
         self.kinds[alias or resolved.name] = resolved.kind
-        return [(resolved.sql, alias or resolved.name)]
-
-    def _plain(self, name: str) -> tuple[str, str]:
-        resolved = self.of(self.meta.name, name)
-        self.kinds[name] = resolved.kind
-        return resolved.sql, name
+        return resolved.sql, alias or resolved.name
 
     def aggregate(self, function: str, inner: str, alias: str) -> tuple[str, str]:
         if inner == "*":

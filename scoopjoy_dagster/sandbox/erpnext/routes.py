@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from scoopjoy_dagster.sandbox.erpnext import files, methods, remote
+from scoopjoy_dagster.sandbox.erpnext import files, keys, methods, permissions, remote
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown, unknown_to_the_sandbox
 from scoopjoy_dagster.sandbox.erpnext.session import Session
@@ -88,10 +88,10 @@ def user_of(site: Site, authorization: str) -> str:
     elif scheme.lower() != "token":
         raise SiteError("AuthenticationError")
     key, colon, secret = value.partition(":")
-    found = site.db.one("SELECT user, secret FROM auth WHERE api_key = ?", (key,)) if colon else None
-    if found is None or found[1] != secret:
+    user = keys.owner(site, key, secret) if colon else None
+    if user is None:
         raise SiteError("AuthenticationError")
-    return str(found[0])
+    return user
 
 
 def doctype_of(call: Call) -> str:
@@ -229,7 +229,7 @@ class Application:
             raise SiteError("DoesNotExistError")
         doc = session.load(doctype, name)
         self._require_read(session, doc)
-        return answer({"data": doc.shown(nulls=False)}, session.messages)
+        return answer({"data": permissions.hide_guarded(session, doc).shown(nulls=False)}, session.messages)
 
     @staticmethod
     def _require_read(session: Session, doc: Doc) -> None:

@@ -145,6 +145,7 @@ class Session:
             raise SiteError(
                 "DocstatusTransitionError", "Cannot change docstatus from 0 (Draft) to 2 (Cancelled)"
             )
+        permissions.reset_guarded(self, doc)
         self._set_defaults(doc)
         hooks = controller(doc.doctype)
         self._stamp(doc)
@@ -192,6 +193,7 @@ class Session:
                 "TimestampMismatchError",
             )
         action = self._action(doc, previous)
+        permissions.reset_guarded(self, doc)
         for row in doc.all_rows():
             if row.is_new:
                 self._set_defaults(row)
@@ -283,8 +285,10 @@ class Session:
                 " <a href='https://docs.erpnext.com//docs/user/manual/en/setting-up/articles/"
                 "delete-submitted-document' target='_blank'> Cancel </a> it first."
             )
-        controller(doctype).on_trash(self, doc)
-        validation.check_unlinked(self, doc)
+        hooks = controller(doctype)
+        hooks.on_trash(self, doc)
+        if doctype != "DocType":  # whatever links to a DocType does not keep it
+            validation.check_unlinked(self, doc)
         for field in doc.meta.tables:
             self.site.db.run(
                 f"DELETE FROM {table(field.options)} WHERE parent = ? AND parenttype = ?", (doc.name, doctype)
@@ -292,6 +296,7 @@ class Session:
         self.site.db.run(f"DELETE FROM {table(doctype)} WHERE name = ?", (doc.name,))
         self.site.forget(doctype)
         self.site.give_back(doc.name)
+        hooks.after_delete(self, doc)
 
     # -- pieces -------------------------------------------------------------------------------------
 

@@ -205,13 +205,21 @@ class Site:
     def _load_customisations(self) -> None:
         for (name,) in self.db.rows(f"SELECT name FROM {table('DocType')} WHERE custom = 1"):
             self.metas[name] = self.read_meta(name)
-        fields = f"SELECT dt, {_FIELD_COLUMNS} FROM {table('Custom Field')} ORDER BY creation"
-        for dt, *row in self.db.rows(fields):
-            if dt in self.metas:
-                self.metas[dt] = self.metas[dt].with_field(field_of_row(row))
+        for (name,) in self.db.rows(f"SELECT DISTINCT dt FROM {table('Custom Field')}"):
+            if name in self.metas and not self.metas[name].custom:
+                self.metas[name] = self._with_custom_fields(self.metas[name])
+
+    def _with_custom_fields(self, meta: Meta) -> Meta:
+        rows = self.db.rows(
+            f"SELECT {_FIELD_COLUMNS} FROM {table('Custom Field')} WHERE dt = ? ORDER BY creation",
+            (meta.name,),
+        )
+        for row in rows:
+            meta = meta.with_field(field_of_row(list(row)))
+        return meta
 
     def read_meta(self, doctype: str) -> Meta:
-        """Meta data of a custom DocType from its rows."""
+        """Meta data of a custom DocType from its rows, with its Custom Fields."""
         head = self.db.one(
             f"SELECT autoname, is_submittable, istable, issingle, module FROM {table('DocType')} WHERE name = ?",
             (doctype,),
@@ -222,13 +230,13 @@ class Site:
             f"SELECT {_FIELD_COLUMNS} FROM {table('DocField')} WHERE parent = ? ORDER BY idx", (doctype,)
         )
         rights = ", ".join(column(right) for right in _RIGHT_COLUMNS)
-        permissions: dict[str, set[str]] = {}
-        for role, *granted in self.db.rows(
-            f"SELECT role, {rights} FROM {table('DocPerm')} WHERE parent = ? AND permlevel = 0", (doctype,)
+        levels: dict[int, dict[str, set[str]]] = {0: {}}
+        for level, role, *granted in self.db.rows(
+            f"SELECT permlevel, role, {rights} FROM {table('DocPerm')} WHERE parent = ?", (doctype,)
         ):
-            have = permissions.setdefault(role, set())
+            have = levels.setdefault(level, {}).setdefault(role, set())
             have |= {right for right, given in zip(_RIGHT_COLUMNS, granted, strict=True) if given}
-        return Meta(
+        made = Meta(
             doctype,
             head[0] or "",
             is_submittable=bool(head[1]),
@@ -237,13 +245,20 @@ class Site:
             custom=True,
             module=head[4] or "Custom",
             fields=[field_of_row(list(row)) for row in rows],
-            permissions=permissions,
+            permissions=levels.pop(0),
+            level_permissions=levels,
         )
+        return self._with_custom_fields(made)
 
     def change_meta(self, meta: Meta) -> None:
         """Take over changed meta data, and its table."""
         self.db.sync(meta)
         self.metas = self.metas | {meta.name: meta}
+        self.forget(None)
+
+    def drop_meta(self, doctype: str) -> None:
+        """Forget a DocType. Its table stays, as on a real site: the same DocType made again finds its documents."""
+        self.metas = {name: meta for name, meta in self.metas.items() if name != doctype}
         self.forget(None)
 
     # -- names of existing documents -----------------------------------------------------------------
@@ -308,12 +323,15 @@ class Site:
 
 
 _RIGHT_COLUMNS = ("read", "write", "create", "delete", "submit", "cancel")
-_FIELD_COLUMNS = 'fieldname, fieldtype, options, label, reqd, "unique", allow_on_submit, no_copy, "default", fetch_from, length'
+_FIELD_COLUMNS = (
+    'fieldname, fieldtype, options, label, reqd, "unique", allow_on_submit, no_copy, "default", fetch_from, length,'
+    " permlevel"
+)
 
 
 def field_of_row(row: list[object]) -> Field:
     """A field from its row of DocField or Custom Field."""
-    name, kind, options, label, reqd, unique, on_submit, no_copy, default, fetch, length = row
+    name, kind, options, label, reqd, unique, on_submit, no_copy, default, fetch, length, level = row
     made = Field(str(name), str(kind), str(options or ""), str(label or name))
     return replace(
         made,
@@ -324,4 +342,5 @@ def field_of_row(row: list[object]) -> Field:
         default=str(default or ""),
         fetch_from=str(fetch or ""),
         length=int(str(length or 0)),
+        permlevel=int(str(level or 0)),
     )

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from scoopjoy_dagster.sandbox.erpnext import bootstrap, jobs
+from scoopjoy_dagster.sandbox.erpnext import bootstrap, jobs, keys
 from scoopjoy_dagster.sandbox.erpnext.controllers import pos_closing
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.faults import FaultSchedule
@@ -124,18 +124,27 @@ class SandboxERPNext:
     # -- people -------------------------------------------------------------------------------------
 
     def credentials(self, user: str) -> Credentials:
-        """API key and secret of an existing user; issued on first use, always the same for one name."""
-        key = hashlib.sha256(f"key:{user}".encode()).hexdigest()[:15]
-        secret = hashlib.sha256(f"secret:{user}".encode()).hexdigest()[:15]
+        """API key and secret of an existing user.
+
+        Issued on first use, then always the same for one name, until somebody generates new ones.
+
+        Raises:
+            KeyError: There is no such user.
+        """
         with self.site.transaction():
             if self.site.real_name("User", user) is None:
                 raise KeyError(f"no user {user!r} in the embedded ERPNext")
-            known = self.site.db.one("SELECT 1 FROM auth WHERE api_key = ?", (key,))
-            if known is None:
-                self.site.db.run("INSERT INTO auth VALUES (?, ?, ?)", (key, secret, user))
+            pair = keys.pair_of(self.site, user)
+            if pair is None:
+                key, secret = (
+                    hashlib.sha256(f"{what}:{user}".encode()).hexdigest()[: keys.LENGTH]
+                    for what in ("key", "secret")
+                )
+                pair = key, secret
+                keys.keep(self.site, user, key, secret)
                 self.site.db.run('UPDATE "tabUser" SET api_key = ? WHERE name = ?', (key, user))
                 self.site.forget_master("User")
-        return Credentials(user, key, secret)
+        return Credentials(user, *pair)
 
     @property
     def robot(self) -> Credentials:

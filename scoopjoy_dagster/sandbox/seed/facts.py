@@ -106,7 +106,7 @@ class Sale:
         amount: Net price in INR, positive for returns as well; 5 % GST comes on top where ``gst``.
         at: When; a quarter of an hour after the one before by default.
         mode: Mode of payment.
-        tendered: Cash handed over, where it is more than due: the rest is ``change_amount``.
+        tendered: Cash handed over, where it is more than due: the site makes the rest ``change_amount``.
         returns: Index of the sale of the same shift that this one takes back.
     """
 
@@ -178,6 +178,8 @@ def _pos_invoice(profile: str, sale: Sale, moment: datetime, made: list[str]) ->
     due = (sale.amount + tax).quantize(Decimal(1), ROUND_HALF_EVEN)
     sign = -1 if sale.returns is not None else 1
     paid = sale.tendered if sale.tendered is not None else due
+    # The insert of a return breaks without the paid amount; that of a sale needs none.
+    sent = {} if sale.returns is None else {"paid_amount": float(sign * paid)}
     return {
         "customer": sale.customer,
         "company": COMPANY,
@@ -191,8 +193,7 @@ def _pos_invoice(profile: str, sale: Sale, moment: datetime, made: list[str]) ->
         "items": [{"item_code": "SJ-VAN-500", "qty": sign, "rate": float(sale.amount)}],
         "taxes": [_gst(5)] if sale.gst else [],
         "payments": [{"mode_of_payment": sale.mode, "amount": float(sign * paid)}],
-        "paid_amount": float(sign * paid),
-        "change_amount": float(max(paid - due, Decimal(0))),
+        **sent,
     }
 
 

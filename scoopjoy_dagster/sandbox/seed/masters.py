@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 COMPANY = "ScoopJoy"
 ABBR = "SJ"
 WALK_IN = "Walk-in Customer"
+PRICE_LIST = "Standard Selling"
 
 #: Account name, parent, account type, is group. Roots carry their root type in place of the account type.
 _ROOTS = (
@@ -121,6 +122,7 @@ def master_data(world: SandboxERPNext) -> None:
         _groups(session)
         _items(session)
         _users(session)
+        _shelves(session)
         _outlets(session)
         _customers(session)
         _add(
@@ -226,6 +228,14 @@ def _items(session: Session) -> None:
         )
 
 
+def _shelves(session: Session) -> None:
+    """Where the goods lie and what they are sold for, as the set-up wizard of ERPNext names them."""
+    _add(session, "Price List", price_list_name=PRICE_LIST, currency="INR", selling=1)
+    _add(session, "Warehouse", warehouse_name="All Warehouses", company=COMPANY, is_group=1)
+    above = f"All Warehouses - {ABBR}"
+    _add(session, "Warehouse", warehouse_name="Stores", company=COMPANY, parent_warehouse=above)
+
+
 def _users(session: Session) -> None:
     cashiers = tuple(
         (outlet.cashier, f"Cashier {outlet.profile[4:]}", ("Sales User", "Accounts User"), True)
@@ -262,6 +272,7 @@ def _outlets(session: Session) -> None:
             __newname=outlet.profile,
             company=COMPANY,
             warehouse=f"Stores - {ABBR}",
+            selling_price_list=PRICE_LIST,
             currency="INR",
             write_off_account=f"Write Off - {ABBR}",
             write_off_cost_center=f"Main - {ABBR}",

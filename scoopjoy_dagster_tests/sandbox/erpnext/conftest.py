@@ -102,6 +102,33 @@ def journal_entry(amount: float = 100, *, customer: str = "Franchise Thane", **e
     }
 
 
+def run_doctypes(permissions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Bodies of two DocTypes, rows first: a run with its steps, each with a field of permission level 1."""
+    secret = {"fieldname": "secret", "fieldtype": "Data", "label": "Secret", "permlevel": 1, "default": "-"}
+    amount = {"fieldname": "amount", "fieldtype": "Currency", "label": "Amount", "permlevel": 1}
+    step = {
+        "name": "Night Step",
+        "module": "Custom",
+        "custom": 1,
+        "istable": 1,
+        "fields": [{"fieldname": "op", "fieldtype": "Data", "label": "Op"}, secret],
+    }
+    run = {
+        "name": "Night Run",
+        "module": "Custom",
+        "custom": 1,
+        "autoname": "NIGHT-.###",
+        "fields": [
+            {"fieldname": "title", "fieldtype": "Data", "label": "Title"},
+            secret,
+            amount,
+            {"fieldname": "steps", "fieldtype": "Table", "options": "Night Step"},
+        ],
+        "permissions": permissions,
+    }
+    return [step, run]
+
+
 def key_field(doctype: str = "Journal Entry", **extra: Any) -> dict[str, Any]:
     return {
         "dt": doctype,

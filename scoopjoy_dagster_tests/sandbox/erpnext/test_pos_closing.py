@@ -9,8 +9,10 @@ import pytest
 
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.seed import OUTLETS, Sale
+from scoopjoy_dagster_tests.sandbox.erpnext.conftest import Client
 
 PCE = "/api/resource/POS Closing Entry"
+PSINV = "/api/resource/POS Invoice"
 GET_INVOICES = "/api/method/erpnext.accounts.doctype.pos_closing_entry.pos_closing_entry.get_pos_invoices"
 OPENED = datetime(2026, 11, 22, 9)
 
@@ -28,6 +30,28 @@ def closing(made, names=None, **extra):
         "posting_date": "2026-11-22",
         "posting_time": "23:59:00",
         "pos_transactions": rows,
+        **extra,
+    }
+
+
+def bill(paid, qty=1, **extra):
+    """A POS Invoice over a tub of 189 INR, paid in cash; the rest of the amount is change."""
+    tax = {
+        "charge_type": "On Net Total",
+        "account_head": "GST Output - SJ",
+        "description": "GST 5%",
+        "rate": 5,
+    }
+    return {
+        "customer": seed.masters.WALK_IN,
+        "is_pos": 1,
+        "pos_profile": OUTLETS[0].profile,
+        "set_posting_time": 1,
+        "posting_date": "2026-11-22",
+        "posting_time": "10:00:00",
+        "items": [{"item_code": "SJ-VAN-500", "qty": qty, "rate": 180}],
+        "taxes": [tax],
+        "payments": [{"mode_of_payment": "Cash", "amount": paid}],
         **extra,
     }
 
@@ -177,9 +201,89 @@ def test_a_return_needs_its_original_in_the_same_closing_or_in_an_earlier_one(wo
     assert "is not consolidated" in answer.json()["exception"]
 
 
-def test_a_cashier_may_not_close(world):
-    from scoopjoy_dagster_tests.sandbox.erpnext.conftest import Client
+def test_a_return_of_a_consolidated_sale_is_taken_by_a_later_closing(world, robot):
+    first = shift(world, [180])
+    robot.post(PCE, closing(first, docstatus=1))
+    second = shift(world, [])
+    cashier = Client(world.url, world.credentials(second.cashier))
+    back = cashier.post(
+        PSINV, bill(-189, qty=-1, is_return=1, return_against=first.invoices[0], paid_amount=-189)
+    )["name"]
+    cashier.put(f"{PSINV}/{back}", {"docstatus": 1})
+    done = robot.post(PCE, closing(second, names=[back], docstatus=1))
+    assert done["status"] == "Submitted"
+    note = world.documents("POS Invoice Merge Log", pos_closing_entry=done["name"])[0]
+    assert note["consolidated_invoice"] is None
+    merged = world.documents("Sales Invoice", name=note["consolidated_credit_note"])[0]
+    assert (merged["is_return"], merged["grand_total"]) == (1, -189.0)
 
+
+def test_an_invoice_left_out_is_orphaned_until_a_later_closing_takes_it(world, robot):
+    first = shift(world, [180, 210])
+    taken, left = first.invoices
+    assert robot.post(PCE, closing(first, names=[taken], docstatus=1))["status"] == "Submitted"
+    assert opening_status(world, first) == "Closed"
+    assert world.documents("POS Invoice", name=left)[0]["status"] == "Paid"
+    second = seed.add_shift(world, first.profile, first.cashier, datetime(2026, 11, 23, 9))
+    period = {"end": "2026-11-23 23:59:59", "pos_profile": first.profile, "user": first.cashier}
+    assert robot.post(GET_INVOICES, {"start": "2026-11-23 09:00:00", **period}) == []
+    assert [doc["name"] for doc in robot.post(GET_INVOICES, {"start": str(OPENED), **period})] == [left]
+    assert robot.post(PCE, closing(second, names=[left], docstatus=1))["status"] == "Submitted"
+    assert world.documents("POS Invoice", name=left)[0]["status"] == "Consolidated"
+
+
+def test_without_the_queue_a_background_closing_is_a_500_and_stays_a_draft_that_can_be_submitted(
+    world, robot
+):
+    made = shift(world, [180] * 10)
+    name = robot.post(PCE, closing(made))["name"]
+    world.settings.queue_reachable = False
+    assert robot.refused("PUT", f"{PCE}/{name}", {"docstatus": 1}) == (500, "ConnectionError")
+    assert status(world, name) == (0, "Draft")
+    world.settings.queue_reachable = True
+    assert robot.put(f"{PCE}/{name}", {"docstatus": 1})["status"] == "Queued"
+    assert world.run_background_jobs() == 1
+    assert status(world, name) == (1, "Submitted")
+
+
+def test_the_change_of_an_overpaid_sale_comes_with_the_save_after_the_insert(world):
+    cashier = Client(world.url, world.credentials(OUTLETS[0].cashier))
+    draft = cashier.post(PSINV, bill(200))
+    assert (draft["paid_amount"], draft["change_amount"], draft["base_change_amount"]) == (200, 0, 0)
+    saved = cashier.put(f"{PSINV}/{draft['name']}", {"po_no": "x"})
+    assert (saved["docstatus"], saved["change_amount"], saved["base_change_amount"]) == (0, 11, 11)
+    submitted = cashier.put(f"{PSINV}/{draft['name']}", {"docstatus": 1})
+    assert (submitted["change_amount"], submitted["base_change_amount"]) == (11, 11)
+    assert submitted["account_for_change_amount"] == "Cash - SJ"
+
+
+@pytest.mark.parametrize("paid", [189, 100])
+def test_what_is_not_overpaid_gives_no_change(world, paid):
+    cashier = Client(world.url, world.credentials(OUTLETS[0].cashier))
+    draft = cashier.post(PSINV, bill(paid))
+    assert cashier.put(f"{PSINV}/{draft['name']}", {"docstatus": 1})["change_amount"] == 0
+
+
+def test_a_change_that_the_till_sends_is_kept(world):
+    cashier = Client(world.url, world.credentials(OUTLETS[0].cashier))
+    draft = cashier.post(PSINV, bill(200, change_amount=10))
+    assert draft["change_amount"] == 10
+    assert cashier.put(f"{PSINV}/{draft['name']}", {"docstatus": 1})["change_amount"] == 10
+
+
+def test_the_seed_closes_with_the_cash_that_is_left_after_the_change(world):
+    made = shift(world, [Sale(Decimal(180), tendered=Decimal(500)), Sale(Decimal(60), mode="UPI")])
+    assert world.documents("POS Invoice", name=made.invoices[0])[0]["change_amount"] == 311
+    name = seed.close_shift(world, made.opening, datetime(2026, 11, 22, 23, 59))
+    counted = world.documents("POS Closing Entry", name=name)[0]["payment_reconciliation"]
+    assert {row["mode_of_payment"]: row["expected_amount"] for row in counted} == {
+        "Cash": 2000 + 500 - 311,
+        "Card": 0,
+        "UPI": 63,
+    }
+
+
+def test_a_cashier_may_not_close(world):
     made = shift(world, [180])
     cashier = Client(world.url, world.credentials(made.cashier))
     assert cashier.refused("POST", PCE, closing(made)) == (403, "PermissionError")

@@ -6,8 +6,11 @@ import json
 
 import pytest
 
-from scoopjoy_dagster.sandbox.erpnext import RateLimit
-from scoopjoy_dagster_tests.sandbox.erpnext.conftest import Client
+from scoopjoy_dagster.sandbox.erpnext import Credentials, RateLimit
+from scoopjoy_dagster.sandbox.seed import OUTLETS
+from scoopjoy_dagster_tests.sandbox.erpnext.conftest import Client, journal_entry
+
+KEYS = "/api/method/frappe.core.doctype.user.user.generate_keys"
 
 
 def test_a_key_is_known_by_token_and_by_basic_and_a_wrong_secret_is_401(world, robot):
@@ -24,6 +27,36 @@ def test_a_disabled_users_key_goes_on_working(world):
     owner = Client(world.url, world.administrator)
     owner.put(f"/api/resource/User/{user}", {"enabled": 0})
     assert Client(world.url, world.credentials(user)).get("/api/method/frappe.auth.get_logged_user") == user
+
+
+def test_generated_keys_replace_the_old_secret_and_keep_the_key(world):
+    user = "sales.head@scoopjoy.example"
+    owner, old = Client(world.url, world.administrator), world.credentials(user)
+    assert owner.get(f"/api/resource/User/{user}")["api_key"] == old.api_key
+    assert set(owner.post(KEYS, {"user": user})) == {"api_secret"}
+    new = world.credentials(user)
+    assert (new.api_key, new.api_secret != old.api_secret) == (old.api_key, True)
+    assert Client(world.url, new).get("/api/method/frappe.auth.get_logged_user") == user
+    assert Client(world.url, old).refused("GET", "/api/resource/Customer") == (401, "AuthenticationError")
+
+
+def test_a_user_without_a_key_is_given_one(world):
+    owner = Client(world.url, world.administrator)
+    user = owner.post("/api/resource/User", {"email": "new@scoopjoy.example", "first_name": "New"})["name"]
+    assert "api_key" not in owner.get(f"/api/resource/User/{user}")
+    secret = owner.post(KEYS, {"user": user})["api_secret"]
+    key = owner.get(f"/api/resource/User/{user}")["api_key"]
+    assert (len(key), len(secret)) == (15, 15)
+    assert Client(world.url, Credentials(user, key, secret)).get("/api/method/ping") == "pong"
+
+
+def test_keys_are_generated_by_post_and_by_system_managers_only(world, robot):
+    body = {"user": "robot@scoopjoy.example"}
+    cashier = Client(world.url, world.credentials(OUTLETS[0].cashier))
+    assert cashier.refused("POST", KEYS, body) == (403, "PermissionError")
+    assert Client(world.url, None).refused("POST", KEYS, body) == (403, "PermissionError")
+    assert robot.refused("GET", KEYS, **body) == (403, "PermissionError")
+    assert robot.refused("POST", KEYS, {"user": "nobody"}) == (404, "DoesNotExistError")
 
 
 def test_without_a_header_only_guest_methods_answer(world):
@@ -95,3 +128,26 @@ def test_files_are_private_or_public_and_a_changed_content_gets_another_name(wor
     assert other["file_url"] != first["file_url"]
     assert robot.http.get(robot.url + str(first["file_url"]), timeout=20).content == b"a"
     assert Client(world.url, None).call("GET", str(first["file_url"])).status_code == 403
+
+
+def test_a_private_file_is_for_its_uploader_and_for_readers_of_a_document_that_it_hangs_on(world, robot):
+    cashier = Client(world.url, world.credentials(OUTLETS[0].cashier))
+    limited = Client(world.url, world.credentials("limited@scoopjoy.example"))
+    entry = robot.post("/api/resource/Journal Entry", journal_entry())["name"]
+
+    def upload(client: Client, doctype: str, name: str, content: bytes) -> str:
+        answer = client.http.post(
+            client.url + "/api/method/upload_file",
+            data={"doctype": doctype, "docname": name, "is_private": 1},
+            files={"file": ("statement.pdf", content)},
+            timeout=20,
+        )
+        return str(answer.json()["message"]["file_url"])
+
+    url = upload(robot, "Journal Entry", entry, b"statement")
+    assert [who.call("GET", url).status_code for who in (robot, cashier, limited)] == [200, 200, 403]
+    nowhere = upload(robot, "Journal Entry", "NOWHERE", b"stray")
+    assert [who.call("GET", nowhere).status_code for who in (robot, cashier)] == [200, 403]
+    own = upload(limited, "Journal Entry", entry, b"own")
+    assert limited.call("GET", own).status_code == 200
+    assert robot.call("GET", "/private/files/missing.pdf").status_code == 403

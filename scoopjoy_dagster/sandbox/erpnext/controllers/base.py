@@ -45,6 +45,9 @@ class Controller:
     def on_trash(self, session: Session, doc: Doc) -> None:
         """Before a document is deleted."""
 
+    def after_delete(self, session: Session, doc: Doc) -> None:
+        """Once a document and its rows are deleted."""
+
     def call(self, session: Session, doc: Doc, method: str, args: dict[str, Any]) -> Any:
         """Run a whitelisted method of the document."""
         del args

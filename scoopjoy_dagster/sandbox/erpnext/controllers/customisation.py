@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def _field(doc: Doc) -> Field:
     keys = ("fieldname", "fieldtype", "options", "label", "reqd", "unique", "allow_on_submit", "no_copy", "default",
-            "fetch_from", "length")  # fmt: skip
+            "fetch_from", "length", "permlevel")  # fmt: skip
     return field_of_row([doc.get(key) for key in keys])
 
 
@@ -78,16 +78,15 @@ class DocType(Controller):
                 )
 
     def on_update(self, session: Session, doc: Doc) -> None:
-        made = session.site.read_meta(doc.name)
-        fields = session.site.db.rows('SELECT fieldname FROM "tabCustom Field" WHERE dt = ?', (doc.name,))
-        before = session.site.metas.get(doc.name)
-        for (name,) in fields:
-            if before is not None and name in before.by_name:
-                made = made.with_field(before.by_name[name])
-        session.site.change_meta(made)
+        session.site.change_meta(session.site.read_meta(doc.name))
 
     def on_trash(self, session: Session, doc: Doc) -> None:
-        raise unknown_to_the_sandbox(f"deleting the DocType {doc.name} ({session.user})")
+        del session
+        if not doc.get("custom"):
+            raise thrown("Standard DocType can not be deleted.")
+
+    def after_delete(self, session: Session, doc: Doc) -> None:
+        session.site.drop_meta(doc.name)
 
 
 class PropertySetter(Controller):

@@ -78,6 +78,35 @@ class CostCenter(Tree):
         return f"{doc.get('cost_center_name')} - {session.value('Company', doc.get('company'), 'abbr')}"
 
 
+class Warehouse(Tree):
+    """Named ``<warehouse name> - <abbr>``, unless the name ends so already."""
+
+    def autoname(self, session: Session, doc: Doc) -> str | None:
+        name = str(doc.get("warehouse_name") or "")
+        suffix = f" - {session.value('Company', doc.get('company'), 'abbr')}"
+        return name if name.endswith(suffix) else name + suffix
+
+
+class PriceList(Controller):
+    """For buying, selling or both."""
+
+    def validate(self, session: Session, doc: Doc) -> None:
+        del session
+        if not doc.get("buying") and not doc.get("selling"):
+            raise thrown("Price List must be applicable for Buying or Selling")
+
+
+class POSProfile(Controller):
+    """What a till sells from and books to belongs to its company."""
+
+    def validate(self, session: Session, doc: Doc) -> None:
+        linked = {"Account": ("income_account", "expense_account"), "Cost Center": ("cost_center",)}
+        for doctype, fields in (linked | {"Warehouse": ("warehouse",)}).items():
+            for key in fields:
+                if doc.get(key) and session.value(doctype, doc[key], "company") != doc["company"]:
+                    raise thrown(f"{doc[key]} does not belong to Company {doc['company']}")
+
+
 class Customer(Controller):
     """Named by its customer name (Selling Settings: Customer Naming By), never by the client."""
 
@@ -141,6 +170,9 @@ CONTROLLERS: dict[str, Controller] = {
     "Customer Group": Tree("parent_customer_group"),
     "Territory": Tree("parent_territory"),
     "Item Group": Tree("parent_item_group"),
+    "Warehouse": Warehouse("parent_warehouse"),
+    "Price List": PriceList(),
+    "POS Profile": POSProfile(),
     "Customer": Customer(),
     "User": User(),
     "Fiscal Year": FiscalYear(),

@@ -31,16 +31,26 @@ class POSInvoice(Invoice):
             raise thrown("POS Invoice should have the field <strong>Include Payment</strong> checked.")
         if not doc.get("customer") and doc.get("pos_profile"):
             doc["customer"] = session.value("POS Profile", doc["pos_profile"], "customer")
+        self._follow_profile(session, doc)
         super().validate(session, doc)
         if not doc.rows("payments"):
             raise thrown("At least one mode of payment is required for POS invoice.")
         if doc.is_new and doc.get("is_return") and "paid_amount" not in doc.sent:
             raise SiteError("TypeError", "'>' not supported between instances of 'NoneType' and 'float'")
         self._check_payments(doc)
+        totals.fill_change(doc)
         totals.fill_payments(session, doc)
         doc["status"] = "Draft"
         # Not even an underpaid one keeps an outstanding amount (10-08).
         doc["outstanding_amount"] = 0.0
+
+    @staticmethod
+    def _follow_profile(session: Session, doc: Doc) -> None:
+        account, warehouse = session.values(
+            "POS Profile", doc.get("pos_profile"), ["account_for_change_amount", "warehouse"]
+        )
+        doc["account_for_change_amount"] = account or doc.get("account_for_change_amount")
+        doc["set_warehouse"] = warehouse or doc.get("set_warehouse")
 
     @staticmethod
     def _check_payments(doc: Doc) -> None:

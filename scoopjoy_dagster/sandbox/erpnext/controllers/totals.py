@@ -147,6 +147,23 @@ def payable(doc: Doc) -> Decimal:
     return number(doc.get("rounded_total")) or number(doc["grand_total"])
 
 
+def fill_change(doc: Doc) -> None:
+    """The change of a POS Invoice, by the paid amount that was sent or stored before this save.
+
+    The payments are added up only after this step, so the insert of an overpaid draft shows no change unless the
+    client sent ``paid_amount``; the next save does. A change that is there already is kept
+    (erpnext/accounts/doctype/pos_invoice/pos_invoice.py, ``validate_change_amount``; 10-06).
+    """
+    paid, due = number(doc.get("paid_amount")), payable(doc)
+    if doc.get("is_return") or number(doc.get("change_amount")) or paid <= due:
+        return
+    base_due = number(doc.get("base_rounded_total")) or number(doc["base_grand_total"])
+    doc["change_amount"] = float(money(paid - due + number(doc.get("write_off_amount"))))
+    doc["base_change_amount"] = float(
+        money(number(doc.get("base_paid_amount")) - base_due + number(doc.get("base_write_off_amount")))
+    )
+
+
 def fill_payments(session: Session, doc: Doc) -> None:
     """Accounts of the payment rows, paid amount and change.
 
@@ -163,20 +180,13 @@ def fill_payments(session: Session, doc: Doc) -> None:
         row["amount"] = float(money(row.get("amount")))
         row["base_amount"] = float(money(number(row["amount"]) * rate))
         paid += number(row["amount"])
-    due = payable(doc)
-    change = max(paid - due, Decimal(0)) if paid > 0 else Decimal(0)
-    has_cash = any(row.get("type") == "Cash" for row in doc.rows("payments"))
-    if not has_cash:
-        change = Decimal(0)
-    if doc.doctype == "POS Invoice":
-        # The counter computes the change; the server keeps what it is told (10-06).
-        change = number(doc.get("change_amount"))
-    doc |= {
-        "paid_amount": float(paid),
-        "base_paid_amount": float(money(paid * rate)),
-        "change_amount": float(change),
-        "base_change_amount": float(money(change * rate)),
-    }
+    doc |= {"paid_amount": float(paid), "base_paid_amount": float(money(paid * rate))}
+    if doc.doctype == "Sales Invoice":
+        due = payable(doc)
+        change = max(paid - due, Decimal(0)) if paid > 0 else Decimal(0)
+        if not any(row.get("type") == "Cash" for row in doc.rows("payments")):
+            change = Decimal(0)
+        doc |= {"change_amount": float(change), "base_change_amount": float(money(change * rate))}
     doc["account_for_change_amount"] = doc.get("account_for_change_amount") or session.value(
         "Company", doc["company"], "default_cash_account"
     )

@@ -57,10 +57,10 @@ is_return: Check N
 return_against: Link({doctype}) N
 currency: Link(Currency) *
 conversion_rate: Float * "Exchange Rate"
-selling_price_list: Data = Standard Selling
+selling_price_list: Link(Price List) = Standard Selling
 ignore_pricing_rule: Check
 update_stock: Check
-set_warehouse: Data
+set_warehouse: Link(Warehouse)
 """
 
 _ITEM = """
@@ -89,7 +89,7 @@ grant_commission: Check
 income_account: Link(Account) *!
 expense_account: Link(Account) !
 cost_center: Link(Cost Center) *! = :Company
-warehouse: Data
+warehouse: Link(Warehouse)
 item_tax_rate: Small Text
 """
 

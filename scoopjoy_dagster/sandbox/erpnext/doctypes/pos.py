@@ -8,9 +8,9 @@ disabled: Check
 customer: Link(Customer)
 company: Link(Company) *
 country: Read Only <- company.country
-warehouse: Data *
+warehouse: Link(Warehouse) *
 currency: Link(Currency) *
-selling_price_list: Data
+selling_price_list: Link(Price List)
 write_off_account: Link(Account) *
 write_off_cost_center: Link(Cost Center) *
 write_off_limit: Currency = 1

@@ -1,4 +1,4 @@
-"""DocTypes of selling: customers, their groups, items."""
+"""DocTypes of selling: customers, their groups, items, price lists, warehouses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ gender: Data
 account_manager: Link(User)
 image: Data
 default_currency: Link(Currency) N "Billing Currency"
-default_price_list: Data
+default_price_list: Link(Price List)
 is_internal_customer: Check
 market_segment: Data
 industry: Data
@@ -63,4 +63,24 @@ is_stock_item: Check = 1
 description: Text Editor
 standard_rate: Currency
 grant_commission: Check = 1
+
+# Price List | field:price_list_name | | Sales User:r, Sales Master Manager:rwcd
+enabled: Check = 1
+price_list_name: Data *U
+currency: Link(Currency) *
+buying: Check
+selling: Check
+price_not_uom_dependent: Check
+
+# Warehouse | | | Item Manager:rwcd, Stock User:r, Sales User:r, Accounts User:r
+warehouse_name: Data *
+is_group: Check
+company: Link(Company) *
+disabled: Check
+account: Link(Account)
+email_id: Data
+phone_no: Data
+parent_warehouse: Link(Warehouse)
+is_rejected_warehouse: Check
+@Int lft rgt
 """
