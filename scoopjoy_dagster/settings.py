@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     erpnext_url: str = _env(
         "ERPNEXT_URL", description="Root address of the ERPNext site, e.g. https://erp.example.com"
     )
-    erpnext_api_key: str = _env("ERPNEXT_API_KEY", description="API key of the integration user")
+    erpnext_api_key: SecretStr = _env("ERPNEXT_API_KEY", description="API key of the integration user")
     erpnext_api_secret: SecretStr = _env(
         "ERPNEXT_API_SECRET", description="API secret of the integration user"
     )
@@ -180,6 +180,16 @@ class Settings(BaseSettings):
             message = "must not carry a user name or password; keys have settings of their own"
             raise ValueError(message)
         return value.rstrip("/")
+
+    @field_validator("erpnext_api_key", "erpnext_api_secret", "smtp_password", "hq_secret", mode="before")
+    @classmethod
+    def _is_one_word(cls, value: object) -> object:
+        # A line break from a secret file: HTTP refuses such a header, and the message would not say why.
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str) and (text != text.strip() or not text.isprintable()):
+            message = "must have no space or line break at its ends, and no control characters"
+            raise ValueError(message)
+        return value
 
     @field_validator("report_recipients", "alert_recipients", mode="before")
     @classmethod

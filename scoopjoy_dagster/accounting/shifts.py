@@ -268,10 +268,8 @@ def plan_shift(
         return ShiftAction("create", opening, f"{len(invoices)} invoices", draft=draft), []
 
     chosen = next((one for one in drafts if one.key), drafts[0])
-    # What is in a draft of ours was written by this program: nobody has counted.
-    counted = {} if chosen.key else chosen.counted
     draft = draft_closing(
-        opening, invoices, day, revision_of(chosen.key) if chosen.key else revision, counted
+        opening, invoices, day, revision_of(chosen.key) if chosen.key else revision, chosen.counted
     )
     missing = {invoice.name for invoice in invoices} - set(chosen.invoices)
     reason = f"the draft {chosen.name} was found" + (

@@ -73,7 +73,13 @@ def failed_outcome(asset: str, day: date, problem: ERPNextError) -> Outcome:
         f"{asset} could not be done",
         day.isoformat(),
         str(problem),
-        "Run `scoopjoy check`, mend what it names, and materialize the day again: what was written is adopted.",
+        # ERPNext's answer to a field that it does not know.
+        (
+            "Run `scoopjoy setup`"
+            if problem.exc_type == "DataError"
+            else "Run `scoopjoy check`, mend what it names"
+        )
+        + ", and materialize the day again: what was written is adopted.",
     )
     return Outcome(asset, day, findings=(finding,))
 

@@ -15,11 +15,13 @@ from typing import Any
 import dagster as dg
 
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
+from scoopjoy_dagster.checks import control_totals
 from scoopjoy_dagster.definitions import ASSETS, JOB
 from scoopjoy_dagster.partitions import last_ended_day
 from scoopjoy_dagster.settings import Settings, SettingsError
 
 CRITICAL = ("closed_shifts", "royalties")
+LEDGER_CHECK = control_totals.NAME
 NAMES = tuple(module.NAME for module in ASSETS)
 STEPS = {
     "closed_shifts": "Close POS Shifts",
@@ -55,9 +57,10 @@ class DayResult:
     def status(self) -> str:
         """Completed, Completed with Errors (only non-critical assets failed) or Failed."""
         failed = {name for name, asset in self.assets.items() if asset["status"] == "Failed"}
-        if failed & set(CRITICAL) or any(not total["passed"] for total in self.control_totals):
+        wrong = {total["name"] for total in self.control_totals if not total["passed"]}
+        if failed & set(CRITICAL) or LEDGER_CHECK in wrong:
             return "Failed"
-        return "Completed with Errors" if failed else "Completed"
+        return "Completed with Errors" if failed or wrong else "Completed"
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of `--json`."""

@@ -31,9 +31,12 @@ json_option = click.option(
 port_type = click.IntRange(0, 65535)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def app() -> None:
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
+@click.pass_context
+def app(context: click.Context) -> None:
     """The nightly close of a franchise on ERPNext."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def _consoles(as_json: bool) -> tuple[Console, Console]:

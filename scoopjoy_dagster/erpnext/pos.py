@@ -244,7 +244,9 @@ def _closing(site: Site, row: Row, document: Row) -> Closing:
     counted = {
         str(line["mode_of_payment"]): exact(line.get("closing_amount"))
         for line in document.get("payment_reconciliation", [])
+        # A row that we flagged repeats what was expected, unless a person has entered a count since.
         if not line.get(UNCOUNTED_FIELD)
+        or exact(line.get("closing_amount")) != exact(line.get("expected_amount"))
     }
     return Closing(
         name=str(row["name"]),

@@ -92,25 +92,24 @@ def running_dagster(
             )
 
         code = ("--module-name", module, "--location-name", location)
-        dagster = Dagster(
-            url=f"http://{HOST}:{port}",
-            # All at once: importing is most of the time, and it can overlap.
-            code_server=start("code-server", "dagster", "api", "grpc", "--socket", socket, *code),
-            webserver=start(
-                *("webserver", "dagster_webserver", "--host", HOST, "--port", str(port)),
-                *("--workspace", workspace),
-            ),
-            # As `dagster dev` starts it: the script dagster-daemon may lie anywhere, the module does not.
-            daemon=start("daemon", "dagster._daemon", "run", "--workspace", workspace),
+        url = f"http://{HOST}:{port}"
+        # These two at once: importing is most of the time, and it can overlap.
+        code_server = start("code-server", "dagster", "api", "grpc", "--socket", socket, *code)
+        webserver = start(
+            *("webserver", "dagster_webserver", "--host", HOST, "--port", str(port)),
+            *("--workspace", workspace),
         )
         deadline = time.monotonic() + deadline_s
-        children.wait_for_http(dagster.webserver, f"{dagster.url}/server_info", deadline_s)
+        children.wait_for_http(webserver, f"{url}/server_info", deadline_s)
         while (problem := _location_problem(port)) is not None:
             children.check_alive()
             if time.monotonic() > deadline:
                 raise ProcessError(f"Dagster did not load its definitions within {deadline_s:g} s: {problem}")
             time.sleep(0.2)
-        yield dagster
+        # The daemon last: before the code location is loaded it would only find that it cannot reach it. As `dagster
+        # dev` starts it: the script dagster-daemon may lie anywhere, the module does not.
+        daemon = start("daemon", "dagster._daemon", "run", "--workspace", workspace)
+        yield Dagster(url, code_server, webserver, daemon)
 
 
 def _location_problem(port: int) -> str | None:

@@ -142,9 +142,9 @@ def test_what_a_person_counted_in_a_draft_is_kept() -> None:
     assert upi.counted is None
 
 
-def test_what_our_own_crashed_draft_says_was_counted_by_nobody() -> None:
+def test_our_own_draft_is_taken_up_under_its_key() -> None:
     key = "closing:ScoopJoy:2026-11-22:POS-OPE-1:0"
-    ours = Closing("POS-CLO-1", "POS-OPE-1", 0, "Draft", key=key, counted={"Cash": Decimal(2100)})
+    ours = Closing("POS-CLO-1", "POS-OPE-1", 0, "Draft", key=key)
     action, _ = plan_shift(OPENING, [sale("A", "100", cash="100")], [ours], DAY)
     assert action.draft is not None
     assert action.draft.key == key

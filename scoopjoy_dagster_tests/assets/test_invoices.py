@@ -1,0 +1,241 @@
+"""`invoices`: every invoice carries its share, the shares add up, and every royalty has its statement, once."""
+
+from __future__ import annotations
+
+import io
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pypdf import PdfReader
+
+from scoopjoy_dagster.erpnext import invoice_royalty
+from scoopjoy_dagster.sandbox import seed
+from scoopjoy_dagster_tests.world import (
+    BANJARA,
+    DAY,
+    FRANCHISES,
+    GELATO,
+    HEBBAL,
+    INDIRANAGAR,
+    KORAMANGALA,
+    RATES,
+    THANE,
+    World,
+    change,
+    entries,
+    exact,
+    owed,
+)
+
+UPLOAD = "/api/method/upload_file"
+
+
+@pytest.fixture
+def settled(chain: World) -> World:
+    """An ordinary day whose royalties are posted."""
+    chain.a_day()
+    assert chain.close("royalties").success
+    return chain
+
+
+def annotated(chain: World, customer: str) -> list[dict[str, Any]]:
+    return [
+        doc
+        for doc in chain.erpnext.documents("Sales Invoice", customer=customer, posting_date=DAY.isoformat())
+        if doc["docstatus"] == 1
+    ]
+
+
+def shares(chain: World, customer: str) -> Decimal:
+    return sum((exact(doc[invoice_royalty.SHARE]) for doc in annotated(chain, customer)), Decimal(0))
+
+
+def statements(chain: World, entry: str) -> list[dict[str, Any]]:
+    return chain.erpnext.documents("File", attached_to_name=entry)
+
+
+def pdf_text(chain: World, file: dict[str, Any]) -> str:
+    with chain.site() as site:
+        content = site.client.session.download(file["file_url"], doing="read the statement")
+    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(content)).pages)
+
+
+def test_annotations_are_exact_and_add_up(settled: World) -> None:
+    day = settled.close("invoices")
+    assert day.success
+    for customer in FRANCHISES:
+        assert shares(settled, customer) == owed(settled.erpnext, customer)
+        first = entries(settled.erpnext, customer)
+        for doc in annotated(settled, customer):
+            assert Decimal(str(doc[invoice_royalty.RATE])) == RATES[customer]
+            assert (doc[invoice_royalty.ENTRY] or "") == (first[0]["name"] if first else "")
+    sale, second, back = annotated(settled, THANE)
+    assert [exact(doc[invoice_royalty.SHARE]) for doc in (sale, second, back)] == [
+        Decimal("75.00"),
+        Decimal("5.00"),
+        Decimal("-7.50"),
+    ]
+    outcome = day.outcome("invoices")
+    assert Decimal(outcome["amount"]) == sum(settled.owed().values())
+    assert outcome["seen"] == 8
+
+
+def test_a_re_run_writes_nothing(settled: World) -> None:
+    assert settled.close("invoices").success
+    settled.erpnext.requests.reset()
+    again = settled.close("invoices")
+    assert again.success
+    assert settled.erpnext.requests.writes == 0
+    assert again.outcome("invoices")["written"] == 0
+    assert again.metadata("invoices")["statements"].value == 5
+
+
+def test_invoices_of_others_are_not_touched(settled: World) -> None:
+    other = settled.invoice("Hotel Blue Lagoon", "100")
+    assert settled.close("invoices").success
+    (doc,) = settled.erpnext.documents("Sales Invoice", name=other)
+    assert not doc[invoice_royalty.ENTRY]
+    assert not doc[invoice_royalty.RATE]
+
+
+def test_a_statement_is_attached_to_each_entry_once_and_is_private(settled: World) -> None:
+    assert settled.close("invoices").success
+    posted = entries(settled.erpnext)
+    assert len(settled.erpnext.documents("File")) == len(posted) == 5
+    for entry in posted:
+        (file,) = statements(settled, entry["name"])
+        assert (file["is_private"], file["attached_to_doctype"]) == (1, "Journal Entry")
+        assert file["file_name"].startswith(f"royalty-statement-{DAY}-{entry['name']}-")
+        assert file["file_url"].startswith("/private/")
+    text = pdf_text(settled, statements(settled, entries(settled.erpnext, THANE)[0]["name"])[0])
+    for expected in (THANE, "72.50", "966.68", "7.5"):
+        assert expected in text
+
+
+def test_annotations_and_statements_follow_an_adjustment(settled: World) -> None:
+    assert settled.close("invoices").success
+    (first,) = entries(settled.erpnext, THANE)
+    (old,) = statements(settled, first["name"])
+    others = {file["name"] for file in settled.erpnext.documents("File")} - {old["name"]}
+    settled.invoice(THANE, "1000")
+    assert settled.close("royalties", "invoices").success
+    assert shares(settled, THANE) == owed(settled.erpnext, THANE) == Decimal("147.50")
+    assert {doc[invoice_royalty.ENTRY] for doc in annotated(settled, THANE)} == {first["name"]}
+    adjustment = entries(settled.erpnext, THANE)[1]
+    (new,) = statements(settled, first["name"])
+    assert new["name"] != old["name"]
+    assert statements(settled, adjustment["name"]) == []
+    assert others < {file["name"] for file in settled.erpnext.documents("File")}
+    assert "147.50" in pdf_text(settled, new)
+    assert adjustment["name"] in pdf_text(settled, new)
+    settled.erpnext.requests.reset()
+    assert settled.close("royalties", "invoices").success
+    assert settled.erpnext.requests.writes == 0
+
+
+def test_a_franchise_that_owes_nothing_any_more_has_empty_annotations_or_zero_shares(settled: World) -> None:
+    assert settled.close("invoices").success
+    change(settled.erpnext, "Customer", THANE, custom_royalty_exempt=1)
+    assert settled.close("royalties", "invoices").success
+    assert owed(settled.erpnext, THANE) == shares(settled, THANE) == 0
+
+
+def test_one_invoice_that_cannot_be_saved_is_an_exception_row_and_the_others_are_saved(
+    settled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person cancels an invoice while its annotation is on its way."""
+    (stuck,) = [doc["name"] for doc in annotated(settled, BANJARA)]
+    write = invoice_royalty.write_annotations
+
+    def cancel_then_write(site: Any, annotations: Any) -> dict[str, str]:
+        seed.cancel_document(settled.erpnext, "Sales Invoice", stuck)
+        return write(site, annotations)
+
+    monkeypatch.setattr("scoopjoy_dagster.assets.invoices.write_annotations", cancel_then_write)
+    day = settled.close("invoices")
+    assert not day.success
+    (row,) = day.exceptions("invoices")
+    assert (row["what"], row["who"]) == ("invoice not annotated", stuck)
+    assert "cancelled" in row["message"].lower()
+    for customer in (THANE, KORAMANGALA, GELATO, INDIRANAGAR):
+        assert shares(settled, customer) == owed(settled.erpnext, customer)
+    assert len(settled.erpnext.documents("File")) == 5
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "committed_never_answered",
+        "reset_in_body",
+        "bad_gateway_after_commit",
+        "refused_before_commit",
+        "deadlock",
+    ],
+)
+@pytest.mark.parametrize("nth", [1, 4])
+def test_a_fault_on_an_upload_leaves_one_file(settled: World, kind: str, nth: int) -> None:
+    rule = settled.erpnext.faults.add(kind, path=UPLOAD, nth=nth)
+    assert settled.close("invoices").success
+    assert rule.hit == 1
+    for entry in entries(settled.erpnext):
+        assert len(statements(settled, entry["name"])) == 1
+
+
+@pytest.mark.parametrize("kind", ["committed_never_answered", "bad_gateway_before_commit", "deadlock"])
+def test_a_fault_on_the_annotations_is_repeated(settled: World, kind: str) -> None:
+    settled.erpnext.faults.add(kind, path="bulk_update")
+    assert settled.close("invoices").success
+    assert shares(settled, THANE) == owed(settled.erpnext, THANE)
+
+
+def test_one_statement_that_cannot_be_attached_hides_nobody(settled: World) -> None:
+    settled.erpnext.faults.add("permission_lost", path=UPLOAD, nth=2)
+    day = settled.close("invoices")
+    (row,) = day.exceptions("invoices")
+    assert row["what"] == "statement not attached"
+    assert len(settled.erpnext.documents("File")) == 4
+    assert settled.close("invoices").success
+    assert len(settled.erpnext.documents("File")) == 5
+
+
+def test_a_second_copy_of_a_statement_is_removed(settled: World) -> None:
+    """Two runs at once may both have uploaded it."""
+    assert settled.close("invoices").success
+    (entry,) = entries(settled.erpnext, THANE)
+    (file,) = statements(settled, entry["name"])
+    from scoopjoy_dagster.erpnext.statements import _upload
+
+    with settled.site() as site:
+        _upload(site, entry["name"], file["file_name"], b"%PDF-1.4 another")
+    assert len(statements(settled, entry["name"])) == 2
+    assert settled.close("invoices").success
+    assert [one["name"] for one in statements(settled, entry["name"])] == [file["name"]]
+
+
+def test_files_of_people_on_an_entry_stay(settled: World) -> None:
+    (entry,) = entries(settled.erpnext, THANE)
+    from scoopjoy_dagster.erpnext.statements import _upload
+
+    with settled.site() as site:
+        _upload(site, entry["name"], "agreed by phone.pdf", b"%PDF-1.4 mine")
+    assert settled.close("invoices").success
+    assert len(statements(settled, entry["name"])) == 2
+
+
+def test_nothing_is_told_of_a_day_whose_royalties_are_not_settled(chain: World) -> None:
+    chain.a_day()
+    chain.erpnext.requests.reset()
+    day = chain.close("invoices")
+    assert not day.success
+    (row,) = day.exceptions("invoices")
+    assert row["what"] == "royalties not settled"
+    assert "Materialize royalties for the day first" in row["action"]
+    assert chain.erpnext.requests.writes == 0
+
+
+def test_an_exempt_franchise_has_no_statement(settled: World) -> None:
+    assert settled.close("invoices").success
+    assert not [file for file in settled.erpnext.documents("File") if HEBBAL in file["file_name"]]
+    (doc,) = annotated(settled, HEBBAL)
+    assert not doc[invoice_royalty.ENTRY]

@@ -1,0 +1,209 @@
+"""`reports`: each manager has the day's report by mail, once, and the newest revision of it."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+from pypdf import PdfReader
+
+from scoopjoy_dagster.erpnext.client import DIGEST_FIELD
+from scoopjoy_dagster_tests.world import DAY, MANAGERS, THANE, World, change
+
+pytestmark = pytest.mark.usefixtures("quick_charts")
+
+
+@pytest.fixture
+def settled(full_chain: World) -> World:
+    """An ordinary day that is closed as far as its royalties."""
+    full_chain.shift(2)
+    full_chain.a_day()
+    assert full_chain.close("closed_shifts", "royalties").success
+    return full_chain
+
+
+def got(chain: World) -> list[str]:
+    """Who got a mail, in order of address, once for each mail."""
+    return sorted(mail.recipient for mail in chain.mail.messages)
+
+
+def records(chain: World) -> list[dict[str, Any]]:
+    return chain.erpnext.documents("ScoopJoy Delivery", channel="report")
+
+
+def test_each_manager_gets_one_mail_with_html_pdf_and_xlsx(settled: World) -> None:
+    day = settled.close("reports")
+    assert day.success
+    assert got(settled) == sorted(MANAGERS)
+    message = settled.mail.messages[0].message
+    assert DAY.isoformat() in message["Subject"]
+    html = message.get_body(("html",)).get_content()
+    for expected in (THANE, "869.31", "cid:"):
+        assert expected in html
+    parts = {part.get_content_type(): part for part in message.iter_attachments()}
+    pdf = PdfReader(io.BytesIO(parts["application/pdf"].get_payload(decode=True)))
+    assert THANE in "\n".join(page.extract_text() for page in pdf.pages)
+    (xlsx,) = (part for kind, part in parts.items() if "spreadsheet" in kind)
+    assert len(load_workbook(io.BytesIO(xlsx.get_payload(decode=True))).sheetnames) >= 3
+    assert day.outcome("reports")["written"] == 2
+
+
+def test_each_mail_has_a_delivery_record(settled: World) -> None:
+    assert settled.close("reports").success
+    found = records(settled)
+    assert sorted(record["recipient"] for record in found) == sorted(MANAGERS)
+    assert {(record["business_day"], record["revision"]) for record in found} == {(DAY.isoformat(), 0)}
+    sent = {mail.message["Message-ID"].strip() for mail in settled.mail.messages}
+    assert {record["reference"] for record in found} == sent
+    assert len({record[DIGEST_FIELD] for record in found}) == 1
+    assert {record["delivered_at"] for record in found} == {"2026-11-23 01:00:00"}
+
+
+def test_a_re_run_sends_and_writes_nothing(settled: World) -> None:
+    assert settled.close("reports").success
+    settled.erpnext.requests.reset()
+    again = settled.close("reports")
+    assert again.success
+    assert (len(settled.mail.messages), settled.erpnext.requests.writes) == (2, 0)
+    assert again.outcome("reports")["adopted"] == 2
+
+
+@pytest.mark.parametrize("code", [550, 451])
+def test_a_refused_recipient_is_an_exception_row_and_the_re_run_sends_to_that_one_only(
+    settled: World, code: int
+) -> None:
+    settled.mail.refuse(MANAGERS[0], code)
+    day = settled.close("reports")
+    assert not day.success
+    (row,) = day.exceptions("reports")
+    assert (row["what"], row["who"]) == ("report not sent", MANAGERS[0])
+    assert str(code) in row["message"]
+    assert got(settled) == [MANAGERS[1]]
+    settled.mail.accept(MANAGERS[0])
+    again = settled.close("reports")
+    assert again.success
+    assert got(settled) == sorted(MANAGERS)
+    assert (again.outcome("reports")["written"], again.outcome("reports")["adopted"]) == (1, 1)
+
+
+def test_a_day_that_changed_goes_out_as_a_revision_to_all(settled: World) -> None:
+    assert settled.close("reports").success
+    settled.invoice(THANE, "1000")
+    day = settled.close("royalties", "reports")
+    assert day.success
+    assert got(settled) == sorted(MANAGERS * 2)
+    assert [("revision 1" in mail.subject) for mail in settled.mail.messages] == [False, False, True, True]
+    assert sorted(record["revision"] for record in records(settled)) == [0, 0, 1, 1]
+    assert len({mail.message["Message-ID"] for mail in settled.mail.messages}) == 4
+    assert settled.close("reports").success
+    assert len(settled.mail.messages) == 4
+
+
+def test_a_report_whose_revision_reached_only_some_goes_to_the_others(settled: World) -> None:
+    assert settled.close("reports").success
+    settled.invoice(THANE, "1000")
+    settled.mail.refuse(MANAGERS[0])
+    assert not settled.close("royalties", "reports").success
+    settled.mail.accept(MANAGERS[0])
+    assert settled.close("reports").success
+    revised = sorted(mail.recipient for mail in settled.mail.messages if "revision 1" in mail.subject)
+    assert revised == sorted(MANAGERS)
+
+
+def test_a_server_that_is_down_is_one_finding_and_the_re_run_sends_to_all(settled: World) -> None:
+    settled.mail.down = True
+    day = settled.close("reports")
+    assert not day.success
+    (row,) = day.exceptions("reports")
+    assert row["who"] == "2 recipients"
+    assert str(settled.mail.smtp_port) in row["message"]
+    assert records(settled) == []
+    settled.mail.down = False
+    assert settled.close("reports").success
+    assert got(settled) == sorted(MANAGERS)
+
+
+def test_without_a_mail_server_the_day_says_so(chain: World) -> None:
+    chain.a_day()
+    day = chain.close("royalties", "reports")
+    assert day.success
+    (warning,) = day.warnings("reports", "no mail server configured")
+    assert "SMTP_HOST" in warning["message"]
+
+
+def test_a_process_that_dies_after_a_mail_sends_it_again_under_the_same_id(
+    settled: World, monkeypatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("scoopjoy_dagster.assets.reports.record_delivery", lambda *_: 1 / 0)
+        assert not settled.close("reports").success
+    assert len(settled.mail.messages) == 1
+    assert settled.close("reports").success
+    assert len(settled.mail.messages) == 3
+    assert len({mail.message["Message-ID"] for mail in settled.mail.messages}) == 2
+
+
+@pytest.mark.parametrize("kind", ["committed_never_answered", "bad_gateway_before_commit", "deadlock"])
+def test_a_fault_on_a_delivery_record_leaves_one_and_sends_one_mail(settled: World, kind: str) -> None:
+    settled.erpnext.faults.add(kind, path="/api/resource/ScoopJoy Delivery")
+    assert settled.close("reports").success
+    assert len(records(settled)) == len(settled.mail.messages) == 2
+
+
+def test_enabled_users_with_the_role_get_it_where_no_list_is_set(settled: World) -> None:
+    settled.mail_options = {"report_recipients": []}
+    assert settled.close("reports").success
+    managers = {
+        user["email"]
+        for user in settled.erpnext.documents("User", enabled=1)
+        if "Sales Manager" in {row["role"] for row in user["roles"]} and user["name"] != "Administrator"
+    }
+    robot = settled.erpnext.robot.user
+    assert robot in managers
+    assert got(settled) == sorted(managers - {robot})
+    assert set(MANAGERS) < managers
+    assert "former.manager@scoopjoy.example" not in managers  # has the role, and is disabled
+
+
+def test_the_integration_user_gets_it_when_nobody_else_would(settled: World) -> None:
+    settled.mail_options = {"report_recipients": []}
+    for user in settled.erpnext.documents("User", enabled=1):
+        if user["name"] not in {"Administrator", "Guest", settled.erpnext.robot.user}:
+            change(settled.erpnext, "User", user["name"], enabled=0)
+    assert settled.close("reports").success
+    assert got(settled) == [settled.erpnext.robot.user]
+
+
+def test_nobody_to_send_to_is_an_error_that_names_the_role(settled: World) -> None:
+    settled.mail_options = {"report_recipients": [], "report_role": "Purchase Manager"}
+    day = settled.close("reports")
+    (row,) = day.exceptions("reports")
+    assert (row["what"], row["who"]) == ("nobody to send the report to", "Purchase Manager")
+
+
+def test_an_open_shift_is_said_in_the_report(full_chain: World) -> None:
+    full_chain.a_day()
+    full_chain.shift(1)
+    assert full_chain.close("royalties", "reports").success
+    assert (
+        "no submitted POS Closing Entry"
+        in full_chain.mail.messages[0].message.get_body(("html",)).get_content()
+    )
+
+
+def test_nothing_is_told_of_a_day_whose_royalties_are_not_settled(full_chain: World) -> None:
+    full_chain.a_day()
+    day = full_chain.close("reports")
+    assert day.exceptions("reports")[0]["what"] == "royalties not settled"
+    assert full_chain.mail.messages == []
+
+
+def test_names_from_erpnext_are_escaped_in_the_mail(full_chain: World) -> None:
+    change(full_chain.erpnext, "Customer", THANE, customer_name="<script>alert(1)</script> & Co")
+    full_chain.invoice(THANE, "1000")
+    assert full_chain.close("royalties", "reports").success
+    html = full_chain.mail.messages[0].message.get_body(("html",)).get_content()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html

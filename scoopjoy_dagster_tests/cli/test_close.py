@@ -1,0 +1,257 @@
+"""`scoopjoy close`: what it does, what it prints, and the exit codes 0 Completed, 1 with Errors, 2 Failed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+
+from scoopjoy_dagster.local.home import prepare_home
+from scoopjoy_dagster_tests.cli.command import scoopjoy
+from scoopjoy_dagster_tests.cli.conftest import Command
+from scoopjoy_dagster_tests.cli.world import World
+
+STEPS = ["closed_shifts", "royalties", "invoices", "reports", "hq_sync"]
+DOCUMENTED = {"business_day", "status", "run_id", "duration_s", "requests", "assets"}
+DOCUMENTED_OF_ASSET = {"status", "seen", "written", "adopted", "skipped", "amount", "exceptions"}
+DOCUMENTED_OF_EXCEPTION = {"what", "who", "message", "action"}
+
+
+def statuses(day: dict[str, Any]) -> dict[str, str]:
+    return {name: asset["status"] for name, asset in day["assets"].items()}
+
+
+def errors(asset: dict[str, Any]) -> list[dict[str, str]]:
+    return [one for one in asset["exceptions"] if one["severity"] == "error"]
+
+
+def written(day: dict[str, Any]) -> int:
+    return sum(asset["written"] for asset in day["assets"].values())
+
+
+def test_a_close_prints_one_json_document_with_the_documented_keys_and_progress_on_standard_error(
+    world: World, command_environment: dict[str, str], command: Command
+) -> None:
+    day = world.last_day.isoformat()
+    done = scoopjoy("close", "--date", day, "--json", environment=command_environment)
+    assert done.code == 0, done.err
+    result = done.document
+    assert result.keys() >= DOCUMENTED
+    assert result["business_day"] == day
+    assert result["status"] == "Completed"
+    assert result["requests"] > 0
+    assert result["duration_s"] > 0
+    assert list(result["assets"]) == STEPS
+    for asset in result["assets"].values():
+        assert asset.keys() >= DOCUMENTED_OF_ASSET
+        assert asset["status"] == "Success"
+        assert all(isinstance(asset[key], int) for key in ("seen", "written", "adopted", "skipped"))
+        # Text, so that no reader of JSON makes a float of it.
+        assert isinstance(asset["amount"], str)
+        assert Decimal(asset["amount"]) == Decimal(asset["amount"]).quantize(Decimal("0.01"))
+        assert all(one.keys() >= DOCUMENTED_OF_EXCEPTION for one in asset["exceptions"])
+        assert errors(asset) == []
+    assert [f"{day} {title}: {state}" in done.sentences for title, state in _said()] == [True] * 10
+    assert (
+        (world.headquarters.deliveries[0].payload["totals"]["royalty"])
+        == result["assets"]["royalties"]["amount"]
+    )
+
+    # The same day again, now as a table: nothing is written, sent or delivered a second time.
+    books, mails = world.writes, world.recipients()
+    again = command("close", "--date", day, "--json")
+    assert again.code == 0
+    assert written(again.document) == 0
+    assert again.document["status"] == "Completed"
+    assert {name: one["amount"] for name, one in again.document["assets"].items()} == {
+        name: one["amount"] for name, one in result["assets"].items()
+    }
+    assert world.writes == books
+    assert world.recipients() == mails
+    assert len(world.headquarters.deliveries) == 1
+
+    table = command("close", "--date", day)
+    assert table.code == 0
+    assert table.err == ""
+    assert f"Business day {day}: Completed" in table.text
+    for name in STEPS:
+        assert f"{name} " in table.out
+    assert "ledger_equals_rule" in table.out
+    assert "no royalty rate set" in table.text
+    assert world.writes == books
+
+
+def _said() -> list[tuple[str, str]]:
+    titles = ("Close POS Shifts", "Calculate Royalties", "Generate Invoices", "Send Reports", "Sync to HQ")
+    return [(title, state) for title in titles for state in ("start", "success")]
+
+
+def test_a_refused_recipient_gives_exit_code_1_and_the_next_close_sends_only_to_him(
+    world: World, command: Command
+) -> None:
+    day = world.last_day.isoformat()
+    world.mail.refuse("sales.head@scoopjoy.example")
+    done = command("close", "--date", day, "--json")
+    assert done.code == 1, done.err
+    result = done.document
+    assert result["status"] == "Completed with Errors"
+    assert statuses(result) == {**dict.fromkeys(STEPS, "Success"), "reports": "Failed"}
+    (row,) = errors(result["assets"]["reports"])
+    assert row["who"] == "sales.head@scoopjoy.example"
+    assert "mailbox unavailable" in row["message"]
+    assert row["action"]
+    others = world.recipients()
+    assert others
+    assert "sales.head@scoopjoy.example" not in others
+
+    table = command("close", "--date", day)
+    assert table.code == 1
+    assert "Completed with Errors" in table.text
+    assert "error reports: report not sent - sales.head@scoopjoy.example" in table.text
+    assert world.recipients() == others
+
+    world.mail.accept("sales.head@scoopjoy.example")
+    mended = command("close", "--date", day, "--json")
+    assert mended.code == 0
+    assert mended.document["status"] == "Completed"
+    assert written(mended.document) == 1
+    assert world.recipients() == [*others, "sales.head@scoopjoy.example"]
+
+
+def test_headquarters_saying_no_gives_exit_code_1_and_touches_no_other_asset(
+    world: World, command: Command
+) -> None:
+    world.headquarters.fail_next(422)
+    done = command("close", "--date", world.last_day.isoformat(), "--json")
+    assert done.code == 1, done.err
+    assert statuses(done.document) == {**dict.fromkeys(STEPS, "Success"), "hq_sync": "Failed"}
+    (row,) = errors(done.document["assets"]["hq_sync"])
+    assert "422" in row["message"]
+    assert world.recipients()
+
+
+def test_a_royalty_that_cannot_be_posted_gives_exit_code_2_and_skips_what_comes_after(
+    world: World, command: Command
+) -> None:
+    day = world.last_day.isoformat()
+    world.erpnext.faults.add("permission_lost", method="POST", path="Journal Entry", times=1)
+    world.erpnext.faults.add("permission_lost", method="POST", doctype="Journal Entry", times=1)
+    done = command("close", "--date", day, "--json")
+    assert done.code == 2, done.text
+    assert done.document["status"] == "Failed"
+    assert statuses(done.document) == {
+        "closed_shifts": "Success",
+        "royalties": "Failed",
+        "invoices": "Skipped",
+        "reports": "Skipped",
+        "hq_sync": "Skipped",
+    }
+    assert errors(done.document["assets"]["royalties"])
+    assert world.recipients() == []
+    assert world.headquarters.deliveries == []
+
+    world.erpnext.faults.clear()
+    mended = command("close", "--date", day, "--json")
+    assert mended.code == 0, mended.text
+    assert set(statuses(mended.document).values()) == {"Success"}
+    assert mended.document["assets"]["closed_shifts"]["written"] == 0
+
+
+def test_an_unreachable_erpnext_gives_exit_code_2_and_a_row_that_names_the_address(
+    world: World, command: Command
+) -> None:
+    world.erpnext.stop()
+    done = command("close", "--date", world.last_day.isoformat(), "--json", ERPNEXT_ATTEMPTS="1")
+    assert done.code == 2, done.text
+    assert statuses(done.document) == {**dict.fromkeys(STEPS, "Skipped"), "closed_shifts": "Failed"}
+    (row,) = errors(done.document["assets"]["closed_shifts"])
+    assert "no connection to http://127.0.0.1:" in row["message"]
+    assert "scoopjoy check" in row["action"]
+
+
+def test_a_wrong_key_gives_exit_code_2_after_one_request_and_is_never_repeated(
+    world: World, command: Command
+) -> None:
+    done = command("close", "--date", world.last_day.isoformat(), "--json", ERPNEXT_API_SECRET="not-the-one")
+    assert done.code == 2, done.text
+    (row,) = errors(done.document["assets"]["closed_shifts"])
+    assert "does not accept the API key and secret" in row["message"]
+    assert world.erpnext.requests.total == 1
+    assert world.writes == 0
+    assert "not-the-one" not in done.text
+
+
+def test_a_site_without_our_fields_gives_exit_code_2_and_names_field_and_check(
+    bare_world: World, command: Command
+) -> None:
+    done = command("close", "--date", bare_world.last_day.isoformat(), "--json", **bare_world.settings)
+    assert done.code == 2, done.text
+    (row,) = errors(done.document["assets"]["closed_shifts"])
+    assert "custom_scoopjoy_key" in row["message"]
+    assert "scoopjoy check" in row["action"]
+    assert bare_world.writes == 0
+
+
+def test_only_runs_the_named_asset_and_its_blocking_check(world: World, command: Command) -> None:
+    day = world.last_day.isoformat()
+    shifts = command("close", "--date", day, "--only", "closed_shifts", "--json")
+    assert shifts.code == 0, shifts.text
+    assert statuses(shifts.document) == {"closed_shifts": "Success"}
+    assert shifts.document["control_totals"] == []
+    assert world.erpnext.documents("Journal Entry") == []
+
+    royalties = command("close", "--date", day, "--only", "royalties", "--json")
+    assert royalties.code == 0, royalties.text
+    assert statuses(royalties.document) == {"royalties": "Success"}
+    assert [one["name"] for one in royalties.document["control_totals"]] == ["ledger_equals_rule"]
+    assert world.recipients() == []
+
+    table = command("close", "--date", day, "--only", "hq_sync")
+    assert table.code == 0, table.text
+    assert "reports" not in table.out
+    assert len(world.headquarters.deliveries) == 1
+
+
+def test_a_dry_run_writes_nothing_and_records_no_run(
+    world: World, command: Command, command_environment: dict[str, str], monkeypatch: Any
+) -> None:
+    day = world.last_day.isoformat()
+    # So that there is an instance to look into.
+    assert command("check").code == 0
+    for name, value in prepare_home(
+        _home(command_environment), command_environment["SCOOPJOY_POSTGRES_URL"]
+    ).items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.get() as instance:
+        before = instance.get_runs_count()
+        done = command("close", "--date", day, "--dry-run", "--json")
+        assert done.code == 0, done.text
+        assert instance.get_runs_count() == before
+    assert done.err == ""
+    plan = done.document
+    assert plan["business_day"] == day
+    assert plan["dry_run"] is True
+    assert list(plan["plan"]) == STEPS
+    assert {one["action"] for one in plan["plan"]["closed_shifts"]["actions"]} == {"create"}
+    assert {one["action"] for one in plan["plan"]["royalties"]["actions"]} == {"create", "skip"}
+    assert command("close", "--date", day, "--dry-run", "--only", "royalties").code == 0
+    assert world.writes == 0
+    assert world.recipients() == []
+    assert world.headquarters.attempts == []
+
+    # Once it is closed, the plan is to adopt.
+    assert command("close", "--date", day, "--only", "closed_shifts").code == 0
+    assert command("close", "--date", day, "--only", "royalties").code == 0
+    books = world.writes
+    later = command("close", "--date", day, "--dry-run", "--json").document["plan"]
+    assert {one["action"] for one in later["closed_shifts"]["actions"]} == {"adopt"}
+    assert {one["action"] for one in later["royalties"]["actions"]} == {"adopt", "skip"}
+    assert [one["action"] for one in later["hq_sync"]["actions"]] == ["create"]
+    assert world.writes == books
+
+
+def _home(variables: dict[str, str]) -> Any:
+    from pathlib import Path
+
+    return Path(variables["SCOOPJOY_DIRECTORY"]) / "home"

@@ -1,0 +1,90 @@
+"""Shared fixtures: a small world, made once in each test process and copied for each test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    # Dagster takes seconds to import; a run of the pure tests alone must not pay for it.
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import dagster as dg
+
+    from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+    from scoopjoy_dagster.sandbox.hq import SandboxHQ
+    from scoopjoy_dagster.sandbox.mail import MailSink
+    from scoopjoy_dagster_tests.world import World
+
+
+@pytest.fixture(scope="session")
+def chain_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site's database: masters, our custom fields, six franchises."""
+    from scoopjoy_dagster_tests.world import build_template
+
+    path = tmp_path_factory.mktemp("chain") / "site.db"
+    build_template(path)
+    return path
+
+
+@pytest.fixture
+def chain_site(chain_template: Path) -> Iterator[SandboxERPNext]:
+    """An embedded ERPNext with the chain's masters."""
+    from scoopjoy_dagster_tests.world import started_site
+
+    with started_site(chain_template) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def shared_instance() -> Iterator[dg.DagsterInstance]:
+    """An instance for tests that read nothing of the history; those that do make their own."""
+    import dagster as dg
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def chain(chain_site: SandboxERPNext, shared_instance: dg.DagsterInstance) -> World:
+    """The chain and the close, without headquarters and mail server."""
+    from scoopjoy_dagster_tests.world import World
+
+    return World(chain_site, shared_instance)
+
+
+@pytest.fixture
+def headquarters() -> Iterator[SandboxHQ]:
+    """A headquarters that takes everything whose signature is right."""
+    from scoopjoy_dagster.sandbox.hq import SandboxHQ
+
+    made = SandboxHQ()
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def mail_sink() -> Iterator[MailSink]:
+    """A mail server that takes everything."""
+    from scoopjoy_dagster.sandbox.mail import MailSink
+
+    made = MailSink()
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def full_chain(
+    chain_site: SandboxERPNext,
+    shared_instance: dg.DagsterInstance,
+    headquarters: SandboxHQ,
+    mail_sink: MailSink,
+) -> World:
+    """The chain with headquarters and a mail server."""
+    from scoopjoy_dagster_tests.world import World
+
+    return World(chain_site, shared_instance, headquarters, mail_sink)

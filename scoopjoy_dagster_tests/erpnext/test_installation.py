@@ -1,0 +1,145 @@
+"""What `scoopjoy setup` installs: the plan is pure, carrying it out is repeatable, and what is in the way is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
+from scoopjoy_dagster.erpnext.errors import Rejected
+from scoopjoy_dagster.erpnext.installation import install, plan_installation, read_installation
+from scoopjoy_dagster.erpnext.schema import DELIVERY_DOCTYPE, FIELDS, CustomField
+from scoopjoy_dagster.sandbox import seed
+from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+from scoopjoy_dagster_tests.world import insert, session_of
+
+DELIVERY_FIELDS = [field["fieldname"] for field in DELIVERY_DOCTYPE["fields"]]
+
+
+def row(field: CustomField, **other: Any) -> dict[str, Any]:
+    """A field as a list of Custom Field shows it."""
+    flags = {name: int(value) for name, value in field.flags().items()}
+    return (
+        {"name": field.name, "dt": field.doctype, "fieldname": field.fieldname, "fieldtype": field.fieldtype}
+        | flags
+        | other
+    )
+
+
+EVERYTHING = [row(field) for field in FIELDS]
+
+
+def test_an_empty_site_needs_everything() -> None:
+    steps = plan_installation([], None)
+    assert {step.kind for step in steps} == {"create"}
+    assert [step.name for step in steps] == [*(field.name for field in FIELDS), DELIVERY_DOCTYPE["name"]]
+
+
+def test_a_complete_site_needs_nothing() -> None:
+    assert plan_installation(EVERYTHING, DELIVERY_FIELDS) == []
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+def test_one_missing_field_is_one_step(field: CustomField) -> None:
+    present = [one for one in EVERYTHING if one["name"] != field.name]
+    (step,) = plan_installation(present, DELIVERY_FIELDS)
+    assert (step.kind, step.name) == ("create", field.name)
+    assert step.body["fieldtype"] == field.fieldtype
+
+
+def test_every_key_field_is_unique_and_not_copied() -> None:
+    keys = [field for field in FIELDS if field.fieldname == KEY_FIELD]
+    assert {field.doctype for field in keys} == {"Journal Entry", "POS Closing Entry"}
+    assert all(field.unique and field.no_copy for field in keys)
+    (of_deliveries,) = [field for field in DELIVERY_DOCTYPE["fields"] if field["fieldname"] == KEY_FIELD]
+    assert of_deliveries["unique"] == 1
+
+
+@pytest.mark.parametrize("flag", ["unique", "no_copy"])
+def test_a_flag_that_exactly_once_rests_on_is_mended(flag: str) -> None:
+    key = next(field for field in FIELDS if field.fieldname == KEY_FIELD)
+    present = [row(key, **{flag: 0}) if one["name"] == key.name else one for one in EVERYTHING]
+    (step,) = plan_installation(present, DELIVERY_FIELDS)
+    assert (step.kind, dict(step.body)) == ("change", {flag: 1})
+    assert f"{flag} must be on" in step.sentence
+
+
+@pytest.mark.parametrize("flag", ["in_list_view", "read_only"])
+def test_how_a_site_shows_a_field_is_its_own_business(flag: str) -> None:
+    present = [one | {flag: 1 - one[flag]} for one in EVERYTHING]
+    assert plan_installation(present, DELIVERY_FIELDS) == []
+
+
+def test_a_field_of_another_type_is_refused_and_nothing_is_done_to_it() -> None:
+    present = [row(FIELDS[0], fieldtype="Data"), *EVERYTHING[1:]]
+    (step,) = plan_installation(present, DELIVERY_FIELDS)
+    assert step.kind == "refuse"
+    assert "it is a Data field, a Percent field is needed" in step.sentence
+
+
+def test_a_delivery_doctype_of_somebody_else_is_refused() -> None:
+    (step,) = plan_installation(EVERYTHING, ["channel", "recipient"])
+    assert step.kind == "refuse"
+    assert "business_day" in step.sentence
+
+
+@pytest.fixture
+def bare() -> Iterator[SandboxERPNext]:
+    """A site with masters, without our fields."""
+    with SandboxERPNext(":memory:", clock=lambda: datetime(2026, 11, 23, 1)) as site:
+        seed.master_data(site)
+        yield site
+
+
+def test_setup_twice_installs_once(bare: SandboxERPNext) -> None:
+    with session_of(bare) as session:
+        client = Client(session)
+        told: list[str] = []
+        install(client, read_installation(client), lambda step: told.append(step.sentence))
+        assert len(told) == len(FIELDS) + 1
+        bare.requests.reset()
+        assert read_installation(client) == []
+        assert bare.requests.writes == 0
+    installed = {doc["name"]: doc for doc in bare.documents("Custom Field")}
+    for field in FIELDS:
+        assert {name: bool(installed[field.name][name]) for name in field.flags()} == field.flags()
+
+
+def test_setup_that_broke_off_goes_on_where_it_stopped(bare: SandboxERPNext) -> None:
+    with session_of(bare, attempts=1) as session:
+        client = Client(session)
+        bare.faults.add("refused_before_commit", method="POST", path="/api/resource/Custom Field", nth=5)
+        with pytest.raises(Exception, match="insert Custom Field"):
+            install(client, read_installation(client), lambda _step: None)
+        assert len(bare.documents("Custom Field")) == 4
+        install(client, read_installation(client), lambda _step: None)
+        assert read_installation(client) == []
+
+
+def test_setup_stops_at_a_field_of_another_type(bare: SandboxERPNext) -> None:
+    insert(
+        bare, "Custom Field", dt="Customer", fieldname=FIELDS[0].fieldname, label="Royalty", fieldtype="Data"
+    )
+    with session_of(bare) as session:
+        client = Client(session)
+        with pytest.raises(
+            Rejected, match=r"set up the site: cannot install Custom Field Customer-custom_royalty"
+        ):
+            install(client, read_installation(client), lambda _step: None)
+    (kept,) = bare.documents("Custom Field")
+    assert kept["fieldtype"] == "Data"
+
+
+def test_a_key_that_lost_its_uniqueness_gets_it_back(chain_site: SandboxERPNext) -> None:
+    from scoopjoy_dagster_tests.world import change
+
+    change(chain_site, "Custom Field", f"Journal Entry-{KEY_FIELD}", unique=0)
+    with session_of(chain_site) as session:
+        client = Client(session)
+        (step,) = read_installation(client)
+        assert step.kind == "change"
+        install(client, [step], lambda _step: None)
+        assert read_installation(client) == []

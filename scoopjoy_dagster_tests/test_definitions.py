@@ -1,0 +1,223 @@
+"""What Dagster is given: loadable anywhere, with nothing heavy and no network, and wired as the blueprint of the close."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+
+from scoopjoy_dagster.definitions import ASSETS, JOB, build_defs
+from scoopjoy_dagster.settings import load_settings
+
+SETTINGS = {
+    "ERPNEXT_URL": "http://erp.example",
+    "ERPNEXT_API_KEY": "key",
+    "ERPNEXT_API_SECRET": "sentinel-of-the-secret",
+    "SCOOPJOY_GO_LIVE": "2026-01-10",
+}
+DEPENDENCIES = {
+    "closed_shifts": set(),
+    "royalties": {"closed_shifts"},
+    "invoices": {"royalties"},
+    "reports": {"royalties"},
+    "hq_sync": {"royalties"},
+}
+# What a process must be able to do without: the libraries of reports, the embedded world, and what the tests use.
+HEAVY = (
+    "matplotlib",
+    "reportlab",
+    "xlsxwriter",
+    "pandas",
+    "scoopjoy_dagster.sandbox",
+    "scoopjoy_dagster.local",
+)
+
+LOAD = """
+import json, socket, sys
+
+def refuse(*args, **kwargs):
+    raise AssertionError(f"the network was asked for: {args}")
+
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = socket.create_connection = refuse
+
+from dagster._core.code_pointer import CodePointer
+from dagster._core.definitions.reconstruct import initialize_repository_def_from_pointer
+
+repository = initialize_repository_def_from_pointer(
+    CodePointer.from_module("scoopjoy_dagster.definitions", "defs", None)
+)
+print(json.dumps({"jobs": sorted(job.name for job in repository.get_all_jobs()), "modules": sorted(sys.modules)}))
+"""
+
+
+def clean_environment(**settings: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **settings}
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_defs(load_settings(SETTINGS))
+
+
+@pytest.fixture(scope="module")
+def graph(definitions: dg.Definitions) -> AssetGraph:
+    return definitions.resolve_asset_graph()
+
+
+def test_the_definitions_are_loadable(definitions: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(definitions)
+
+
+def test_a_fresh_process_loads_them_without_network_and_without_heavy_libraries() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:scoopjoy_dagster", "-c", LOAD],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=clean_environment(**SETTINGS),
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = json.loads(done.stdout)
+    assert {JOB, "__ASSET_JOB"} <= set(loaded["jobs"])
+    modules = set(loaded["modules"])
+    assert "scoopjoy_dagster.definitions" in modules
+    assert [name for name in HEAVY if name in modules] == []
+    assert "Warning" not in done.stderr
+
+
+def test_with_an_empty_environment_dagster_shows_one_sentence_for_each_missing_setting(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        [
+            str(Path(sysconfig.get_path("scripts")) / "dagster"),
+            *("definitions", "validate", "-m", "scoopjoy_dagster.definitions"),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=clean_environment(DAGSTER_HOME=str(tmp_path)),
+        cwd=tmp_path,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    shown = re.sub(r"\s+", " ", done.stdout + done.stderr)
+    for name in SETTINGS:
+        assert f"{name} is not set: " in shown
+
+
+def test_with_the_settings_dagster_finds_them_valid(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            str(Path(sysconfig.get_path("scripts")) / "dagster"),
+            *("definitions", "validate", "-m", "scoopjoy_dagster.definitions"),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=clean_environment(DAGSTER_HOME=str(tmp_path), **SETTINGS),
+        cwd=tmp_path,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sentinel-of-the-secret" not in done.stdout + done.stderr
+
+
+def test_the_five_assets_and_no_others_can_be_materialized(graph: AssetGraph) -> None:
+    assert [module.NAME for module in ASSETS] == list(DEPENDENCIES)
+    assert {key.to_user_string() for key in graph.materializable_asset_keys} == set(DEPENDENCIES)
+
+
+@pytest.mark.parametrize("name", DEPENDENCIES)
+def test_every_asset_says_what_it_is_and_covers_business_days_from_go_live(
+    graph: AssetGraph, name: str
+) -> None:
+    node = graph.get(dg.AssetKey(name))
+    assert node.description
+    assert len(node.description.split()) > 20
+    assert node.group_name == "nightly_close"
+    assert node.owners == ["team:finance"]
+    assert "erpnext" in node.kinds
+    assert node.code_version == "1"
+    assert node.tags["scoopjoy/critical"] == ("yes" if name in {"closed_shifts", "royalties"} else "no")
+    days = node.partitions_def
+    assert isinstance(days, dg.DailyPartitionsDefinition)
+    assert days.timezone == "Asia/Kolkata"
+    assert days.start.isoformat() == "2026-01-10T00:00:00+05:30"
+    assert days.get_first_partition_key() == "2026-01-10"
+    # A backfill makes a run of each day, which the run queue can tell apart by its tag.
+    assert node.backfill_policy is None
+
+
+@pytest.mark.parametrize(("name", "needs"), DEPENDENCIES.items())
+def test_assets_depend_on_exactly_what_must_be_true_before(
+    graph: AssetGraph, name: str, needs: set[str]
+) -> None:
+    assert {key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys} == needs
+
+
+def test_the_ledger_check_is_blocking_and_partitioned_like_its_asset(graph: AssetGraph) -> None:
+    check = graph.get(dg.AssetCheckKey(dg.AssetKey("royalties"), "ledger_equals_rule"))
+    assert check.blocking
+    assert check.partitions_def == graph.get(dg.AssetKey("royalties")).partitions_def
+
+
+def test_every_check_is_blocking(graph: AssetGraph) -> None:
+    """A check that only warns neither stops what comes after it nor fails the run, so nobody would be told."""
+    assert [key for key in graph.asset_check_keys if not graph.get(key).blocking] == []
+
+
+def test_every_job_runs_in_one_process(definitions: dg.Definitions) -> None:
+    """A process for each step costs seconds each. Backfills and "Materialize" run the implicit job."""
+    assert definitions.resolve_implicit_global_asset_job_def().executor_def is dg.in_process_executor
+    for job in definitions.resolve_all_job_defs():
+        assert job.executor_def.name == "in_process", job.name
+
+
+def test_the_job_closes_all_five_assets_with_their_check(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def(JOB)
+    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == set(DEPENDENCIES)
+    assert [node.name for node in job.nodes if node.name not in DEPENDENCIES] == [
+        "royalties_ledger_equals_rule"
+    ]
+    assert isinstance(job.partitions_def, dg.DailyPartitionsDefinition)
+
+
+def test_the_nightly_schedule_ticks_at_one_in_the_night_of_india(definitions: dg.Definitions) -> None:
+    nightly = [one for one in definitions.schedules or [] if one.name.startswith("nightly")]
+    (schedule,) = nightly
+    assert isinstance(schedule, dg.ScheduleDefinition)
+    assert schedule.cron_schedule == "0 1 * * *"
+    assert schedule.execution_timezone == "Asia/Kolkata"
+    assert schedule.job_name == JOB
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_automation_off_leaves_schedules_and_sensors_stopped_and_on_starts_them() -> None:
+    for value, running in (("on", True), ("off", False)):
+        made = build_defs(load_settings({**SETTINGS, "SCOOPJOY_AUTOMATION": value}))
+        started = [
+            one.default_status in {dg.DefaultScheduleStatus.RUNNING, dg.DefaultSensorStatus.RUNNING}
+            for one in [*(made.schedules or []), *(made.sensors or [])]
+            if isinstance(one, dg.ScheduleDefinition | dg.SensorDefinition)
+        ]
+        assert started
+        assert set(started) == {running}
+
+
+def test_each_call_makes_definitions_of_its_own() -> None:
+    first, second = (build_defs(load_settings(SETTINGS)) for _ in range(2))
+    assert first is not second
+    other = build_defs(load_settings({**SETTINGS, "SCOOPJOY_GO_LIVE": "2026-02-01"}))
+    days = other.resolve_asset_graph().get(dg.AssetKey("royalties")).partitions_def
+    assert days
+    assert days.get_first_partition_key() == "2026-02-01"

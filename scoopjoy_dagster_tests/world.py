@@ -1,0 +1,460 @@
+"""A small franchise chain on the embedded ERPNext, with headquarters and mail beside it, and the close run on it.
+
+Here: starting the embedded servers, changing facts in ERPNext as a person would, running assets through Dagster, and
+oracles that read the embedded database directly. Not here: expectations of a single test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import dagster as dg
+
+from scoopjoy_dagster.definitions import JOB, build_defs
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
+from scoopjoy_dagster.erpnext.installation import install, read_installation
+from scoopjoy_dagster.erpnext.session import RetryRule, Session
+from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.resources.clock import ClockResource
+from scoopjoy_dagster.resources.erpnext import ERPNextResource
+from scoopjoy_dagster.resources.headquarters import HeadquartersResource
+from scoopjoy_dagster.resources.mail import MailResource
+from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
+from scoopjoy_dagster.sandbox import seed
+from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+from scoopjoy_dagster.sandbox.hq import SandboxHQ
+from scoopjoy_dagster.sandbox.mail import MailSink
+from scoopjoy_dagster.settings import load_settings
+
+DAY = date(2026, 11, 22)
+NOW = datetime(2026, 11, 23, 1, 0)
+PAISA = Decimal("0.01")
+
+KORAMANGALA = "Franchise Koramangala"  # 4.5 %, group Owned Outlets
+INDIRANAGAR = "Franchise Indiranagar"  # no rate of its own: 5 %
+HEBBAL = "Franchise Hebbal"  # exempt
+THANE = "Franchise Thane"  # 7.5 %, group Partner Outlets
+BANJARA = "Franchise Banjara Hills"  # 8 %, group Metro Partners, below Partner Outlets, below Franchise
+GELATO = 'Gelato "N" Go / Pune & Co 🍦'  # 7.125 %, group Metro Partners
+FRANCHISES = (KORAMANGALA, INDIRANAGAR, HEBBAL, THANE, BANJARA, GELATO)
+RATES = {
+    KORAMANGALA: Decimal("4.5"),
+    INDIRANAGAR: Decimal(5),
+    HEBBAL: Decimal(0),
+    THANE: Decimal("7.5"),
+    BANJARA: Decimal(8),
+    GELATO: Decimal("7.125"),
+}
+BANDRA = "POS Bandra"
+CASHIER = "cashier.bandra@scoopjoy.example"
+MANAGERS = ("sales.head@scoopjoy.example", "ops.manager@scoopjoy.example")
+
+
+def build_template(path: Path) -> None:
+    """Write the site that every test starts from: masters, our custom fields, six franchises with their terms."""
+    made = SandboxERPNext(":memory:", clock=lambda: NOW)
+    seed.master_data(made)
+    for franchise in seed.FRANCHISES:
+        if franchise.name in FRANCHISES:
+            seed.add_franchise(made, franchise.name, group=franchise.group)
+    made.start()
+    with Session(made.url, made.robot.api_key, made.robot.api_secret) as session:
+        client = Client(session)
+        install(client, read_installation(client), lambda _step: None)
+    seed.set_royalty_terms(made)
+    made.snapshot(path)
+    made.close()
+
+
+@contextmanager
+def started_site(template: Path) -> Iterator[SandboxERPNext]:
+    """An embedded ERPNext of its own, from the template."""
+    with SandboxERPNext(":memory:", clock=lambda: NOW, background_delay_s=0.0, template=template) as made:
+        yield made
+
+
+def session_of(
+    erpnext: SandboxERPNext,
+    *,
+    user: str = "robot@scoopjoy.example",
+    attempts: int = 5,
+    read_timeout_s: float = 60.0,
+) -> Session:
+    """A session of a user of the embedded ERPNext, with short waits."""
+    who = erpnext.credentials(user)
+    return Session(
+        erpnext.url,
+        who.api_key,
+        who.api_secret,
+        read_timeout_s=read_timeout_s,
+        retry=RetryRule(attempts=attempts, first_wait_s=0.001, longest_wait_s=0.002),
+    )
+
+
+# -- facts, changed as a person at ERPNext's desk would ---------------------------------------------------------
+
+
+def change(erpnext: SandboxERPNext, doctype: str, name: str, **values: Any) -> None:
+    """Set fields of a document as Administrator, with ERPNext's validations."""
+    session = erpnext.session()
+    with erpnext.site.transaction():
+        doc = session.load(doctype, name)
+        session.amend(doc, values)
+        session.save(doc)
+
+
+def insert(erpnext: SandboxERPNext, doctype: str, *, user: str = "Administrator", **values: Any) -> str:
+    """Insert a document; returns its name."""
+    session = erpnext.session(user)
+    with erpnext.site.transaction():
+        return session.insert(session.new(doctype, values)).name
+
+
+def amend(erpnext: SandboxERPNext, entry: str, amount: Decimal) -> str:
+    """Amend a cancelled Journal Entry to another amount and submit it, as the desk does. Returns the amendment."""
+    old = erpnext.documents("Journal Entry", name=entry)[0]
+    rows = [
+        {
+            "account": row["account"],
+            "party_type": row["party_type"],
+            "party": row["party"],
+            "cost_center": row["cost_center"],
+            "debit_in_account_currency": float(amount) if row["debit_in_account_currency"] else 0,
+            "credit_in_account_currency": float(amount) if row["credit_in_account_currency"] else 0,
+        }
+        for row in old["accounts"]
+    ]
+    return insert(
+        erpnext,
+        "Journal Entry",
+        voucher_type="Journal Entry",
+        company="ScoopJoy",
+        posting_date=old["posting_date"],
+        amended_from=entry,
+        accounts=rows,
+        docstatus=1,
+    )
+
+
+# -- oracles ----------------------------------------------------------------------------------------------------
+
+
+def exact(value: object) -> Decimal:
+    return Decimal(str(value or 0)).quantize(PAISA)
+
+
+def entries(erpnext: SandboxERPNext, customer: str = "", day: date = DAY) -> list[dict[str, Any]]:
+    """Royalty Journal Entries of the day with our key, in order of name; all docstatus."""
+    found = [
+        doc for doc in erpnext.documents("Journal Entry", posting_date=day.isoformat()) if doc.get(KEY_FIELD)
+    ]
+    return [doc for doc in found if not customer or doc["accounts"][0]["party"] == customer]
+
+
+def owed(erpnext: SandboxERPNext, customer: str, day: date = DAY) -> Decimal:
+    """What the ledger says that a customer owes by Journal Entries of the day: debit minus credit."""
+    rows = erpnext.documents(
+        "GL Entry", voucher_type="Journal Entry", party=customer, posting_date=day.isoformat(), is_cancelled=0
+    )
+    return sum((exact(row["debit"]) - exact(row["credit"]) for row in rows), Decimal(0))
+
+
+def by_rule(erpnext: SandboxERPNext, customer: str, rate: Decimal, day: date = DAY) -> Decimal:
+    """What the rule says, computed here a second time from the invoices in the database."""
+    base = sum(
+        (
+            exact(doc["base_grand_total"])
+            for doc in erpnext.documents(
+                "Sales Invoice", customer=customer, posting_date=day.isoformat(), docstatus=1
+            )
+        ),
+        Decimal(0),
+    )
+    return (max(base, Decimal(0)) * rate / 100).quantize(PAISA, ROUND_HALF_UP)
+
+
+def ledger_balance(erpnext: SandboxERPNext) -> Decimal:
+    """Debit minus credit of the whole ledger: nothing, whatever happened."""
+    rows = erpnext.documents("GL Entry")
+    return sum((exact(row["debit"]) - exact(row["credit"]) for row in rows), Decimal(0))
+
+
+def submitted_closings(erpnext: SandboxERPNext, opening: str) -> list[dict[str, Any]]:
+    return [
+        doc
+        for doc in erpnext.documents("POS Closing Entry", pos_opening_entry=opening)
+        if doc["docstatus"] == 1
+    ]
+
+
+def unconsolidated(erpnext: SandboxERPNext, invoices: list[str]) -> list[str]:
+    """Those of these POS Invoices that have no consolidated Sales Invoice, so no ledger entry."""
+    return [
+        name
+        for name in invoices
+        if not erpnext.documents("POS Invoice", name=name)[0]["consolidated_invoice"]
+    ]
+
+
+# -- the close ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Close:
+    """What one run came to."""
+
+    result: dg.ExecuteInProcessResult
+    instance: dg.DagsterInstance
+
+    @property
+    def success(self) -> bool:
+        return self.result.success
+
+    @cached_property
+    def logged(self) -> list[dg.DagsterEvent]:
+        """Every event of the run as the instance keeps it: also those that a step logged before it failed."""
+        records = self.instance.all_logs(self.result.run_id)
+        return [record.dagster_event for record in records if record.dagster_event]
+
+    def status(self, asset: str) -> str:
+        """`success`, `failure`, `skipped`, or `never` for an asset that did not come to its turn."""
+        kinds = {
+            dg.DagsterEventType.STEP_SUCCESS: "success",
+            dg.DagsterEventType.STEP_FAILURE: "failure",
+            dg.DagsterEventType.STEP_SKIPPED: "skipped",
+        }
+        found = [
+            kinds[event.event_type]
+            for event in self.result.all_events
+            if event.event_type in kinds and event.step_key == asset
+        ]
+        return found[-1] if found else "never"
+
+    def materializations(self, asset: str) -> list[dg.AssetMaterialization]:
+        return [
+            event.step_materialization_data.materialization
+            for event in self.logged
+            if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION
+            and event.asset_key == dg.AssetKey(asset)
+        ]
+
+    def observations(self, asset: str) -> list[dg.AssetObservation]:
+        return [
+            event.asset_observation_data.asset_observation
+            for event in self.logged
+            if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION
+            and event.asset_key == dg.AssetKey(asset)
+        ]
+
+    def failure(self, asset: str) -> dg.StepFailureData:
+        for event in self.result.get_step_failure_events():
+            if event.step_key == asset:
+                return event.step_failure_data
+        raise AssertionError(f"{asset} did not fail: {self.status(asset)}")
+
+    def metadata(self, asset: str) -> Mapping[str, dg.MetadataValue[Any]]:
+        """Metadata of the only day of a run, of the materialization or of the failure."""
+        found = self.materializations(asset)
+        if found:
+            assert len(found) == 1, found
+            return found[0].metadata
+        data = self.failure(asset).user_failure_data
+        assert data is not None, self.failure(asset)
+        return data.metadata
+
+    def outcome(self, asset: str) -> dict[str, Any]:
+        """The outcome as the `scoopjoy` command reads it."""
+        return json.loads(json.dumps(self.metadata(asset)["outcome"].value))
+
+    def exceptions(self, asset: str, what: str = "", severity: str = "error") -> list[dict[str, str]]:
+        return [
+            row
+            for row in self.outcome(asset)["exceptions"]
+            if row["severity"] == severity and what in row["what"]
+        ]
+
+    def warnings(self, asset: str, what: str = "") -> list[dict[str, str]]:
+        return self.exceptions(asset, what, "warning")
+
+    def check(self) -> dg.AssetCheckEvaluation:
+        (found,) = self.result.get_asset_check_evaluations()
+        return found
+
+
+_jobs: dict[str, dg.JobDefinition] = {}
+
+
+@dataclass
+class World:
+    """The chain, and the five assets pointed at it."""
+
+    erpnext: SandboxERPNext
+    instance: dg.DagsterInstance
+    headquarters: SandboxHQ | None = None
+    mail: MailSink | None = None
+    policy: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    """Overrides for the ERPNext resource."""
+    mail_options: dict[str, Any] = field(default_factory=dict)
+    """Overrides for the mail resource."""
+    now: datetime = NOW
+
+    @property
+    def erpnext_options(self) -> dict[str, Any]:
+        return {"first_wait_s": 0.001, "closing_poll_s": 0.02, "closing_deadline_s": 20.0, **self.options}
+
+    @property
+    def erpnext_resource(self) -> ERPNextResource:
+        """The resource as a step sees it, for tests that work without Dagster."""
+        who = self.erpnext.robot
+        return ERPNextResource(
+            **{
+                "url": self.erpnext.url,
+                "api_key": who.api_key,
+                "api_secret": who.api_secret,
+                **self.erpnext_options,
+            }
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Addresses and secrets of the embedded servers, as the definitions name them."""
+        who = self.erpnext.robot
+        found = {
+            "TEST_ERPNEXT_URL": self.erpnext.url,
+            "TEST_ERPNEXT_KEY": who.api_key,
+            "TEST_ERPNEXT_SECRET": who.api_secret,
+        }
+        if self.headquarters:
+            found |= {"TEST_HQ_URL": self.headquarters.url, "TEST_HQ_SECRET": self.headquarters.secret}
+        if self.mail:
+            found["TEST_SMTP_PORT"] = str(self.mail.smtp_port)
+        return found
+
+    def job(self) -> dg.JobDefinition:
+        """The nightly job, made once for each configuration: only addresses and secrets differ between worlds."""
+        key = repr(
+            (
+                self.erpnext_options,
+                self.mail_options,
+                self.policy,
+                self.now,
+                bool(self.headquarters),
+                bool(self.mail),
+            )
+        )
+        if key not in _jobs:
+            _jobs[key] = self.defs().resolve_job_def(JOB)
+        return _jobs[key]
+
+    def defs(self) -> dg.Definitions:
+        """The program's definitions, with resources that point at the embedded servers."""
+        settings = load_settings(
+            {
+                "ERPNEXT_URL": "http://127.0.0.1:9",
+                "ERPNEXT_API_KEY": "not used",
+                "ERPNEXT_API_SECRET": "not used",
+                "SCOOPJOY_GO_LIVE": "2026-11-01",
+            }
+        )
+        erpnext: dict[str, Any] = {
+            "url": dg.EnvVar("TEST_ERPNEXT_URL"),
+            "api_key": dg.EnvVar("TEST_ERPNEXT_KEY"),
+            "api_secret": dg.EnvVar("TEST_ERPNEXT_SECRET"),
+            **self.erpnext_options,
+        }
+        mail: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": dg.EnvVar.int("TEST_SMTP_PORT"),
+            "security": "none",
+            "sender": "ScoopJoy Nightly Close <close@scoopjoy.example>",
+            "report_recipients": list(MANAGERS),
+            **self.mail_options,
+        }
+        headquarters: dict[str, Any] = {
+            "url": dg.EnvVar("TEST_HQ_URL"),
+            "secret": dg.EnvVar("TEST_HQ_SECRET"),
+            "backoff_s": [0.0],
+        }
+        return build_defs(
+            settings,
+            resources={
+                "erpnext": ERPNextResource(**erpnext),
+                "royalty_policy": RoyaltyPolicyResource(**self.policy),
+                "headquarters": HeadquartersResource(**(headquarters if self.headquarters else {})),
+                "mail": MailResource(**(mail if self.mail else {})),
+                "clock": ClockResource(fixed=f"{self.now.isoformat()}+05:30"),
+            },
+        )
+
+    def close(self, *assets: str, day: date = DAY, until: date | None = None) -> Close:
+        """Run these assets (none: all five) for a day, or for the days up to `until` in one run."""
+        job = self.job()
+        selection = [dg.AssetKey(name) for name in assets] or None
+        tags = (
+            {"dagster/asset_partition_range_start": f"{day}", "dagster/asset_partition_range_end": f"{until}"}
+            if until
+            else {}
+        )
+        with mock.patch.dict(os.environ, self.environment):
+            result = job.execute_in_process(
+                instance=self.instance,
+                partition_key=None if until else day.isoformat(),
+                asset_selection=selection,
+                raise_on_error=False,
+                tags=tags,
+                # Thousands of log lines would bury the one assertion that failed.
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+        return Close(result, self.instance)
+
+    @contextmanager
+    def site(self) -> Iterator[Site]:
+        """The site as the assets open it."""
+        with self.erpnext_resource.open() as site:
+            yield site
+
+    # -- facts --------------------------------------------------------------------------------------------
+
+    def invoice(self, customer: str, amount: str, day: date = DAY, **options: Any) -> str:
+        return seed.add_invoice(self.erpnext, customer, day, amount, **options)
+
+    def shift(
+        self, how_many: int | list[Any], *, opened: datetime | None = None, cashier: str = CASHIER
+    ) -> seed.Shift:
+        """A shift at Bandra with so many sales of 100.00 INR (and GST), or with these."""
+        sales = ["100"] * how_many if isinstance(how_many, int) else how_many
+        begin = opened or datetime.combine(DAY, datetime.min.time()) + timedelta(hours=10)
+        return seed.add_shift(self.erpnext, BANDRA, cashier, begin, sales)
+
+    def a_day(self) -> dict[str, str]:
+        """Invoices of an ordinary day for every franchise, awkward amounts. Returns the first one of each."""
+        made = {
+            KORAMANGALA: self.invoice(KORAMANGALA, "12345.67"),
+            INDIRANAGAR: self.invoice(INDIRANAGAR, "333.33"),
+            HEBBAL: self.invoice(HEBBAL, "5000"),
+            THANE: self.invoice(THANE, "1000.01"),
+            BANJARA: self.invoice(BANJARA, "2718.28"),
+            GELATO: self.invoice(GELATO, "99.99"),
+        }
+        self.invoice(THANE, "66.67")
+        self.invoice(THANE, "100", is_return=True, return_against=made[THANE])
+        return made
+
+    def expected(self, day: date = DAY) -> dict[str, Decimal]:
+        """Every franchise's royalty by the rule."""
+        return {name: by_rule(self.erpnext, name, RATES[name], day) for name in FRANCHISES}
+
+    def owed(self, day: date = DAY) -> dict[str, Decimal]:
+        """Every franchise's royalty by the ledger."""
+        return {name: owed(self.erpnext, name, day) for name in FRANCHISES}
