@@ -47,8 +47,9 @@ $(READY): pyproject.toml requirements.lock
 demo: $(READY)
 	@exec $(BIN)/scoopjoy demo $(ARGS)
 
+# Side by side on as many cores as there are, at most four: every worker keeps a PostgreSQL of its own.
 test: $(READY)
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -167,7 +167,7 @@ def test_an_unreachable_erpnext_gives_exit_code_2_and_a_row_that_names_the_addre
     assert statuses(done.document) == {**dict.fromkeys(STEPS, "Skipped"), "closed_shifts": "Failed"}
     (row,) = errors(done.document["assets"]["closed_shifts"])
     assert "no connection to http://127.0.0.1:" in row["message"]
-    assert "scoopjoy check" in row["action"]
+    assert "scoopjoy setup" in row["action"]
 
 
 def test_a_wrong_key_gives_exit_code_2_after_one_request_and_is_never_repeated(
@@ -182,14 +182,14 @@ def test_a_wrong_key_gives_exit_code_2_after_one_request_and_is_never_repeated(
     assert "not-the-one" not in done.text
 
 
-def test_a_site_without_our_fields_gives_exit_code_2_and_names_field_and_check(
+def test_a_site_without_our_fields_gives_exit_code_2_and_names_field_and_setup(
     bare_world: World, command: Command
 ) -> None:
     done = command("close", "--date", bare_world.last_day.isoformat(), "--json", **bare_world.settings)
     assert done.code == 2, done.text
     (row,) = errors(done.document["assets"]["closed_shifts"])
     assert "custom_scoopjoy_key" in row["message"]
-    assert "scoopjoy check" in row["action"]
+    assert "scoopjoy setup" in row["action"]
     assert bare_world.writes == 0
 
 
