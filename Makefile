@@ -63,5 +63,5 @@ types: $(READY)
 lock: UV = $(or $(shell command -v uv),$(wildcard $(BIN)/uv),uv)
 lock:
 	@$(UV) --version >/dev/null || { echo 'make lock needs uv: https://docs.astral.sh/uv/' >&2; exit 1; }
-	$(UV) pip compile --quiet --no-header --no-emit-index-url --no-annotate --universal --all-extras \
+	$(UV) pip compile --quiet --no-header --no-annotate --universal --all-extras \
 		--python-version 3.11 --upgrade --output-file requirements.lock pyproject.toml
