@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -88,3 +89,12 @@ def full_chain(
     from scoopjoy_dagster_tests.world import World
 
     return World(chain_site, shared_instance, headquarters, mail_sink)
+
+
+def pytest_configure() -> None:
+    """Ctrl-C means what it means on a terminal, however the tests were started.
+
+    A shell starts a job in the background with SIGINT ignored, and every process that the tests start would inherit
+    that: the ones about Ctrl-C would wait for ever.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
