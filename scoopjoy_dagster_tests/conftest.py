@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,6 +90,18 @@ def full_chain(
     from scoopjoy_dagster_tests.world import World
 
     return World(chain_site, shared_instance, headquarters, mail_sink)
+
+
+@pytest.fixture(autouse=True)
+def no_instance_of_another_test() -> None:
+    """Definitions are loaded without an instance, whatever tests ran before.
+
+    Dagster keeps the storage of the instance that was opened last in a context variable, and leaving instances in
+    another order than the reverse puts one back that is closed; loading definitions then fails on it.
+    """
+    state = sys.modules.get("dagster._core.storage.defs_state.base")
+    if state is not None:
+        state._current_storage.set(None)
 
 
 def pytest_configure() -> None:

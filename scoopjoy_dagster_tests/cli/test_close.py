@@ -167,7 +167,7 @@ def test_an_unreachable_erpnext_gives_exit_code_2_and_a_row_that_names_the_addre
     assert statuses(done.document) == {**dict.fromkeys(STEPS, "Skipped"), "closed_shifts": "Failed"}
     (row,) = errors(done.document["assets"]["closed_shifts"])
     assert "no connection to http://127.0.0.1:" in row["message"]
-    assert "scoopjoy setup" in row["action"]
+    assert "scoopjoy check" in row["action"]
 
 
 def test_a_wrong_key_gives_exit_code_2_after_one_request_and_is_never_repeated(
