@@ -17,7 +17,7 @@ _FIELD_FLAGS = (
 )
 
 TEXT = f"""
-# User | | | System Manager:rwcd, Desk User:l
+# User | | | System Manager:rwcd, Desk User:rl
 enabled: Check = 1
 email: Data *N
 first_name: Data *
