@@ -1,6 +1,7 @@
 # make setup   a virtual environment in .venv with everything, at the versions of requirements.lock
 # make demo    the whole of it on this machine, with ERPNext, headquarters and mail server embedded
 # make test    the tests              (ARGS="-k royalty" for some of them)
+# make chaos   the fault laboratory (ARGS="--schedules N --seed S"; see docs/chaos.md)
 # make lint    style, and the direction of imports
 # make types   static types
 # make lock    write requirements.lock anew from pyproject.toml
@@ -18,7 +19,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
 	then echo "$$python"; break; fi; done)
 
-.PHONY: help setup demo test lint types lock
+.PHONY: help setup demo test chaos lint types lock
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -50,6 +51,9 @@ demo: $(READY)
 # Side by side on as many cores as there are, at most four: every worker keeps a PostgreSQL of its own.
 test: $(READY)
 	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(ARGS)
+
+chaos: $(READY)
+	@exec $(BIN)/python -m scoopjoy_dagster_tests.chaos $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

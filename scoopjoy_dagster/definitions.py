@@ -6,6 +6,7 @@ secrets are `EnvVar`s, resolved when a step opens its resource.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from scoopjoy_dagster.automation import wiring
 from scoopjoy_dagster.checks import control_totals
 from scoopjoy_dagster.partitions import business_days
 from scoopjoy_dagster.resources.clock import ClockResource
+from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.headquarters import HeadquartersResource
 from scoopjoy_dagster.resources.mail import MailResource
@@ -39,7 +41,7 @@ def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None
 
 def _build(settings: Settings, resources: Mapping[str, Any]) -> dg.Definitions:
     days = business_days(settings.go_live)
-    check = control_totals.build(days)
+    checks = control_totals.build(days)
     job = dg.define_asset_job(
         JOB,
         selection=[module.NAME for module in ASSETS],
@@ -49,7 +51,7 @@ def _build(settings: Settings, resources: Mapping[str, Any]) -> dg.Definitions:
     automation = wiring.build(days, job, settings)
     return dg.Definitions(
         assets=[*(module.build(days) for module in ASSETS), *automation.assets],
-        asset_checks=[check, *automation.asset_checks],
+        asset_checks=[*checks, *automation.asset_checks],
         jobs=[job, *automation.jobs],
         schedules=automation.schedules,
         sensors=automation.sensors,
@@ -84,6 +86,8 @@ def site_resources(settings: Settings) -> dict[str, Any]:
             base=settings.royalty_base.value,
             rounding=settings.rounding.value,
             negative_days=settings.negative_days.value,
+            former_franchises=settings.former_franchises.value,
+            locked_days=settings.locked_days.value,
         ),
         "headquarters": HeadquartersResource(
             url=settings.hq_url, secret=_secret("SCOOPJOY_HQ_SECRET", settings.hq_url)
@@ -101,6 +105,9 @@ def site_resources(settings: Settings) -> dict[str, Any]:
             ui_url=settings.ui_url,
         ),
         "clock": ClockResource(),
+        "close": CloseResource(
+            postgres_url=_secret("SCOOPJOY_POSTGRES_URL", os.environ.get("SCOOPJOY_POSTGRES_URL", ""))
+        ),
     }
 
 

@@ -17,7 +17,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from scoopjoy_dagster.accounting.money import Rounding
-from scoopjoy_dagster.accounting.policy import Base, NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.accounting.policy import Base, FormerFranchises, LockedDays, NegativeDays, RoyaltyPolicy
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -110,6 +110,16 @@ class Settings(BaseSettings):
         NegativeDays.SKIP,
         description="`skip` posts nothing for a negative base, `reverse` swaps the sides",
     )
+    former_franchises: FormerFranchises = _env(
+        "SCOOPJOY_FORMER_FRANCHISES",
+        FormerFranchises.REVERSE,
+        description="`reverse` takes back what is posted for a customer that is no franchise any more, `keep` leaves it",
+    )
+    locked_days: LockedDays = _env(
+        "SCOOPJOY_LOCKED_DAYS",
+        LockedDays.EXCEPTION,
+        description="`exception` keeps what a locked day does not take as an exception, `next_open_day` posts it then",
+    )
     closing_deadline_s: float = _env(
         "SCOOPJOY_CLOSING_DEADLINE_S",
         300.0,
@@ -122,6 +132,13 @@ class Settings(BaseSettings):
         ge=1,
         le=92,
         description="Days back that the nightly schedule catches up by itself",
+    )
+    late_change_days: int = _env(
+        "SCOOPJOY_LATE_CHANGE_DAYS",
+        45,
+        ge=1,
+        le=400,
+        description="Days back in which changes after the close are looked for",
     )
     smtp_host: str = _env(
         "SMTP_HOST", "", description="Mail server; empty: no mail is sent, and every run says so"
@@ -226,7 +243,13 @@ class Settings(BaseSettings):
     def policy(self) -> RoyaltyPolicy:
         """The royalty policy in force."""
         return RoyaltyPolicy(
-            self.policy_name, self.default_rate, self.royalty_base, self.rounding, self.negative_days
+            self.policy_name,
+            self.default_rate,
+            self.royalty_base,
+            self.rounding,
+            self.negative_days,
+            self.former_franchises,
+            self.locked_days,
         )
 
     # The settings come from a mapping that is passed in or from the environment; never from a file in the

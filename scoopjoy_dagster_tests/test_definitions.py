@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
+from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS, totals_of
 from scoopjoy_dagster.definitions import ASSETS, JOB, build_defs
 from scoopjoy_dagster.settings import load_settings
 
@@ -165,15 +166,17 @@ def test_assets_depend_on_exactly_what_must_be_true_before(
     assert {key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys} == needs
 
 
-def test_the_ledger_check_is_blocking_and_partitioned_like_its_asset(graph: AssetGraph) -> None:
-    check = graph.get(dg.AssetCheckKey(dg.AssetKey("royalties"), "ledger_equals_rule"))
-    assert check.blocking
-    assert check.partitions_def == graph.get(dg.AssetKey("royalties")).partitions_def
+def test_every_control_total_is_partitioned_like_its_asset(graph: AssetGraph) -> None:
+    for total in CONTROL_TOTALS:
+        check = graph.get(dg.AssetCheckKey(dg.AssetKey(total.asset), total.name))
+        assert check.blocking is total.blocking
+        assert check.partitions_def == graph.get(dg.AssetKey(total.asset)).partitions_def
 
 
-def test_every_check_is_blocking(graph: AssetGraph) -> None:
+def test_every_check_is_blocking_save_for_those_that_only_warn(graph: AssetGraph) -> None:
     """A check that only warns neither stops what comes after it nor fails the run, so nobody would be told."""
-    assert [key for key in graph.asset_check_keys if not graph.get(key).blocking] == []
+    warnings = {one.name for one in CONTROL_TOTALS if one.severity == "warning"}
+    assert {key.name for key in graph.asset_check_keys if not graph.get(key).blocking} == warnings
 
 
 def test_every_job_runs_in_one_process(definitions: dg.Definitions) -> None:
@@ -183,12 +186,14 @@ def test_every_job_runs_in_one_process(definitions: dg.Definitions) -> None:
         assert job.executor_def.name == "in_process", job.name
 
 
-def test_the_job_closes_all_five_assets_with_their_check(definitions: dg.Definitions) -> None:
+def test_the_job_closes_all_five_assets_with_one_step_for_the_control_totals_of_each(
+    definitions: dg.Definitions,
+) -> None:
     job = definitions.resolve_job_def(JOB)
     assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == set(DEPENDENCIES)
-    assert [node.name for node in job.nodes if node.name not in DEPENDENCIES] == [
-        "royalties_ledger_equals_rule"
-    ]
+    assert {node.name for node in job.nodes if node.name not in DEPENDENCIES} == {
+        f"{asset}_control_totals" for asset in DEPENDENCIES if totals_of(asset)
+    }
     assert isinstance(job.partitions_def, dg.DailyPartitionsDefinition)
 
 

@@ -286,8 +286,9 @@ class Close:
     def warnings(self, asset: str, what: str = "") -> list[dict[str, str]]:
         return self.exceptions(asset, what, "warning")
 
-    def check(self) -> dg.AssetCheckEvaluation:
-        (found,) = self.result.get_asset_check_evaluations()
+    def check(self, name: str) -> dg.AssetCheckEvaluation:
+        """The one answer of a control total in this run."""
+        (found,) = [one for one in self.result.get_asset_check_evaluations() if one.check_name == name]
         return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 MAX_KEY_LENGTH = 140
@@ -45,6 +45,28 @@ def delivery_key(channel: str, company: str, day: date, recipient: str, revision
 def day_prefix(kind: str, company: str, day: date) -> str:
     """The beginning that all keys of one kind and day share; what a list call filters by."""
     return f"{kind}:{company}:{day.isoformat()}:"
+
+
+def key_range(kind: str, company: str, first: date, last: date) -> tuple[str, str]:
+    """The lowest key of `first` and the lowest key after `last`: what a list call of several days filters by."""
+    return (
+        f"{kind}:{company}:{first.isoformat()}:",
+        f"{kind}:{company}:{(last + timedelta(days=1)).isoformat()}:",
+    )
+
+
+def day_of_key(key: str, kind: str, company: str) -> date | None:
+    """The business day that a key is about; None for a key of another kind or company.
+
+    The posting date of an entry does not tell it: an entry for a locked day may be posted on a later one.
+    """
+    prefix = normalised(f"{kind}:{company}:")
+    if not normalised(key).startswith(prefix):
+        return None
+    try:
+        return date.fromisoformat(key[len(prefix) : len(prefix) + 10])
+    except ValueError:
+        return None
 
 
 def normalised(key: str) -> str:

@@ -29,6 +29,20 @@ class NegativeDays(StrEnum):
     REVERSE = "reverse"
 
 
+class FormerFranchises(StrEnum):
+    """What happens to a posted royalty whose customer is no franchise any more: taken back, or left as it is."""
+
+    REVERSE = "reverse"
+    KEEP = "keep"
+
+
+class LockedDays(StrEnum):
+    """Where a difference goes whose day the books no longer take: nowhere (an exception), or to the next open day."""
+
+    EXCEPTION = "exception"
+    NEXT_OPEN_DAY = "next_open_day"
+
+
 @dataclass(frozen=True, slots=True)
 class RoyaltyPolicy:
     """The rule by which a day's royalty follows from a day's invoices.
@@ -39,6 +53,9 @@ class RoyaltyPolicy:
         base: which total of the invoice counts.
         rounding: applied once, at franchise x day.
         negative_days: what a negative base does.
+        former_franchises: what happens to the royalty of a customer that was disabled or left the franchise group.
+        locked_days: where a difference goes whose day is locked. It moves a posting date and never an amount, so it
+            is no part of the version.
         precision: decimals of the company's currency (2 for INR).
     """
 
@@ -47,13 +64,15 @@ class RoyaltyPolicy:
     base: Base = Base.GRAND_TOTAL
     rounding: Rounding = Rounding.HALF_UP
     negative_days: NegativeDays = NegativeDays.SKIP
+    former_franchises: FormerFranchises = FormerFranchises.REVERSE
+    locked_days: LockedDays = LockedDays.EXCEPTION
     precision: int = 2
 
     @property
     def version(self) -> str:
         """Name and fingerprint: two policies that could give different royalties have different versions."""
         rate = format(self.default_rate.normalize(), "f")
-        content = f"{rate}|{self.base}|{self.rounding}|{self.negative_days}|{self.precision}"
+        content = f"{rate}|{self.base}|{self.rounding}|{self.negative_days}|{self.former_franchises}|{self.precision}"
         return f"{self.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
     @property
@@ -67,4 +86,9 @@ class RoyaltyPolicy:
             f"{self.version}: each franchise's own rate, {rate} % where none is set, of {self.base.field}; "
             f"rounded {self.rounding.value.replace('_', ' ')} once per franchise and day; "
             f"a day with a negative base {negative}"
+            + (
+                "; a former franchise keeps what is posted"
+                if self.former_franchises is FormerFranchises.KEEP
+                else ""
+            )
         )

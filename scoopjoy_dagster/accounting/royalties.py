@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -17,7 +17,7 @@ from typing import Literal
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.keys import digest, normalised, revision_of, royalty_key, without_revision
 from scoopjoy_dagster.accounting.money import ZERO, allocate, rounded
-from scoopjoy_dagster.accounting.policy import NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.accounting.policy import FormerFranchises, NegativeDays, RoyaltyPolicy
 
 HIGHEST_RATE = Decimal(100)
 SUBMITTED, CANCELLED = 1, 2
@@ -52,8 +52,16 @@ class BaseInvoice:
 class PostedEntry:
     """A royalty Journal Entry of ours as ERPNext holds it.
 
-    `amount` is what the ledger says the franchise owes by it (debit minus credit with that party); an entry that a
-    person cancelled and amended counts with the amendment's amount.
+    Attributes:
+        amount: what the ledger says the franchise owes by it (debit minus credit with that party), in INR; an entry
+            that a person cancelled and amended counts with the amendment's amount.
+        customer: the party by the ledger, which follows a renamed Customer as the key cannot; empty where the ledger
+            never had a row of the entry.
+        booked: whether the ledger has a row of it; a submitted entry without one was not read completely.
+        base, rate, policy: what the franchise's royalty of the whole day followed from when it was posted.
+        posting_date: the business day, or a later one when that was locked.
+        reason: why it was posted, for people.
+        run: the Dagster run that posted it.
     """
 
     name: str
@@ -61,6 +69,23 @@ class PostedEntry:
     docstatus: int
     amount: Decimal
     digest: str = ""
+    customer: str = ""
+    booked: bool = True
+    base: Decimal = ZERO
+    rate: Decimal = ZERO
+    policy: str = ""
+    posting_date: date | None = None
+    reason: str = ""
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FormerFranchise:
+    """A Customer with royalty entries of the day that is no franchise now, and why: it was disabled, or moved."""
+
+    customer: str
+    customer_name: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +99,13 @@ class Royalty:
     rate: Decimal
     amount: Decimal
     policy_version: str
+    former: str = ""
+    """Why the customer is no franchise any more; empty for a franchise."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is that of a former franchise, kept by the policy: what was written about it stays as it is."""
+        return bool(self.former) and self.amount != 0
 
     def shares(self, precision: int) -> dict[str, Decimal]:
         """Each invoice's share of the royalty, in INR; they add up to `amount` to the paisa."""
@@ -109,7 +141,6 @@ class RoyaltyPlan:
     policy: RoyaltyPolicy
     actions: tuple[Action, ...]
     findings: tuple[Finding, ...]
-    strangers: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
     def due(self) -> Decimal:
@@ -143,6 +174,7 @@ def plan_royalties(
     franchises: Sequence[Franchise],
     invoices: Iterable[BaseInvoice],
     posted: Iterable[PostedEntry],
+    former: Iterable[FormerFranchise] = (),
     company_currency: str = "INR",
 ) -> RoyaltyPlan:
     """Compare what the rule says with what the ledger holds, franchise by franchise.
@@ -154,20 +186,19 @@ def plan_royalties(
         franchises: enabled customers in the franchise group or below it.
         invoices: submitted Sales Invoices of `day` that belong to these franchises.
         posted: our royalty entries of `day`, cancelled ones included.
+        former: customers of submitted entries of `day` that are seen to be no franchise any more.
         company_currency: invoices in any other currency are counted at their base amount and listed.
     """
     by_customer: dict[str, list[BaseInvoice]] = defaultdict(list)
     for invoice in invoices:
         by_customer[invoice.customer].append(invoice)
-    entries: dict[str, list[PostedEntry]] = defaultdict(list)
-    for entry in posted:
-        entries[without_revision(entry.key)].append(entry)
+    entries = _by_customer(posted)
 
     actions: list[Action] = []
     findings: list[Finding] = []
     for franchise in sorted(franchises, key=lambda one: one.customer):
         own = tuple(sorted(by_customer.get(franchise.customer, ()), key=lambda one: one.name))
-        mine = entries.pop(without_revision(royalty_key(company, day, franchise.customer, 0)), [])
+        mine = _pop(entries, company, day, franchise.customer)
         royalty, notes = _royalty(franchise, own, policy, company_currency)
         findings += notes
         if any(note.severity == "error" for note in notes):
@@ -177,22 +208,92 @@ def plan_royalties(
         actions.append(action)
         findings += problem
 
-    strangers = {
-        ", ".join(sorted(entry.name for entry in left)): total
-        for left in entries.values()
-        if (total := sum((entry.amount for entry in left if entry.docstatus == SUBMITTED), ZERO))
-    }
-    findings += [
-        Finding(
-            "warning",
-            "royalty of a customer that is no longer a franchise",
-            names,
-            f"{total:.2f} {company_currency} stay posted for {day}: the customer was disabled or left the franchise group",
-            "Reverse the entry in ERPNext if the franchise owes nothing for this day; otherwise nothing is to do.",
+    for one in sorted(former, key=lambda one: one.customer):
+        mine = _pop(entries, company, day, one.customer)
+        if mine:
+            action, problem = _former(company, day, one, mine, policy)
+            actions.append(action)
+            findings += problem
+    findings += _unexplained(entries.values(), company_currency)
+    actions.sort(key=lambda action: action.royalty.customer)
+    return RoyaltyPlan(company, day, policy, tuple(actions), tuple(findings))
+
+
+def _by_customer(posted: Iterable[PostedEntry]) -> dict[str, list[PostedEntry]]:
+    """The entries of each customer: by the party in the ledger, or by the key where the ledger has no row."""
+    found: dict[str, list[PostedEntry]] = defaultdict(list)
+    for entry in posted:
+        found[normalised(entry.customer) or without_revision(entry.key)].append(entry)
+    return found
+
+
+def _pop(entries: dict[str, list[PostedEntry]], company: str, day: date, customer: str) -> list[PostedEntry]:
+    """Take a customer's entries out of those that are left."""
+    by_key = without_revision(royalty_key(company, day, customer, 0))
+    return entries.pop(normalised(customer), []) + entries.pop(by_key, [])
+
+
+def _former(
+    company: str, day: date, former: FormerFranchise, entries: Sequence[PostedEntry], policy: RoyaltyPolicy
+) -> tuple[Action, list[Finding]]:
+    """A former franchise owes nothing for the day by the rule: what is posted is taken back, or kept by the policy."""
+    live = _live(entries)
+    posted = sum((entry.amount for entry in live), ZERO)
+    names = ", ".join(entry.name for entry in live)
+    if policy.former_franchises is FormerFranchises.KEEP and posted:
+        last = live[-1]
+        royalty = Royalty(
+            former.customer, former.customer_name, (), last.base, last.rate, posted, last.policy, former.why
         )
-        for names, total in sorted(strangers.items())
+        note = Finding(
+            "warning",
+            "former franchise",
+            former.customer_name,
+            f"{former.why}; {names} keep {posted:.2f} for {day}, as the policy says",
+            "Nothing is to do; reverse the entry in ERPNext if the franchise owes nothing for this day.",
+        )
+        return Action("adopt", royalty, ZERO, f"{former.why}; {names} stay posted", entries=live), [note]
+    nothing = rounded(ZERO, policy.precision)
+    royalty = Royalty(
+        former.customer, former.customer_name, (), ZERO, ZERO, nothing, policy.version, former.why
+    )
+    action, problem = _compare(company, day, royalty, entries)
+    if action.kind == "adjust":
+        problem = [
+            Finding(
+                "warning",
+                "former franchise",
+                former.customer_name,
+                f"{former.why}: {posted:.2f} posted for {day} by {names} are not owed any more and are to be taken back",
+                "If it still owes its royalty for this day, put it back into the franchise group, or set the policy "
+                "former_franchises to keep, and materialize royalties for the day again.",
+            )
+        ]
+    return action, problem
+
+
+def _unexplained(left: Iterable[Sequence[PostedEntry]], currency: str) -> list[Finding]:
+    """Entries of customers of which nothing is known: never touched, and never silent."""
+    return [
+        Finding(
+            "error",
+            "royalty entry of nobody",
+            ", ".join(sorted(entry.name for entry in entries)),
+            f"{sum((entry.amount for entry in _live(entries)), ZERO):.2f} {currency} are posted under the key {entries[0].key}, "
+            "but its customer is neither among the franchises nor seen to have left them",
+            "Materialize royalties for the day again; if it stays, see that the user may read every Customer and that this one "
+            "was not deleted.",
+        )
+        for entries in left
+        if _live(entries)
     ]
-    return RoyaltyPlan(company, day, policy, tuple(actions), tuple(findings), strangers)
+
+
+def _live(entries: Iterable[PostedEntry]) -> tuple[PostedEntry, ...]:
+    """The submitted entries, first one first."""
+    return tuple(
+        sorted((one for one in entries if one.docstatus == SUBMITTED), key=lambda one: revision_of(one.key))
+    )
 
 
 def _royalty(
@@ -285,35 +386,37 @@ def _compare(
     company: str, day: date, royalty: Royalty, entries: Sequence[PostedEntry]
 ) -> tuple[Action, list[Finding]]:
     """What to post for one franchise, given all its entries of the day."""
-    live = sorted(
-        (entry for entry in entries if entry.docstatus == SUBMITTED), key=lambda entry: revision_of(entry.key)
-    )
+    live = _live(entries)
+    unbooked = [entry for entry in live if not entry.booked]
+    if unbooked:
+        return _refused(
+            royalty,
+            royalty.amount,
+            "royalty entry without ledger entries",
+            f"{', '.join(entry.name for entry in unbooked)} for {day} is submitted, but the general ledger shows no row of it with "
+            "this customer",
+            "See that the user may read GL Entry, and look at the entry's ledger in ERPNext (Repost Accounting Ledger).",
+        )
     posted = sum((entry.amount for entry in live), ZERO)
     difference = royalty.amount - posted
     if difference == 0:
         if live:
             names = ", ".join(entry.name for entry in live)
-            return Action(
-                "adopt",
-                royalty,
-                ZERO,
-                f"{names} already owe exactly {royalty.amount:.2f}",
-                entries=tuple(live),
-            ), []
+            reason = f"{names} already owe exactly {royalty.amount:.2f}"
+            return Action("adopt", royalty, ZERO, reason, entries=live), []
         return Action("skip", royalty, ZERO, _why_nothing(royalty)), []
 
     stuck = [entry for entry in entries if entry.docstatus != SUBMITTED]
     if stuck:
         names = ", ".join(entry.name for entry in stuck)
         state = "cancelled" if stuck[0].docstatus == CANCELLED else "left as a draft"
-        finding = Finding(
-            "error",
+        return _refused(
+            royalty,
+            difference,
             f"royalty entry {state} by a person",
-            royalty.customer_name,
             f"{names}: {difference:.2f} of {royalty.amount:.2f} for {day} are not in the ledger, and we do not undo a person's decision",
             "Amend and submit the entry in ERPNext; if the day's royalty is waived, then post a credit of your own against it.",
         )
-        return Action("refuse", royalty, difference, finding.message), [finding]
 
     revision = 1 + max((revision_of(entry.key) for entry in entries), default=-1)
     key = royalty_key(company, day, royalty.customer, revision)
@@ -329,8 +432,67 @@ def _compare(
     if not live:
         reason = f"{royalty.rate.normalize():f} % of {royalty.base:.2f}"
         return Action("create", royalty, difference, reason, key, content), []
-    reason = f"the royalty is {royalty.amount:.2f} now, {posted:.2f} are posted"
-    return Action("adjust", royalty, difference, reason, key, content, live[0].name, tuple(live)), []
+    return Action(
+        "adjust",
+        royalty,
+        difference,
+        _what_changed(royalty, live[-1], posted),
+        key,
+        content,
+        live[0].name,
+        live,
+    ), []
+
+
+def _refused(
+    royalty: Royalty, difference: Decimal, what: str, message: str, action: str
+) -> tuple[Action, list[Finding]]:
+    finding = Finding("error", what, royalty.customer_name, message, action)
+    return Action("refuse", royalty, difference, message), [finding]
+
+
+def _what_changed(royalty: Royalty, last: PostedEntry, posted: Decimal) -> str:
+    """Why the royalty is another one than what is posted: from what the last entry was computed on to what counts now."""
+    changes = [royalty.former] if royalty.former else []
+    if not royalty.former:
+        if last.base != royalty.base:
+            changes.append(f"base {last.base:.2f} -> {royalty.base:.2f}")
+        if last.rate != royalty.rate:
+            changes.append(f"rate {last.rate.normalize():f} % -> {royalty.rate.normalize():f} %")
+        if last.policy and last.policy != royalty.policy_version:
+            changes.append(f"policy {last.policy} -> {royalty.policy_version}")
+    if not changes:
+        changes.append("an entry was changed by a person")
+    return f"royalty {posted:.2f} -> {royalty.amount:.2f}: " + ", ".join(changes)
+
+
+def with_named_invoices(plan: RoyaltyPlan, annotated: Mapping[str, Iterable[str]]) -> RoyaltyPlan:
+    """The plan whose adjustments also name the invoices that came and went since the day was annotated.
+
+    Args:
+        plan: the day's plan.
+        annotated: by the name of a first entry, the invoices (cancelled ones included) that say they bore its royalty.
+    """
+
+    def named(action: Action) -> Action:
+        before = set(annotated.get(action.adjusts, ()))
+        if action.kind != "adjust" or action.royalty.former or not before:
+            return action  # without annotations nothing is known of the day before
+        now = {invoice.name for invoice in action.royalty.invoices}
+        notes = [
+            f"{_some(names)} {what}"
+            for names, what in ((now - before, "added"), (before - now, "cancelled or no longer of this day"))
+            if names
+        ]
+        return replace(action, reason="; ".join([action.reason, *notes]))
+
+    return replace(plan, actions=tuple(named(action) for action in plan.actions))
+
+
+def _some(names: Iterable[str]) -> str:
+    """A few names in order; the rest is counted."""
+    ordered = sorted(names)
+    return ", ".join(ordered[:5]) + (f" and {len(ordered) - 5} more" if len(ordered) > 5 else "")
 
 
 def _why_nothing(royalty: Royalty) -> str:

@@ -1,56 +1,240 @@
-"""Control totals: two figures that must be equal, and what is said when they are not."""
+"""Control totals: which there are, and the verdict on two figures that must be equal.
+
+Here: the list of the control totals, what a verdict is, and the comparison of the ledger with the rule. Not here:
+the other comparisons (`comparisons`), reading figures (`erpnext.control_figures`), and telling Dagster (`checks`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
+from typing import Literal
 
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
 
 WORST = 5
+"""So many of the largest differences are named; the rest is in the figures themselves."""
+
+NAMED = 50
+"""So many names are listed in one figure; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlTotal:
+    """One control total: its name, the asset (by name) that it judges, what it asks, and what a failure does.
+
+    An `error` fails the run, stops every asset that needs this one, and leaves the day unsettled. A `warning` is
+    shown and changes nothing.
+    """
+
+    name: str
+    asset: str
+    severity: Literal["error", "warning"]
+    question: str
+
+    @property
+    def blocking(self) -> bool:
+        """Whether a failure stops what is behind it. Also where nothing is: only so does a failure reach anybody."""
+        return self.severity == "error"
+
+
+CONTROL_TOTALS: tuple[ControlTotal, ...] = (
+    ControlTotal(
+        "shifts_closed",
+        "closed_shifts",
+        "error",
+        "Has every POS shift of the day exactly one submitted closing, and is every POS Invoice in it consolidated?",
+    ),
+    ControlTotal(
+        "ledger_equals_rule",
+        "royalties",
+        "error",
+        "Does the general ledger hold exactly the royalties that the rule says, franchise by franchise?",
+    ),
+    ControlTotal(
+        "invoices_counted_and_summed",
+        "royalties",
+        "error",
+        "Are the invoices that the royalties were computed from those that ERPNext itself counts and sums?",
+    ),
+    ControlTotal(
+        "debit_equals_credit",
+        "royalties",
+        "error",
+        "Are the royalties by the rule, the Journal Entries, the receivable account and the income account one sum?",
+    ),
+    ControlTotal(
+        "outlets_seen",
+        "royalties",
+        "warning",
+        "Has every outlet that was seen in the week before sold something, or opened a shift?",
+    ),
+    ControlTotal(
+        "franchises_not_fallen",
+        "royalties",
+        "warning",
+        "Is every customer that owed a royalty in the week before still a franchise?",
+    ),
+    ControlTotal(
+        "usual_day",
+        "royalties",
+        "warning",
+        "Are the sales of the day near those of the last four same weekdays?",
+    ),
+    ControlTotal(
+        "shares_equal_royalties",
+        "invoices",
+        "error",
+        "Do the shares that the Sales Invoices carry add up to the royalties in the ledger?",
+    ),
+    ControlTotal(
+        "headquarters_equals_ours",
+        "hq_sync",
+        "error",
+        "Are the totals that headquarters acknowledged those of the day as it is now?",
+    ),
+)
+"""Every control total of the close, in order of the assets."""
+
+
+def totals_of(asset: str) -> tuple[ControlTotal, ...]:
+    """The control totals of one asset."""
+    return tuple(one for one in CONTROL_TOTALS if one.asset == asset)
+
+
+def money_text(amount: Decimal) -> str:
+    """An amount as exact text: two decimals, or more where there are more."""
+    cut = amount.quantize(Decimal("0.01"))
+    return f"{cut or abs(cut):.2f}" if cut == amount else f"{amount.normalize():f}"
+
+
+def count_text(number: Decimal) -> str:
+    """A count as text."""
+    return f"{number:f}"
+
+
+def name_list(names: Iterable[str]) -> str:
+    """Names in order, as one text; `none` when there are none."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return ", ".join(ordered[:NAMED]) + more if ordered else "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One who differs: by how much (actual minus expected), and in words where a number does not say it."""
+
+    who: str
+    by: Decimal
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A control total in INR: what it must be, what it is, and the five largest differences by name."""
+    """The answer of a control total.
 
-    expected: Decimal
-    actual: Decimal
-    worst: tuple[tuple[str, Decimal], ...] = ()
+    Attributes:
+        ok: whether it holds.
+        expected: what must be, in INR or as a number; None where there is nothing to compare with.
+        actual: what is; None where it is not known.
+        sentence: the answer in words.
+        worst: those who differ most, at most five.
+        figures: further figures by name.
+        unit: what `expected` and `actual` are.
+    """
+
+    ok: bool
+    expected: Decimal | None
+    actual: Decimal | None
+    sentence: str
+    worst: tuple[Difference, ...] = ()
+    figures: Mapping[str, str] = field(default_factory=dict)
+    unit: Literal["money", "count"] = "money"
 
     @property
-    def difference(self) -> Decimal:
-        """Actual minus expected."""
+    def difference(self) -> Decimal | None:
+        """Actual minus expected; None where one of them is not known."""
+        if self.expected is None or self.actual is None:
+            return None
         return self.actual - self.expected
 
-    @property
-    def ok(self) -> bool:
-        """Equal to the last paisa, in total and for everyone (differences may not cancel out)."""
-        return self.difference == 0 and not self.worst
+    def texts(self) -> dict[str, str]:
+        """The figures as text, exact; the same four keys for every control total, then its own."""
+        shown = money_text if self.unit == "money" else count_text
+
+        def text(value: Decimal | None) -> str:
+            return "unknown" if value is None else shown(value)
+
+        return {
+            "expected": text(self.expected),
+            "actual": text(self.actual),
+            "difference": text(self.difference),
+            "worst_five": "; ".join(f"{one.who}: {one.said or shown(one.by)}" for one in self.worst)
+            or "none",
+            **self.figures,
+        }
+
+
+def worst_of(differences: Iterable[Difference]) -> tuple[Difference, ...]:
+    """The five largest differences, largest first."""
+    return tuple(sorted(differences, key=lambda one: (-abs(one.by), one.who))[:WORST])
 
 
 def ledger_against_rule(plan: RoyaltyPlan) -> Verdict:
-    """Royalties in the ledger against the rule, per franchise, from a plan made after posting."""
+    """Royalties in the ledger against the rule, per franchise, from a plan made after posting.
+
+    Differences of several franchises that cancel out are differences all the same; so is a franchise for which
+    nothing may be posted (`refuse`), whatever its amount.
+    """
+    open_actions = [action for action in plan.actions if action.kind in {"create", "adjust", "refuse"}]
     differences = [
-        (action.royalty.customer_name, -action.amount)
-        for action in plan.actions
-        if action.kind in {"create", "adjust", "refuse"} and action.amount
+        Difference(
+            action.royalty.customer_name, -action.amount, "" if action.amount else f"refused: {action.reason}"
+        )
+        for action in open_actions
     ]
-    differences.sort(key=lambda one: (-abs(one[1]), one[0]))
+    actual = plan.due + sum((one.by for one in differences), ZERO)
+    if not differences:
+        sentence = f"The ledger holds exactly {money_text(actual)}."
+    else:
+        sentence = (
+            f"The ledger holds {money_text(actual)}, the rule says {money_text(plan.due)}: "
+            f"{len(differences)} franchises differ."
+        )
+    return Verdict(not differences, plan.due, actual, sentence, worst_of(differences))
+
+
+def combined(verdicts: Mapping[date, Verdict]) -> Verdict:
+    """One verdict for the days of a run: the only one as it is; of several the sums, and the worst of all by day.
+
+    Raises:
+        ValueError: there are no days.
+    """
+    if not verdicts:
+        message = "there is no day to judge"
+        raise ValueError(message)
+    if len(verdicts) == 1:
+        return next(iter(verdicts.values()))
+    days = sorted(verdicts)
     return Verdict(
-        plan.due, plan.due + sum((amount for _, amount in differences), ZERO), tuple(differences[:WORST])
+        all(verdicts[day].ok for day in days),
+        _sum([verdicts[day].expected for day in days]),
+        _sum([verdicts[day].actual for day in days]),
+        " ".join(f"{day}: {verdicts[day].sentence}" for day in days),
+        worst_of(
+            Difference(f"{day} {one.who}", one.by, one.said) for day in days for one in verdicts[day].worst
+        ),
+        {
+            name: "; ".join(f"{day}: {verdicts[day].figures.get(name, 'none')}" for day in days)
+            for name in verdicts[days[0]].figures
+        },
+        verdicts[days[0]].unit,
     )
 
 
-def combined(verdicts: Sequence[Verdict]) -> Verdict:
-    """One verdict for several days: the sums, and the worst differences of all."""
-    worst = sorted(
-        (one for verdict in verdicts for one in verdict.worst), key=lambda one: (-abs(one[1]), one[0])
-    )
-    return Verdict(
-        sum((verdict.expected for verdict in verdicts), ZERO),
-        sum((verdict.actual for verdict in verdicts), ZERO),
-        tuple(worst[:WORST]),
-    )
+def _sum(figures: Sequence[Decimal | None]) -> Decimal | None:
+    known = [one for one in figures if one is not None]
+    return sum(known, ZERO) if len(known) == len(figures) else None

@@ -1,7 +1,7 @@
 """`closed_shifts`: every POS shift of the day has exactly one submitted closing, and its invoices are booked."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 
 import dagster as dg
@@ -11,11 +11,10 @@ from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.shifts import Closing, Opening, ShiftAction, orphans, plan_shift, window_end
 from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
+from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Rejected
 from scoopjoy_dagster.erpnext.site import Site
-from scoopjoy_dagster.resources.clock import ClockResource
-from scoopjoy_dagster.resources.erpnext import ERPNextResource
 
 NAME = "closed_shifts"
 
@@ -213,11 +212,11 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"erpnext"},
         code_version="1",
+        output_required=False,
+        required_resource_keys=set(TOOLS),
         tags={"scoopjoy/critical": "yes"},
     )
-    def closed_shifts(
-        context: dg.AssetExecutionContext, erpnext: ERPNextResource, clock: ClockResource
-    ) -> None:
+    def closed_shifts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """**Close POS Shifts** (critical). Every POS Opening Entry of the day has exactly one submitted POS Closing Entry.
 
         - The closing is posted on the business day, whenever it is made, with all invoices of the shift in its rows
@@ -228,11 +227,14 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         - *amount* is the sales of all closed shifts of the day, in company currency. *seen* counts shifts.
         - POS Invoices that no shift will ever take (orphans) are listed: they have no ledger entry.
         """
-        close_days(
+        yield from close_days(
             context,
-            erpnext,
-            lambda site, day: close_shifts(
-                site, day, now=clock.site_now(), patience=erpnext.patience, url=erpnext.document_url
+            lambda site, day, tools: close_shifts(
+                site,
+                day,
+                now=tools.clock.site_now(),
+                patience=tools.erpnext.patience,
+                url=tools.erpnext.document_url,
             ),
         )
 

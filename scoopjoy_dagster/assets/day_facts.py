@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from scoopjoy_dagster.accounting.figures import Change, DayFigures, changes, franchise_figures
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
@@ -38,6 +39,26 @@ class DayFacts:
     def pos_sales(self) -> Decimal:
         """Sales of all closed shifts, in INR."""
         return sum((shift.sales for shift in self.shifts), ZERO)
+
+    @property
+    def figures(self) -> DayFigures:
+        """The figures that are told, and kept with the delivery record."""
+        return DayFigures(
+            self.sales,
+            self.plan.due,
+            self.pos_sales,
+            len(self.shifts),
+            tuple(franchise_figures(action) for action in self.plan.actions),
+        )
+
+    def changes_since(self, before: DayFigures | None) -> tuple[Change, ...]:
+        """What changed since figures that were told before, with the reasons that the adjustments give."""
+        reasons = {
+            action.royalty.customer: action.entries[-1].reason
+            for action in self.plan.actions
+            if len(action.entries) > 1
+        }
+        return changes(before, self.figures, reasons)
 
 
 def read_day(site: Site, policy: RoyaltyPolicy, day: date) -> DayFacts:

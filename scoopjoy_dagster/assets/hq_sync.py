@@ -1,19 +1,22 @@
 """`hq_sync`: headquarters holds the day's totals, acknowledged, equal to ours."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import dagster as dg
 
+from scoopjoy_dagster.accounting.figures import Change
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.assets import royalties
 from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
 from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
-from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, record_delivery
+from scoopjoy_dagster.assets.tools import TOOLS
+from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, figures_told, record_delivery
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.hq.delivery import HQClient, HQError, HQRejected, Receipt, compare_receipt
 from scoopjoy_dagster.hq.payload import (
@@ -24,10 +27,6 @@ from scoopjoy_dagster.hq.payload import (
     idempotency_key,
     next_revision,
 )
-from scoopjoy_dagster.resources.clock import ClockResource
-from scoopjoy_dagster.resources.erpnext import ERPNextResource
-from scoopjoy_dagster.resources.headquarters import HeadquartersResource
-from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 
 NAME = "hq_sync"
 RECIPIENT = "headquarters"
@@ -35,8 +34,8 @@ CONFLICTS = 5
 """How many revisions that headquarters has under other totals are stepped over before a person must look."""
 
 
-def totals_of(facts: DayFacts, revision: int) -> dict[str, Any]:
-    """The document for headquarters; see `hq.payload` for its schema."""
+def totals_of(facts: DayFacts, revision: int, changes: Iterable[Change] = ()) -> dict[str, Any]:
+    """The document for headquarters; see `hq.payload` for its schema. `changes`: since the revision before."""
     plan = facts.plan
     return daily_totals(
         company=plan.company,
@@ -59,6 +58,7 @@ def totals_of(facts: DayFacts, revision: int) -> dict[str, Any]:
             )
             for action in plan.actions
         ],
+        changes=[asdict(change) for change in changes],
     )
 
 
@@ -104,7 +104,7 @@ def sync_day(
             **done,
         )
     try:
-        payload, receipt = _deliver(headquarters, facts, revision)
+        payload, receipt = _deliver(headquarters, site, facts, revision)
     except HQError as problem:
         return Outcome(NAME, day, findings=(_not_told(day, str(problem)),), **done)
     differences = compare_receipt(payload, receipt)
@@ -116,7 +116,8 @@ def sync_day(
             **done,
         )
     held = int(payload["revision"])
-    record_delivery(site, company, Delivery("hq", day, RECIPIENT, held, wanted, receipt.receipt_id), now)
+    delivery = Delivery("hq", day, RECIPIENT, held, wanted, receipt.receipt_id)
+    record_delivery(site, company, delivery, facts.figures, now)
     line = PlanLine(
         "create", RECIPIENT, facts.plan.due, f"revision {held} was acknowledged", receipt.receipt_id
     )
@@ -134,10 +135,16 @@ def sync_day(
     )
 
 
-def _deliver(headquarters: HQClient, facts: DayFacts, revision: int) -> tuple[Mapping[str, Any], Receipt]:
+def _deliver(
+    headquarters: HQClient, site: Site, facts: DayFacts, revision: int
+) -> tuple[Mapping[str, Any], Receipt]:
     """Deliver under the first free revision: headquarters may hold one whose record we lost in a crash."""
+    changes: tuple[Change, ...] = ()
+    if revision:
+        told = deliveries(site, "hq", facts.books.company, facts.plan.day)
+        changes = facts.changes_since(figures_told(site, told, revision))
     for step in range(CONFLICTS):
-        payload = totals_of(facts, revision + step)
+        payload = totals_of(facts, revision + step, changes)
         try:
             return payload, headquarters.deliver(
                 payload, event="daily_totals", idempotency_key=idempotency_key(payload)
@@ -169,15 +176,11 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"erpnext", "http"},
         code_version="1",
+        output_required=False,
+        required_resource_keys=set(TOOLS),
         tags={"scoopjoy/critical": "no"},
     )
-    def hq_sync(
-        context: dg.AssetExecutionContext,
-        erpnext: ERPNextResource,
-        royalty_policy: RoyaltyPolicyResource,
-        headquarters: HeadquartersResource,
-        clock: ClockResource,
-    ) -> None:
+    def hq_sync(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """**Sync to HQ** (not critical). Headquarters holds the day's totals, acknowledged, equal to ours.
 
         - The totals go out signed, with an idempotency key and a revision; headquarters keeps the highest revision.
@@ -185,15 +188,14 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         - Totals that are acknowledged already are not sent again; a late change goes out as the next revision.
         - *amount* is the sum of royalties in company currency.
         """
-        close_days(
+        yield from close_days(
             context,
-            erpnext,
-            lambda site, day: sync_day(
+            lambda site, day, tools: sync_day(
                 site,
-                royalty_policy.policy,
+                tools.royalty_policy.policy,
                 day,
-                headquarters=headquarters.client() if headquarters.configured else None,
-                now=clock.site_now(),
+                headquarters=tools.headquarters.client() if tools.headquarters.configured else None,
+                now=tools.clock.site_now(),
             ),
         )
 

@@ -1,6 +1,7 @@
 """`invoices`: every invoice carries its share of the royalty, and every royalty has its statement."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 
 import dagster as dg
@@ -13,30 +14,54 @@ from scoopjoy_dagster.accounting.royalties import Action, RoyaltyPlan
 from scoopjoy_dagster.assets import royalties
 from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
+from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext import statements
+from scoopjoy_dagster.erpnext.client import RUN_FIELD
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.invoice_royalty import Annotation, read_annotations, write_annotations
 from scoopjoy_dagster.erpnext.site import Books, Site
 from scoopjoy_dagster.reporting.digest import statement_digest, statement_file_name
 from scoopjoy_dagster.reporting.model import RoyaltyStatement, StatementEntry, StatementLine
-from scoopjoy_dagster.resources.erpnext import ERPNextResource
-from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 
 NAME = "invoices"
 
 
 def wanted_annotations(plan: RoyaltyPlan) -> list[Annotation]:
-    """What every invoice of the day must carry; nothing (zeros) where no royalty is in the ledger."""
+    """What every invoice of the day must carry; nothing (see `nothing`) where no royalty is in the ledger."""
     wanted: list[Annotation] = []
     for action in plan.actions:
         royalty = action.royalty
+        if royalty.kept:
+            continue
         if not action.entries:
-            wanted += [Annotation(invoice.name, ZERO, ZERO, "") for invoice in royalty.invoices]
+            wanted += [nothing(invoice.name) for invoice in royalty.invoices]
             continue
         first = action.entries[0].name
         shares = royalty.shares(plan.policy.precision)
         wanted += [Annotation(name, royalty.rate, share, first) for name, share in shares.items()]
     return wanted
+
+
+def nothing(invoice: str) -> Annotation:
+    """What an invoice carries that bears no royalty."""
+    return Annotation(invoice, ZERO, ZERO, "")
+
+
+def changed_annotations(plan: RoyaltyPlan, present: Mapping[str, Annotation]) -> list[Annotation]:
+    """What must be written: invoices that say something else than they must, and those that bear no royalty any more
+    (their customer left the franchises) but still say so.
+    """
+    wanted = wanted_annotations(plan)
+    known = {one.invoice for one in wanted}
+    kept = {action.entries[0].name for action in plan.actions if action.royalty.kept}
+    return [
+        *(one for one in wanted if present.get(one.invoice, nothing(one.invoice)) != one),
+        *(
+            nothing(invoice)
+            for invoice, one in sorted(present.items())
+            if invoice not in known and one.journal_entry not in kept
+        ),
+    ]
 
 
 def statement_of(plan: RoyaltyPlan, action: Action, currency: str) -> RoyaltyStatement:
@@ -61,12 +86,10 @@ def statement_of(plan: RoyaltyPlan, action: Action, currency: str) -> RoyaltySta
         entries=tuple(
             StatementEntry(
                 entry.name,
-                plan.day,
+                entry.posting_date or plan.day,
                 revision_of(entry.key),
                 entry.amount,
-                "adjustment after a change of the day's invoices or rate"
-                if revision_of(entry.key)
-                else "royalty of the day",
+                entry.reason,
             )
             for entry in action.entries
         ),
@@ -83,8 +106,7 @@ def annotate_invoices(
     if unsettled:
         return Outcome(NAME, day, findings=(unsettled,))
     wanted = wanted_annotations(plan)
-    present = read_annotations(site, [one.invoice for one in wanted])
-    changed = [one for one in wanted if present.get(one.invoice) != one]
+    changed = changed_annotations(plan, read_annotations(site, books.company, day))
     failed = write_annotations(site, changed)
     findings = [
         Finding(
@@ -101,7 +123,7 @@ def annotate_invoices(
             "create",
             one.invoice,
             one.share,
-            f"{one.rate:f} %",
+            f"{one.rate.normalize():f} %" if one.journal_entry else "bears no royalty any more",
             one.journal_entry,
             url("Sales Invoice", one.invoice),
         )
@@ -114,12 +136,44 @@ def annotate_invoices(
         day,
         seen=len(wanted),
         written=len(changed) - len(failed) + attached,
-        adopted=len(wanted) - len(changed) + right,
+        adopted=len({one.invoice for one in wanted} - {one.invoice for one in changed}) + right,
         amount=sum((one.share for one in wanted), ZERO),
         findings=(*findings, *problems),
         lines=(*lines, *more),
         facts={"statements": attached + right, "statements_attached": attached},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class StatementDue:
+    """The statement that belongs to a franchise's first entry: whether it is there, and which files it replaces."""
+
+    action: Action
+    statement: RoyaltyStatement
+    file_name: str
+    present: bool
+    old: tuple[statements.Attachment, ...]
+
+    @property
+    def entry(self) -> str:
+        """The Journal Entry that it is attached to."""
+        return self.action.entries[0].name
+
+
+def plan_statements(site: Site, books: Books, plan: RoyaltyPlan) -> list[StatementDue]:
+    """The statements of a settled day, one for every franchise with a royalty entry. Reads only."""
+    due = [action for action in plan.actions if action.entries and not action.royalty.kept]
+    attached = statements.attached_statements(site, [action.entries[0].name for action in due])
+    found = []
+    for action in due:
+        entry = action.entries[0].name
+        statement = statement_of(plan, action, books.currency)
+        name = statement_file_name(plan.day, entry, statement_digest(statement))
+        there = attached.get(entry, [])
+        same = [one for one in there if statements.same_statement(one.file_name, name)]
+        old = tuple(one for one in there if one not in same[:1])
+        found.append(StatementDue(action, statement, name, bool(same), old))
+    return found
 
 
 def _attach_statements(
@@ -128,35 +182,21 @@ def _attach_statements(
     """Attach the statements that are missing or changed. Returns attached, right already, findings, lines."""
     from scoopjoy_dagster.reporting.pdf import statement_pdf
 
-    due = [action for action in plan.actions if action.entries]
-    present = statements.attached_statements(site, [action.entries[0].name for action in due])
     attached = right = 0
     findings: list[Finding] = []
     lines: list[PlanLine] = []
-    for action in due:
-        entry = action.entries[0].name
-        statement = statement_of(plan, action, books.currency)
-        name = statement_file_name(plan.day, entry, statement_digest(statement))
-        found = present.get(entry, [])
-        same = [one for one in found if statements.same_statement(one.file_name, name)]
-        old = [one for one in found if one not in same[:1]]
+    for due in plan_statements(site, books, plan):
+        who = due.action.royalty.customer_name
         try:
-            if not same:
-                statements.replace_statement(site, entry, name, statement_pdf(statement), old)
-                attached += 1
-                lines.append(
-                    PlanLine(
-                        "create",
-                        action.royalty.customer_name,
-                        statement.royalty,
-                        name,
-                        entry,
-                        url("Journal Entry", entry),
-                    )
-                )
+            if due.present:
+                statements.remove_statements(site, due.old)
+                right += 1
                 continue
-            statements.remove_statements(site, old)
-            right += 1
+            content = statement_pdf(due.statement, made_by=site.client.stamp.get(RUN_FIELD, ""))
+            statements.replace_statement(site, due.entry, due.file_name, content, due.old)
+            attached += 1
+            link = url("Journal Entry", due.entry)
+            lines.append(PlanLine("create", who, due.statement.royalty, due.file_name, due.entry, link))
         except (LoginFailed, Unreachable):
             raise
         except ERPNextError as problem:
@@ -164,7 +204,7 @@ def _attach_statements(
                 Finding(
                     "error",
                     "statement not attached",
-                    f"{action.royalty.customer_name}: {entry}",
+                    f"{who}: {due.entry}",
                     problem.said,
                     "Mend what ERPNext names, then materialize invoices for the day again.",
                 )
@@ -183,11 +223,11 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"erpnext", "pdf"},
         code_version="1",
+        output_required=False,
+        required_resource_keys=set(TOOLS),
         tags={"scoopjoy/critical": "no"},
     )
-    def invoices(
-        context: dg.AssetExecutionContext, erpnext: ERPNextResource, royalty_policy: RoyaltyPolicyResource
-    ) -> None:
+    def invoices(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """**Generate Invoices** (not critical). Every invoice shows its royalty, every royalty has its statement.
 
         - Each submitted Sales Invoice of the day that bore royalty carries the rate, its share and the Journal Entry;
@@ -197,10 +237,11 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         - *amount* is the sum of the shares in company currency. *seen* counts invoices; *written* counts annotations
           and statements.
         """
-        close_days(
+        yield from close_days(
             context,
-            erpnext,
-            lambda site, day: annotate_invoices(site, royalty_policy.policy, day, url=erpnext.document_url),
+            lambda site, day, tools: annotate_invoices(
+                site, tools.royalty_policy.policy, day, url=tools.erpnext.document_url
+            ),
         )
 
     return invoices

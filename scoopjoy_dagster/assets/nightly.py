@@ -7,18 +7,20 @@ table, the days that are right are materialized, and then the step fails with a 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting.findings import Finding
-from scoopjoy_dagster.assets.outcome import Outcome
+from scoopjoy_dagster.assets.outcome import Outcome, exception_table, plan_table
+from scoopjoy_dagster.assets.tools import Tools
+from scoopjoy_dagster.erpnext.client import POLICY_FIELD, RUN_FIELD
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable, UnsupportedSite
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.partitions import days_of
-from scoopjoy_dagster.resources.erpnext import ERPNextResource
+from scoopjoy_dagster.resources.close import DayBusy
 
 GROUP = "nightly_close"
 OWNERS = ["team:finance"]
@@ -27,11 +29,14 @@ OWNERS = ["team:finance"]
 # no other day's; and each run carries the tag `dagster/partition`, by which the run queue lets one run of a day in at a
 # time (with any policy, even of one day per run, Dagster tags a range instead and that limit does not see it).
 
-Work = Callable[[Site, date], Outcome]
+Work = Callable[[Site, date, Tools], Outcome]
 
 
-def close_days(context: dg.AssetExecutionContext, erpnext: ERPNextResource, work: Work) -> None:
-    """Do `work` for every day of the run, with one session.
+def close_days(context: dg.AssetExecutionContext, work: Work) -> Iterator[dg.MaterializeResult[None]]:
+    """Do `work` for every day of the run, with one session; yields the asset's output once all days are right.
+
+    A dry run shows the plan instead, as observations, and yields nothing: the asset is not materialized, and the steps
+    behind it are skipped.
 
     Raises:
         dagster.Failure: at least one day is not right; its description is a summary for people, its metadata are
@@ -39,9 +44,14 @@ def close_days(context: dg.AssetExecutionContext, erpnext: ERPNextResource, work
     """
     asset = context.asset_key.to_user_string()
     days = days_of(context)
+    tools = Tools.of(context.resources)
+    stamp = {RUN_FIELD: context.run.run_id, POLICY_FIELD: tools.royalty_policy.policy.version}
     try:
-        with erpnext.open() as site:
-            outcomes = [_close_day(site, asset, day, work) for day in days]
+        with tools.erpnext.open(stamp) as site:
+            if tools.close.dry_run:
+                _show_plans(context, site, tools, days)
+                return
+            outcomes = [_close_day(site, tools, asset, day, work) for day in days]
     except ERPNextError as problem:
         raise failure([failed_outcome(asset, day, problem) for day in days]) from None
     for outcome in outcomes:
@@ -51,19 +61,58 @@ def close_days(context: dg.AssetExecutionContext, erpnext: ERPNextResource, work
         raise failure([outcome for outcome in outcomes if outcome.failed])
     for outcome in outcomes:
         context.add_asset_metadata(outcome.metadata(), partition_key=outcome.business_day.isoformat())
+    yield dg.MaterializeResult()
 
 
-def _close_day(site: Site, asset: str, day: date, work: Work) -> Outcome:
+def _close_day(site: Site, tools: Tools, asset: str, day: date, work: Work) -> Outcome:
     before = site.client.session.traffic.requests
     started = time.monotonic()
     try:
-        outcome = work(site, day)
+        with tools.close.alone(asset, site.client.session.url, day):
+            outcome = work(site, day, tools)
+    except DayBusy as problem:
+        outcome = _busy(asset, day, problem)
     except (LoginFailed, Unreachable, UnsupportedSite):
         raise  # no other day can do better
     except ERPNextError as problem:
         outcome = failed_outcome(asset, day, problem)
     requests = site.client.session.traffic.requests - before
     return replace(outcome, requests=requests, duration_s=time.monotonic() - started)
+
+
+def _show_plans(context: dg.AssetExecutionContext, site: Site, tools: Tools, days: list[date]) -> None:
+    """Record the plan of everything that the run selected, each on its own asset and day."""
+    # The preview is made of all five assets, which are made with this module.
+    from scoopjoy_dagster.assets.preview import preview_day
+
+    chosen = context.run.asset_selection  # None: all of the job
+    for day in days:
+        for shown in preview_day(site, tools, day):
+            key = dg.AssetKey(shown.asset)
+            if chosen is None or key in chosen:
+                metadata = {
+                    "dry_run": dg.MetadataValue.bool(True),
+                    "business_day": dg.MetadataValue.text(day.isoformat()),
+                    "plan": dg.MetadataValue.md(plan_table(shown.lines)),
+                    "exception_table": dg.MetadataValue.md(exception_table(shown.findings)),
+                }
+                context.log_event(
+                    dg.AssetObservation(asset_key=key, partition=day.isoformat(), metadata=metadata)
+                )
+                context.log.info(
+                    "dry run, %s %s: %d actions, nothing written", shown.asset, day, len(shown.lines)
+                )
+
+
+def _busy(asset: str, day: date, problem: DayBusy) -> Outcome:
+    finding = Finding(
+        "error",
+        "day in work",
+        day.isoformat(),
+        str(problem),
+        f"Wait until the other run has ended, then materialize {asset} for the day again; if PostgreSQL cannot be asked, mend that.",
+    )
+    return Outcome(asset, day, findings=(finding,))
 
 
 def failed_outcome(asset: str, day: date, problem: ERPNextError) -> Outcome:

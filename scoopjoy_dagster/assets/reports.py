@@ -1,6 +1,6 @@
 """`reports`: managers have the day's report by mail."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -8,6 +8,7 @@ from email.utils import parseaddr
 
 import dagster as dg
 
+from scoopjoy_dagster.accounting.figures import DayFigures
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
@@ -16,8 +17,9 @@ from scoopjoy_dagster.assets import royalties
 from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
 from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
+from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext import people, royalty_entries
-from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, record_delivery
+from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, figures_told, record_delivery
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.reporting.mail import (
     InvalidAddress,
@@ -27,17 +29,14 @@ from scoopjoy_dagster.reporting.mail import (
     deterministic_message_id,
 )
 from scoopjoy_dagster.reporting.model import DayReport
-from scoopjoy_dagster.resources.clock import ClockResource
-from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.mail import MailResource
-from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 
 NAME = "reports"
 HISTORY_DAYS = 14
 
 
-def day_report(site: Site, facts: DayFacts, revision: int) -> DayReport:
-    """The day as frames: outlets, shifts, payments, invoices, and the last 14 days of sales and royalties."""
+def day_report(site: Site, facts: DayFacts) -> DayReport:
+    """The day as frames: outlets, shifts, payments, invoices, and the last 14 days of sales and royalties. Revision 0."""
     import pandas as pd
 
     from scoopjoy_dagster.reporting.model import FRAMES
@@ -54,7 +53,7 @@ def day_report(site: Site, facts: DayFacts, revision: int) -> DayReport:
     invoices: list[dict[str, object]] = []
     for action in plan.actions:
         royalty = action.royalty
-        shares = royalty.shares(plan.policy.precision) if royalty.amount else {}
+        shares = royalty.shares(plan.policy.precision) if royalty.amount and not royalty.kept else {}
         invoices += [
             {
                 "invoice": invoice.name,
@@ -73,7 +72,7 @@ def day_report(site: Site, facts: DayFacts, revision: int) -> DayReport:
         company=plan.company,
         business_day=day,
         currency=facts.books.currency,
-        revision=revision,
+        revision=0,
         policy=plan.policy.sentence,
         outlets=frame(
             "outlets",
@@ -168,14 +167,27 @@ def recipients_of(site: Site, fixed: Sequence[str], role: str) -> list[str]:
     return list(fixed) or people.enabled_users(site, role)
 
 
-def plan(site: Site, facts: DayFacts, recipients: Sequence[str]) -> tuple[DayReport, str, SendPlan]:
-    """The report of a settled day, its digest, and to whom it must go. Reads only."""
+@dataclass(frozen=True, slots=True)
+class ReportPlan:
+    """The report of a settled day with its revision and what changed since the one before, its digest, and who gets it."""
+
+    report: DayReport
+    digest: str
+    sending: SendPlan
+
+
+def plan(site: Site, facts: DayFacts, recipients: Sequence[str]) -> ReportPlan:
+    """The report of a settled day, and to whom it must go. Reads only."""
     from scoopjoy_dagster.reporting.digest import report_digest
 
-    report = day_report(site, facts, revision=0)
+    report = day_report(site, facts)
     digest = report_digest(report)
     delivered = deliveries(site, "report", facts.books.company, facts.plan.day)
-    return report, digest, plan_sending(recipients, delivered, digest)
+    sending = plan_sending(recipients, delivered, digest)
+    if sending.revision and sending.to_send:
+        changes = facts.changes_since(figures_told(site, delivered, sending.revision))
+        report = replace(report, revision=sending.revision, changes=changes)
+    return ReportPlan(report, digest, sending)
 
 
 def send_reports(
@@ -205,14 +217,13 @@ def send_reports(
             "Give the role to a user, or set SCOOPJOY_REPORT_RECIPIENTS.",
         )
         return Outcome(NAME, day, findings=(nobody,))
-    report, digest, sending = plan(site, facts, recipients)
+    the_plan = plan(site, facts, recipients)
+    sending = the_plan.sending
     sent = 0
     findings: list[Finding] = []
     lines: list[PlanLine] = []
     if sending.to_send:
-        sent, findings, lines = _send(
-            site, replace(report, revision=sending.revision), sending, digest, mail, now, links
-        )
+        sent, findings, lines = _send(site, the_plan, facts.figures, mail, now, links)
     return Outcome(
         NAME,
         day,
@@ -234,9 +245,8 @@ def send_reports(
 
 def _send(
     site: Site,
-    report: DayReport,
-    sending: SendPlan,
-    digest: str,
+    the_plan: ReportPlan,
+    figures: DayFigures,
     mail: MailResource,
     now: datetime,
     links: dict[str, str],
@@ -244,6 +254,7 @@ def _send(
     """Send, and record each mail as the server has taken it: a crash in between sends one mail twice, with one ID."""
     from scoopjoy_dagster.reporting.render import render_report_mail
 
+    report, sending = the_plan.report, the_plan.sending
     rendered = render_report_mail(report, links=links)
     domain = parseaddr(mail.sender)[1].rpartition("@")[2] or "localhost"
     day, company, revision = report.business_day, report.company, sending.revision
@@ -261,8 +272,8 @@ def _send(
                 except (MailRefused, MailTransient, InvalidAddress) as problem:
                     findings.append(_not_sent(recipient, str(problem)))
                     continue
-                record = Delivery("report", day, recipient, revision, digest, message_id)
-                record_delivery(site, company, record, now.replace(tzinfo=None))
+                record = Delivery("report", day, recipient, revision, the_plan.digest, message_id)
+                record_delivery(site, company, record, figures, now.replace(tzinfo=None))
                 lines.append(
                     PlanLine("create", recipient, report.totals["sales"], f"revision {revision}", message_id)
                 )
@@ -281,6 +292,12 @@ def _not_sent(recipient: str, message: str) -> Finding:
     )
 
 
+def _links(mail: MailResource, day: date) -> dict[str, str]:
+    if not mail.ui_url:
+        return {}
+    return {"Open in Dagster": f"{mail.ui_url}/assets/{NAME}?view=partitions&partition={day}"}
+
+
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The asset, on these business days."""
 
@@ -292,35 +309,27 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"erpnext", "email"},
         code_version="1",
+        output_required=False,
+        required_resource_keys=set(TOOLS),
         tags={"scoopjoy/critical": "no"},
     )
-    def reports(
-        context: dg.AssetExecutionContext,
-        erpnext: ERPNextResource,
-        royalty_policy: RoyaltyPolicyResource,
-        mail: MailResource,
-        clock: ClockResource,
-    ) -> None:
+    def reports(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         """**Send Reports** (not critical). Managers have the day's report by mail.
 
         - HTML with charts, PDF and XLSX attached, to the enabled users with the report role (or a fixed list).
         - Each mail that the server took is recorded in ERPNext (ScoopJoy Delivery): a re-run sends only to those who
-          have not got it; a day that changed goes out as the next revision.
+          have not got it; a day that changed goes out as the next revision, which says what changed and why.
         - *amount* is the sales of all franchises in company currency. *seen* counts recipients.
         """
-
-        def links(day: date) -> dict[str, str]:
-            return (
-                {"Open in Dagster": f"{mail.ui_url}/assets/{NAME}?view=partitions&partition={day}"}
-                if mail.ui_url
-                else {}
-            )
-
-        close_days(
+        yield from close_days(
             context,
-            erpnext,
-            lambda site, day: send_reports(
-                site, royalty_policy.policy, day, mail=mail, now=clock.now(), links=links(day)
+            lambda site, day, tools: send_reports(
+                site,
+                tools.royalty_policy.policy,
+                day,
+                mail=tools.mail,
+                now=tools.clock.now(),
+                links=_links(tools.mail, day),
             ),
         )
 

@@ -6,6 +6,7 @@ ERPNext would have to be asked.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 
@@ -16,7 +17,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from scoopjoy_dagster.assets import royalties
+from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
 from scoopjoy_dagster.automation.steps import STEPS
 
 PARTITION = "dagster/partition"
@@ -26,8 +27,10 @@ BACKFILL = "dagster/backfill"
 COMMAND_BACKFILL = "scoopjoy/backfill"
 """Tag of the runs of one `scoopjoy backfill`, of which Dagster keeps no record as a backfill."""
 
-LEDGER_CHECK = dg.AssetCheckKey(dg.AssetKey(royalties.NAME), "ledger_equals_rule")
-"""The blocking check of the close (`checks.control_totals`)."""
+BLOCKING_CHECKS = tuple(
+    dg.AssetCheckKey(dg.AssetKey(one.asset), one.name) for one in CONTROL_TOTALS if one.blocking
+)
+"""The control totals whose failure leaves a day unsettled (`checks.control_totals`)."""
 
 UNFINISHED = (
     dg.DagsterRunStatus.QUEUED,
@@ -57,30 +60,39 @@ def settled_days(
 ) -> set[str]:
     """Those of the ended days on which nothing is left to do.
 
-    Settled is a day for which every step is materialized, no step's latest attempt failed, and the ledger's latest
-    check did not fail. A re-run that fails therefore unsettles its day, whatever was right before. A re-run that a
-    person cancels does not: that was a decision.
+    Settled is a day for which every step is materialized, no step's latest attempt failed, and no blocking control
+    total's latest answer was a failure. A re-run that fails therefore unsettles its day, whatever was right before. A
+    re-run that a person cancels does not: that was a decision.
     """
     settled = set(ended)
     for step in STEPS:
         # None: never materialized, nor ever tried.
         status = instance.get_status_by_partition(dg.AssetKey(step.asset), ended, days) or {}
         settled &= {key for key in settled if status.get(key) is AssetPartitionStatus.MATERIALIZED}
-    return settled - _wrong_ledgers(instance)
+    return settled - _wrong_days(instance)
 
 
-def _wrong_ledgers(instance: dg.DagsterInstance) -> set[str]:
-    """Days whose ledger's latest check failed.
+def _wrong_days(instance: dg.DagsterInstance) -> set[str]:
+    """Days for which the latest answer of a blocking control total is a failure, or never came.
 
     The steps' own states do not say it: a run of `royalties` alone whose check fails leaves all five materialized.
     """
     # Dagster's partitioned checks are young and have no public reader yet.
-    results = instance.event_log_storage.get_asset_check_partition_info([LEDGER_CHECK])
-    return {
-        result.partition_key
-        for result in results
-        if result.partition_key and result.latest_execution_status is AssetCheckExecutionRecordStatus.FAILED
-    }
+    results = instance.event_log_storage.get_asset_check_partition_info(list(BLOCKING_CHECKS))
+    unanswered: dict[str, set[str]] = defaultdict(set)
+    wrong: set[str] = set()
+    for result in results:
+        if not result.partition_key:
+            continue
+        if result.latest_execution_status is AssetCheckExecutionRecordStatus.FAILED:
+            wrong.add(result.partition_key)
+        if result.latest_execution_status is AssetCheckExecutionRecordStatus.PLANNED:
+            unanswered[result.latest_planned_run_id].add(result.partition_key)
+    if unanswered:
+        failed = dg.RunsFilter(run_ids=sorted(unanswered), statuses=[dg.DagsterRunStatus.FAILURE])
+        for record in instance.get_run_records(failed):
+            wrong |= unanswered[record.dagster_run.run_id]
+    return wrong
 
 
 def in_flight_days(instance: dg.DagsterInstance) -> set[str]:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from scoopjoy_dagster.automation import alerts, nightly, watchdog
+from scoopjoy_dagster.automation import alerts, late_changes, nightly, watchdog
 from scoopjoy_dagster.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Automation:
-    """Definitions of what runs by itself. They need the resources `mail`, `erpnext` and `clock`."""
+    """Definitions of what runs by itself. They need the resources `mail`, `erpnext`, `royalty_policy` and `clock`."""
 
     assets: list[dg.AssetSpec]
     asset_checks: list[dg.AssetChecksDefinition]
@@ -33,5 +33,5 @@ def build(days: dg.DailyPartitionsDefinition, job: nightly.Job, settings: Settin
             nightly.build(days, job, lookback_days=settings.lookback_days, status=ticking),
             watchdog.build_schedule(watch, ticking),
         ],
-        sensors=alerts.build(sensing),
+        sensors=[*alerts.build(sensing), late_changes.build(days, job, status=sensing)],
     )

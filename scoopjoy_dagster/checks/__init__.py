@@ -1,1 +1,1 @@
-"""Control totals as asset checks: what a day must add up to, asked of ERPNext again after it was written."""
+"""Control totals as asset checks, partitioned by business day: one step for each asset, and a result for each total."""

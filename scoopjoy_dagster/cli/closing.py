@@ -5,23 +5,21 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import dagster as dg
 
+from scoopjoy_dagster.accounting.totals import ControlTotal, totals_of
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
-from scoopjoy_dagster.checks import control_totals
 from scoopjoy_dagster.definitions import ASSETS, JOB
 from scoopjoy_dagster.partitions import last_ended_day
 from scoopjoy_dagster.settings import Settings, SettingsError
 
 CRITICAL = ("closed_shifts", "royalties")
-LEDGER_CHECK = control_totals.NAME
 NAMES = tuple(module.NAME for module in ASSETS)
 STEPS = {
     "closed_shifts": "Close POS Shifts",
@@ -55,12 +53,18 @@ class DayResult:
 
     @property
     def status(self) -> str:
-        """Completed, Completed with Errors (only non-critical assets failed) or Failed."""
-        failed = {name for name, asset in self.assets.items() if asset["status"] == "Failed"}
-        wrong = {total["name"] for total in self.control_totals if not total["passed"]}
-        if failed & set(CRITICAL) or LEDGER_CHECK in wrong:
+        """Completed, Completed with Errors (only what is not critical is wrong) or Failed.
+
+        A control total is as critical as the asset that it judges; one that only warns changes nothing.
+        """
+        wrong = {name for name, asset in self.assets.items() if asset["status"] == "Failed"} | {
+            str(total["asset"])
+            for total in self.control_totals
+            if not total["passed"] and total["severity"] == "error"
+        }
+        if wrong & set(CRITICAL):
             return "Failed"
-        return "Completed with Errors" if failed or wrong else "Completed"
+        return "Completed with Errors" if wrong else "Completed"
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of `--json`."""
@@ -141,10 +145,7 @@ def close_day(
         )
     events = result.all_events
     assets = {name: _asset(name, events) for name in NAMES if not only or name in only}
-    totals = [
-        _total(event) for event in events if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    ]
-    return DayResult(day, run_id, assets, [*totals, *_agreements(assets)], time.monotonic() - started)
+    return DayResult(day, run_id, assets, _totals(assets, events), time.monotonic() - started)
 
 
 def _asset(name: str, events: Sequence[dg.DagsterEvent]) -> dict[str, Any]:
@@ -187,31 +188,30 @@ def _shown(status: str, outcome: Any) -> dict[str, Any]:
     }
 
 
-def _total(event: dg.DagsterEvent) -> dict[str, Any]:
-    data: Any = event.event_specific_data
-    figures = {key: str(value.value) for key, value in data.metadata.items()}
-    return {"name": data.check_name, "passed": bool(data.passed), **figures}
+def _totals(assets: dict[str, dict[str, Any]], events: Sequence[dg.DagsterEvent]) -> list[dict[str, Any]]:
+    """The control totals of the assets that were materialized. One without an answer is wrong: it proved nothing."""
+    answers = {
+        (data.asset_key.to_user_string(), data.check_name): data
+        for event in events
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        for data in [event.asset_check_evaluation_data]
+    }
+    return [
+        _total(total, answers.get((total.asset, total.name)))
+        for name, asset in assets.items()
+        if asset["status"] == "Success"
+        for total in totals_of(name)
+    ]
 
 
-def _agreements(assets: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """The royalties against what the invoices carry and what headquarters acknowledged, where both are known."""
-    royalties = assets.get("royalties", {})
-    if royalties.get("status") != "Success":
-        return []
-    invoices, headquarters = assets.get("invoices", {}), assets.get("hq_sync", {})
-    found = []
-    if invoices.get("status") == "Success":
-        found.append(_agreement("shares_equal_royalties", royalties["amount"], invoices["amount"]))
-    if headquarters.get("status") == "Success" and "acknowledged" in headquarters["facts"]:
-        actual = str(headquarters["facts"]["acknowledged"])
-        found.append(_agreement("headquarters_equals_ours", royalties["amount"], actual))
-    return found
-
-
-def _agreement(name: str, expected: str, actual: str) -> dict[str, Any]:
-    difference = Decimal(actual) - Decimal(expected)
-    figures = {"expected": expected, "actual": actual, "difference": f"{difference:.2f}"}
-    return {"name": name, "passed": difference == 0, **figures}
+def _total(total: ControlTotal, answer: dg.AssetCheckEvaluation | None) -> dict[str, Any]:
+    found = {"name": total.name, "asset": total.asset, "severity": total.severity}
+    if answer is None:
+        unknown = dict.fromkeys(("expected", "actual", "difference", "worst_five"), "unknown")
+        message = "The check broke and has no answer; open the run in Dagster for the error and report it."
+        return {**found, "passed": False, "message": message, **unknown}
+    figures = {key: str(entry.value) for key, entry in answer.metadata.items()}
+    return {**found, "passed": bool(answer.passed), "message": answer.description or "", **figures}
 
 
 @contextmanager

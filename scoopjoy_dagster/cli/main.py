@@ -79,7 +79,7 @@ def close(day: str | None, only: str | None, dry_run: bool, as_json: bool) -> No
     if dry_run:
         from scoopjoy_dagster.cli.dry_run import print_plan
 
-        raise click.exceptions.Exit(print_plan(out, settings, business_day, chosen, _now(), as_json=as_json))
+        raise click.exceptions.Exit(print_plan(out, settings, business_day, chosen, as_json=as_json))
     with (
         workplace() as place,
         place.instance() as instance,
@@ -123,6 +123,45 @@ def backfill(first: str, last: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([result.as_dict() for result in results], ensure_ascii=False, indent=2))
     raise click.exceptions.Exit(max(EXIT_CODES[result.status] for result in results))
+
+
+@app.command()
+@click.option("--from", "first", required=True, metavar="YYYY-MM-DD", help="First business day.")
+@click.option("--to", "last", required=True, metavar="YYYY-MM-DD", help="Last business day.")
+@json_option
+def verify(first: str, last: str, as_json: bool) -> None:
+    """Compare ledger, invoices and deliveries of a range of days with the rule. Changes nothing.
+
+    The rule is the one of today. Ends with 0 when nothing differs and 2 when something does.
+    """
+    from scoopjoy_dagster.cli.closing import closable_day, days_between
+    from scoopjoy_dagster.cli.verify import print_verification
+    from scoopjoy_dagster.settings import load_settings
+
+    settings = load_settings()
+    now = _now()
+    days = days_between(closable_day(first, settings, now), closable_day(last, settings, now))
+    out, progress = _consoles(as_json)
+    raise click.exceptions.Exit(
+        print_verification(out, progress, settings, days[0], days[-1], as_json=as_json)
+    )
+
+
+@app.command()
+@click.argument("subject", metavar="KEY|FRANCHISE")
+@day_option
+@json_option
+def explain(subject: str, day: str | None, as_json: bool) -> None:
+    """Show how a royalty came about. Changes nothing.
+
+    KEY|FRANCHISE is the ID or name of a franchise, the key of a royalty entry, or the name of its Journal Entry; a
+    key or an entry needs no date. Ends with 2 when the ledger differs from the rule.
+    """
+    from scoopjoy_dagster.cli.explain import run_explain
+    from scoopjoy_dagster.settings import load_settings
+
+    out, _ = _consoles(as_json)
+    raise click.exceptions.Exit(run_explain(out, load_settings(), subject, day, _now(), as_json=as_json))
 
 
 @app.command()

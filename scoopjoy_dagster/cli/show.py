@@ -97,17 +97,25 @@ def print_day(console: Console, result: DayResult) -> None:
 
 
 def print_totals(console: Console, result: DayResult) -> None:
-    """The day's control totals: what must be equal."""
+    """The day's control totals: what must be equal, and below, what is said of those that are not."""
     table = Table("Control total", box=None, pad_edge=False)
     for column in ("Expected", "Actual", "Difference"):
         table.add_column(column, justify="right")
     for total in result.control_totals:
-        verdict = "green" if total["passed"] else "red"
-        cells = (str(total.get(key, "?")) for key in ("expected", "actual", "difference"))
-        table.add_row(total["name"], *(f"[{verdict}]{cell}[/]" for cell in cells))
+        colour = "green" if total["passed"] else _MARKS[total["severity"]]
+        cells = (str(total[key]) for key in ("expected", "actual", "difference"))
+        table.add_row(total["name"], *(f"[{colour}]{cell}[/]" for cell in cells))
     if table.row_count:
         console.print()
         console.print(table)
+    for total in result.control_totals:
+        if not total["passed"]:
+            worst = total["worst_five"]
+            named = f"\n    {escape(worst)}" if worst not in {"none", "unknown"} else ""
+            console.print(
+                f"  [{_MARKS[total['severity']]}]{total['severity']}[/] {total['name']}: {escape(total['message'])}{named}",
+                highlight=False,
+            )
 
 
 def print_checks(console: Console, checks: Iterator[Check]) -> int:

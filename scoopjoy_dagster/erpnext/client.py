@@ -18,6 +18,8 @@ from scoopjoy_dagster.erpnext.session import Kind, Session, encode
 
 KEY_FIELD = "custom_scoopjoy_key"
 DIGEST_FIELD = "custom_scoopjoy_digest"
+RUN_FIELD = "custom_scoopjoy_run"
+POLICY_FIELD = "custom_royalty_policy"
 
 Filter = Sequence[Any]
 Row = dict[str, Any]
@@ -38,10 +40,14 @@ class Written:
 
 
 class Client:
-    """The site's documents, over one `Session`."""
+    """The site's documents, over one `Session`.
 
-    def __init__(self, session: Session) -> None:
+    `stamp` holds what every document of ours says beside its key: the run that made it and the policy in force.
+    """
+
+    def __init__(self, session: Session, stamp: Mapping[str, str] | None = None) -> None:
         self.session = session
+        self.stamp = dict(stamp or {})
 
     # -- reading ----------------------------------------------------------------------------------------------
 
@@ -142,6 +148,7 @@ class Client:
             ERPNextError: ERPNext refused it, or never answered.
         """
         key, digest = str(document[KEY_FIELD]), str(document[DIGEST_FIELD])
+        document = {**self.stamp, **document}
         doing = f"insert {doctype} for {label}"
         problem: ERPNextError | None = None
         lost = False  # whether an answer of ours was lost: then what is found is most likely our own

@@ -6,19 +6,25 @@ delivered, and a person can look it up.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from scoopjoy_dagster.accounting.figures import DayFigures
 from scoopjoy_dagster.accounting.keys import day_prefix, delivery_key, normalised
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Written
 from scoopjoy_dagster.erpnext.site import Site
 
 DOCTYPE = "ScoopJoy Delivery"
+FIGURES_FIELD = "figures"
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One thing delivered to one recipient: `digest` tells what, `revision` the how-manieth of the day."""
+    """One thing delivered to one recipient: `digest` tells what, `revision` the how-manieth of the day.
+
+    `name` is the record's ID, empty before it is written.
+    """
 
     channel: str
     business_day: date
@@ -26,6 +32,7 @@ class Delivery:
     revision: int
     digest: str
     reference: str = ""
+    name: str = ""
 
 
 def deliveries(site: Site, channel: str, company: str, day: date) -> list[Delivery]:
@@ -45,14 +52,28 @@ def deliveries(site: Site, channel: str, company: str, day: date) -> list[Delive
             int(row["revision"]),
             str(row[DIGEST_FIELD] or ""),
             str(row["reference"] or ""),
+            str(row["name"]),
         )
         for row in rows
         if normalised(str(row[KEY_FIELD])).startswith(normalised(prefix))
     ]
 
 
-def record_delivery(site: Site, company: str, delivery: Delivery, at: datetime) -> Written:
-    """Record a delivery, once. `at` is site time."""
+def figures_told(site: Site, delivered: Iterable[Delivery], revision: int) -> DayFigures | None:
+    """The figures of the day that the newest of these deliveries before `revision` told; None when none kept them."""
+    newest = max(
+        (one for one in delivered if one.revision < revision), key=lambda one: one.revision, default=None
+    )
+    if newest is None:
+        return None
+    rows = site.client.rows(DOCTYPE, ["name", FIGURES_FIELD], [["name", "=", newest.name]])
+    return DayFigures.from_text(str(rows[0][FIGURES_FIELD] or "")) if rows else None
+
+
+def record_delivery(
+    site: Site, company: str, delivery: Delivery, figures: DayFigures, at: datetime
+) -> Written:
+    """Record a delivery with the figures that it told, once. `at` is site time."""
     return site.client.insert_once(
         DOCTYPE,
         {
@@ -66,6 +87,7 @@ def record_delivery(site: Site, company: str, delivery: Delivery, at: datetime) 
                 delivery.channel, company, delivery.business_day, delivery.recipient, delivery.revision
             ),
             DIGEST_FIELD: delivery.digest,
+            FIGURES_FIELD: figures.as_text(),
         },
         label=delivery.recipient,
     )

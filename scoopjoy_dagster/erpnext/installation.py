@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -52,12 +52,12 @@ class InstallStep:
         return f"{verb} {self.doctype} {self.name}: {self.reason}"
 
 
-def plan_installation(present: Iterable[Row], delivery_fields: Iterable[str] | None) -> list[InstallStep]:
+def plan_installation(present: Iterable[Row], delivery_fields: Sequence[Row] | None) -> list[InstallStep]:
     """What must be done so that every field is there and of the right kind.
 
     Args:
         present: rows of Custom Field (`FIELD_COLUMNS`) on the DocTypes that we extend.
-        delivery_fields: field names of the DocType of delivery records; None when it does not exist.
+        delivery_fields: field rows of the DocType of delivery records; None when it does not exist.
     """
     by_name = {(str(row["dt"]), str(row["fieldname"])): row for row in present}
     steps = [
@@ -69,12 +69,12 @@ def plan_installation(present: Iterable[Row], delivery_fields: Iterable[str] | N
     if delivery_fields is None:
         steps.append(InstallStep("create", "DocType", name, "it is not there", DELIVERY_DOCTYPE))
     else:
-        missing = {one["fieldname"] for one in DELIVERY_DOCTYPE["fields"]} - set(delivery_fields)
-        if missing:
-            reason = (
-                f"it lacks {', '.join(sorted(missing))}; delete the DocType or rename it and run setup again"
-            )
-            steps.append(InstallStep("refuse", "DocType", name, reason, {}))
+        have = {str(row["fieldname"]) for row in delivery_fields}
+        missing = [one for one in DELIVERY_DOCTYPE["fields"] if one["fieldname"] not in have]
+        if missing:  # made by an earlier version of this program
+            reason = f"it lacks {', '.join(sorted(one['fieldname'] for one in missing))}"
+            body = {"fields": [*delivery_fields, *missing]}
+            steps.append(InstallStep("change", "DocType", name, reason, body))
     return steps
 
 
@@ -106,7 +106,7 @@ def read_installation(client: Client) -> list[InstallStep]:
     )
     try:
         document = client.get("DocType", str(DELIVERY_DOCTYPE["name"]))
-        fields: list[str] | None = [str(one["fieldname"]) for one in document.get("fields", [])]
+        fields: list[Row] | None = list(document.get("fields", []))
     except NotFound:
         fields = None
     return plan_installation(present, fields)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import exact
@@ -27,15 +29,35 @@ class Annotation:
     journal_entry: str
 
 
-def read_annotations(site: Site, invoices: Iterable[str]) -> dict[str, Annotation]:
-    """What the invoices carry now, by invoice."""
-    rows = site.client.rows("Sales Invoice", ["name", RATE, SHARE, ENTRY], [["name", "in", list(invoices)]])
+def read_annotations(site: Site, company: str, day: date) -> dict[str, Annotation]:
+    """What the submitted Sales Invoices of `day` carry, by invoice. One without a Journal Entry carries nothing."""
+    rows = site.client.rows(
+        "Sales Invoice",
+        ["name", RATE, SHARE, ENTRY],
+        [
+            ["docstatus", "=", 1],
+            ["company", "=", company],
+            ["posting_date", "=", day.isoformat()],
+            [ENTRY, "is", "set"],
+        ],
+    )
     return {
         str(row["name"]): Annotation(
             str(row["name"]), exact(row[RATE]), exact(row[SHARE]), str(row[ENTRY] or "")
         )
         for row in rows
     }
+
+
+def annotated_invoices(site: Site, entries: Sequence[str]) -> dict[str, list[str]]:
+    """The invoices, cancelled ones included, that say they bore the royalty of these Journal Entries, by entry."""
+    rows = site.client.rows(
+        "Sales Invoice", ["name", ENTRY], [[ENTRY, "in", list(entries)], ["docstatus", "in", [1, 2]]]
+    )
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        found[str(row[ENTRY])].append(str(row["name"]))
+    return found
 
 
 def write_annotations(site: Site, annotations: Sequence[Annotation]) -> dict[str, str]:

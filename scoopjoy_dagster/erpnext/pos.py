@@ -150,7 +150,7 @@ def insert_closing(site: Site, draft: ClosingDraft) -> Written:
 
 def refill_closing(site: Site, name: str, draft: ClosingDraft) -> None:
     """Bring an existing draft to what the shift holds: rows, totals, and the posting date of the business day."""
-    document = site.dialect.closing_document(draft)
+    document = {**site.client.stamp, **site.dialect.closing_document(draft)}
     site.client.update("POS Closing Entry", name, document, label=draft.opening.label)
 
 

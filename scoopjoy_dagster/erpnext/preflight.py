@@ -9,6 +9,7 @@ from typing import Literal
 
 from scoopjoy_dagster.erpnext import deliveries, installation, royalty_entries
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden
+from scoopjoy_dagster.erpnext.locks import read_locks
 from scoopjoy_dagster.erpnext.site import Site
 
 PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -188,49 +189,17 @@ def _pos_mode(site: Site) -> Iterator[Check]:
 
 
 def _books_open(site: Site, day: date) -> Iterator[Check]:
-    frozen = site.dialect.books_frozen_until(site.client, str(site.company["name"]))
-    if frozen is not None and day <= frozen:
+    reason = read_locks(site).reason(day)
+    if reason:
         yield Check(
             "error",
             "books open",
-            f"accounts are frozen up to {frozen}: nothing can be posted for {day}",
-            "Move the date in ERPNext's Accounts Settings, or give the user the role that may post to frozen accounts.",
+            f"nothing can be posted for {day}: {reason}",
+            "Open the day in ERPNext, or let the close post on the next open day (SCOOPJOY_LOCKED_DAYS). Frozen books take "
+            "entries of a user with the role that Accounts Settings name.",
         )
     else:
-        yield Check("ok", "books open", f"for {day}" + (f" (frozen up to {frozen})" if frozen else ""))
-    closed = site.client.rows(
-        "Accounting Period",
-        ["name"],
-        [
-            ["company", "=", site.company["name"]],
-            ["start_date", "<=", day.isoformat()],
-            ["end_date", ">=", day.isoformat()],
-        ],
-    )
-    if closed:
-        names = ", ".join(str(row["name"]) for row in closed)
-        yield Check(
-            "warning",
-            "books open",
-            f"{day} lies in the Accounting Period {names}",
-            "See that Journal Entry is not closed in it.",
-        )
-    years = site.client.rows(
-        "Fiscal Year",
-        ["name"],
-        [
-            ["year_start_date", "<=", day.isoformat()],
-            ["year_end_date", ">=", day.isoformat()],
-            ["disabled", "=", 0],
-        ],
-    )
-    if not years:
-        yield Check(
-            "error",
-            "books open",
-            f"no enabled Fiscal Year covers {day}",
-            "Create the Fiscal Year in ERPNext.",
-        )
+        yield Check("ok", "books open", f"for {day}")
 
 
 def _franchises(site: Site) -> Iterator[Check]:

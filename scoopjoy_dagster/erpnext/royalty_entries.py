@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from scoopjoy_dagster.accounting.keys import day_prefix, normalised
+from scoopjoy_dagster.accounting.keys import day_of_key, key_range, normalised
 from scoopjoy_dagster.accounting.money import ZERO, exact
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
-from scoopjoy_dagster.accounting.royalties import CANCELLED, Action, BaseInvoice, Franchise, PostedEntry
-from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Row, Written
+from scoopjoy_dagster.accounting.royalties import (
+    CANCELLED,
+    SUBMITTED,
+    Action,
+    BaseInvoice,
+    FormerFranchise,
+    Franchise,
+    PostedEntry,
+)
+from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD, Row, Written
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 RATE_FIELD = "custom_royalty_percentage"
 EXEMPT_FIELD = "custom_royalty_exempt"
 ENTRY_BASE_FIELD = "custom_royalty_base"
 ENTRY_RATE_FIELD = "custom_royalty_rate"
-ENTRY_POLICY_FIELD = "custom_royalty_policy"
 ENTRY_ADJUSTS_FIELD = "custom_scoopjoy_adjusts"
+ENTRY_REASON_FIELD = "custom_scoopjoy_reason"
 
 
 def franchises(site: Site, group: str) -> list[Franchise]:
@@ -64,34 +73,65 @@ def base_invoices(
     ]
 
 
-def posted_entries(site: Site, books: Books, day: date) -> list[PostedEntry]:
-    """Our royalty entries of `day` with what the ledger holds of them, cancelled ones included.
+ENTRY_FIELDS = [
+    "name",
+    "docstatus",
+    "posting_date",
+    KEY_FIELD,
+    DIGEST_FIELD,
+    RUN_FIELD,
+    ENTRY_BASE_FIELD,
+    ENTRY_RATE_FIELD,
+    POLICY_FIELD,
+    ENTRY_REASON_FIELD,
+]
 
-    A cancelled entry that a person amended counts as its amendment: ERPNext leaves our key on the cancelled one.
+
+def posted_entries(site: Site, books: Books, day: date) -> list[PostedEntry]:
+    """Our royalty entries of `day` with what the ledger holds of them, cancelled ones included."""
+    return entries_between(site, books, day, day).get(day, [])
+
+
+def entries_between(site: Site, books: Books, first: date, last: date) -> dict[date, list[PostedEntry]]:
+    """Our royalty entries of the business days from `first` to `last` with what the ledger holds, by business day.
+
+    The day is the key's: an entry for a locked day is posted on a later one. A cancelled entry that a person amended
+    counts as its amendment: ERPNext leaves our key on the cancelled one.
     """
-    prefix = day_prefix("royalty", books.company, day)
-    rows = [
-        row
-        for row in site.client.rows(
-            "Journal Entry",
-            ["name", "docstatus", KEY_FIELD, DIGEST_FIELD],
-            [[KEY_FIELD, "like", f"{prefix}%"]],
-        )
-        if normalised(str(row[KEY_FIELD])).startswith(normalised(prefix))
-    ]
-    heirs = _amendments(site, [str(row["name"]) for row in rows if int(row["docstatus"]) == CANCELLED])
-    current = {str(row["name"]): heirs.get(str(row["name"]), row) for row in rows}
-    amounts = _ledger_amounts(site, [str(row["name"]) for row in current.values()])
-    return [
-        PostedEntry(
-            name=str(current[str(row["name"])]["name"]),
-            key=str(row[KEY_FIELD]),
-            docstatus=int(current[str(row["name"])]["docstatus"]),
-            amount=amounts.get(str(current[str(row["name"])]["name"]), ZERO),
-            digest=str(row[DIGEST_FIELD] or ""),
-        )
-        for row in rows
-    ]
+    lowest, after = key_range("royalty", books.company, first, last)
+    rows: list[tuple[date, Row]] = []
+    for row in site.client.rows(
+        "Journal Entry", ENTRY_FIELDS, [[KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after]]
+    ):
+        day = day_of_key(str(row[KEY_FIELD]), "royalty", books.company)
+        if day is not None and first <= day <= last:
+            rows.append((day, row))
+    heirs = _amendments(site, [str(row["name"]) for _, row in rows if int(row["docstatus"]) == CANCELLED])
+    current = [(day, row, heirs.get(str(row["name"]), row)) for day, row in rows]
+    ledger = _ledger(site, [str(now["name"]) for _, _, now in current])
+    found: dict[date, list[PostedEntry]] = defaultdict(list)
+    for day, row, now in current:
+        found[day].append(_posted(row, now, ledger.get(str(now["name"]))))
+    return found
+
+
+def _posted(row: Row, now: Row, booked: LedgerSide | None) -> PostedEntry:
+    """An entry from its own row, its last amendment (or itself), and its side of the ledger."""
+    return PostedEntry(
+        name=str(now["name"]),
+        key=str(row[KEY_FIELD]),
+        docstatus=int(now["docstatus"]),
+        amount=booked.amount if booked else ZERO,
+        digest=str(row[DIGEST_FIELD] or ""),
+        customer=booked.customer if booked else "",
+        booked=booked is not None,
+        base=exact(row[ENTRY_BASE_FIELD]),
+        rate=exact(row[ENTRY_RATE_FIELD]),
+        policy=str(row[POLICY_FIELD] or ""),
+        posting_date=date.fromisoformat(str(now["posting_date"])),
+        reason=str(row[ENTRY_REASON_FIELD] or ""),
+        run=str(row[RUN_FIELD] or ""),
+    )
 
 
 def _amendments(site: Site, cancelled: Sequence[str]) -> dict[str, Row]:
@@ -100,7 +140,9 @@ def _amendments(site: Site, cancelled: Sequence[str]) -> dict[str, Row]:
     origin = {name: name for name in cancelled}
     while origin:
         rows = site.client.rows(
-            "Journal Entry", ["name", "docstatus", "amended_from"], [["amended_from", "in", sorted(origin)]]
+            "Journal Entry",
+            ["name", "docstatus", "posting_date", "amended_from"],
+            [["amended_from", "in", sorted(origin)]],
         )
         found: dict[str, str] = {}
         for row in rows:
@@ -112,46 +154,102 @@ def _amendments(site: Site, cancelled: Sequence[str]) -> dict[str, Row]:
     return heirs
 
 
-def _ledger_amounts(site: Site, entries: Sequence[str]) -> dict[str, Decimal]:
-    """What the general ledger says that customers owe by each Journal Entry: debit minus credit, in INR."""
+@dataclass(frozen=True, slots=True)
+class LedgerSide:
+    """What the general ledger says of one Journal Entry: its customer, and what that owes by it, in INR."""
+
+    customer: str
+    amount: Decimal
+
+
+def _ledger(site: Site, entries: Sequence[str]) -> dict[str, LedgerSide]:
+    """The customers' side of Journal Entries: debit minus credit. A cancelled one owes nothing but keeps its customer."""
     rows = site.client.rows(
         "GL Entry",
-        ["name", "voucher_no", "debit", "credit"],
+        ["name", "voucher_no", "party", "debit", "credit", "is_cancelled"],
         [
             ["voucher_type", "=", "Journal Entry"],
             ["voucher_no", "in", list(entries)],
             ["party_type", "=", "Customer"],
-            ["is_cancelled", "=", 0],
         ],
     )
     amounts: dict[str, Decimal] = defaultdict(lambda: ZERO)
+    customers: dict[str, str] = {}
     for row in rows:
-        amounts[str(row["voucher_no"])] += exact(row["debit"]) - exact(row["credit"])
-    return amounts
+        voucher = str(row["voucher_no"])
+        customers[voucher] = str(row["party"])
+        amounts[voucher] += ZERO if row["is_cancelled"] else exact(row["debit"]) - exact(row["credit"])
+    return {voucher: LedgerSide(customer, amounts[voucher]) for voucher, customer in customers.items()}
 
 
-def entry_document(site: Site, books: Books, action: Action, day: date) -> Row:
+def former_franchises(
+    site: Site, customers: Iterable[Franchise], entries: Iterable[PostedEntry], group: str
+) -> list[FormerFranchise]:
+    """Customers of submitted entries that are none of the franchises now, each seen for itself.
+
+    A customer is only taken for a former franchise when its own record says why: a list that came back short must
+    not make us take a royalty back.
+    """
+    known = {normalised(one.customer) for one in customers}
+    missing = sorted(
+        {
+            one.customer
+            for one in entries
+            if one.docstatus == SUBMITTED and one.customer and normalised(one.customer) not in known
+        }
+    )
+    rows = site.client.rows(
+        "Customer", ["name", "customer_name", "disabled", "customer_group"], [["name", "in", missing]]
+    )
+    if not rows:
+        return []
+    groups = {
+        str(row["name"])
+        for row in site.client.rows(
+            "Customer Group", ["name"], [["name", "descendants of (inclusive)", group]]
+        )
+    }
+    found = []
+    for row in rows:
+        name, inside = str(row["customer_name"]), str(row["customer_group"]) in groups
+        if row["disabled"]:
+            found.append(FormerFranchise(str(row["name"]), name, "the customer is disabled"))
+        elif not inside:
+            why = f"the customer is in the group {row['customer_group']} now"
+            found.append(FormerFranchise(str(row["name"]), name, why))
+    return found
+
+
+def entry_document(
+    site: Site, books: Books, action: Action, day: date, posting_date: date, locked: str = ""
+) -> Row:
     """The Journal Entry of an action: the party on the receivable row only, the cost center sent, submitted at once.
 
+    `posting_date` is the business day `day`, or a later one because of `locked`, why nothing can be posted on it.
     A negative amount swaps the sides; ERPNext would take a negative debit silently.
     """
     royalty = action.royalty
     remark = f"Royalty for {royalty.customer_name} on {day.isoformat()}"
     if action.adjusts:
         remark += f" (adjustment of {action.adjusts}: {action.reason})"
+    reason = action.reason
+    if posting_date != day:
+        late = f"posted on {posting_date.isoformat()} because {locked}"
+        remark, reason = f"{remark}, {late}", f"{reason}; {late}"
     owes = action.amount > 0
     side, other = ("debit", "credit") if owes else ("credit", "debit")
     amount = abs(action.amount)
     document: Row = {
         "voucher_type": "Journal Entry",
         "company": books.company,
-        "posting_date": day.isoformat(),
+        "posting_date": posting_date.isoformat(),
         "docstatus": 1,
         KEY_FIELD: action.key,
         DIGEST_FIELD: action.digest,
         ENTRY_BASE_FIELD: royalty.base,
         ENTRY_RATE_FIELD: royalty.rate,
-        ENTRY_POLICY_FIELD: royalty.policy_version,
+        POLICY_FIELD: royalty.policy_version,
+        ENTRY_REASON_FIELD: reason,
         **site.dialect.remark(remark),
         "accounts": [
             {
@@ -175,30 +273,20 @@ def entry_document(site: Site, books: Books, action: Action, day: date) -> Row:
     return document
 
 
-def post_entry(site: Site, books: Books, action: Action, day: date) -> Written:
-    """Insert and submit the entry of an action, exactly once."""
-    return site.client.insert_once(
-        "Journal Entry", entry_document(site, books, action, day), label=action.royalty.customer_name
-    )
+def post_entry(
+    site: Site, books: Books, action: Action, day: date, posting_date: date, locked: str = ""
+) -> Written:
+    """Insert and submit the entry of an action, exactly once; see `entry_document`."""
+    document = entry_document(site, books, action, day, posting_date, locked)
+    return site.client.insert_once("Journal Entry", document, label=action.royalty.customer_name)
 
 
 def royalties_by_day(site: Site, books: Books, start: date, end: date) -> dict[date, Decimal]:
     """Royalties in the ledger for each business day in [start, end], adjustments included, in INR."""
-    rows = site.client.rows(
-        "Journal Entry",
-        ["name", "posting_date"],
-        [
-            ["docstatus", "=", 1],
-            ["posting_date", "between", [start.isoformat(), end.isoformat()]],
-            ["company", "=", books.company],
-            [KEY_FIELD, "like", "royalty:%"],
-        ],
-    )
-    amounts = _ledger_amounts(site, [str(row["name"]) for row in rows])
-    days: dict[date, Decimal] = defaultdict(lambda: ZERO)
-    for row in rows:
-        days[date.fromisoformat(str(row["posting_date"]))] += amounts.get(str(row["name"]), ZERO)
-    return days
+    return {
+        day: sum((one.amount for one in entries if one.docstatus == SUBMITTED), ZERO)
+        for day, entries in entries_between(site, books, start, end).items()
+    }
 
 
 def sales_by_day(

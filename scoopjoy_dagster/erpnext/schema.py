@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scoopjoy_dagster.erpnext import deliveries, invoice_royalty, royalty_entries
-from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD
+from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD
 from scoopjoy_dagster.erpnext.dialect import UNCOUNTED_FIELD
 
 
@@ -56,7 +56,7 @@ class CustomField:
         }
 
 
-def _key_pair(doctype: str, after: str) -> list[CustomField]:
+def _stamp(doctype: str, after: str) -> list[CustomField]:
     return [
         CustomField(
             doctype,
@@ -76,6 +76,26 @@ def _key_pair(doctype: str, after: str) -> list[CustomField]:
             "Data",
             KEY_FIELD,
             "Fingerprint of what the nightly close wrote.",
+            no_copy=True,
+            read_only=True,
+        ),
+        CustomField(
+            doctype,
+            RUN_FIELD,
+            "ScoopJoy Run",
+            "Data",
+            DIGEST_FIELD,
+            "The Dagster run that made this document.",
+            no_copy=True,
+            read_only=True,
+        ),
+        CustomField(
+            doctype,
+            POLICY_FIELD,
+            "Royalty Policy",
+            "Data",
+            RUN_FIELD,
+            "Version of the royalty policy in force when this document was made.",
             no_copy=True,
             read_only=True,
         ),
@@ -99,13 +119,13 @@ FIELDS: tuple[CustomField, ...] = (
         royalty_entries.RATE_FIELD,
         "This franchise pays no royalty at all.",
     ),
-    *_key_pair("Journal Entry", "user_remark"),
+    *_stamp("Journal Entry", "user_remark"),
     CustomField(
         "Journal Entry",
         royalty_entries.ENTRY_BASE_FIELD,
         "Royalty Base",
         "Currency",
-        DIGEST_FIELD,
+        POLICY_FIELD,
         "Sum of the day's invoices that the royalty was computed on.",
         options="Company:company:default_currency",
         no_copy=True,
@@ -123,32 +143,32 @@ FIELDS: tuple[CustomField, ...] = (
     ),
     CustomField(
         "Journal Entry",
-        royalty_entries.ENTRY_POLICY_FIELD,
-        "Royalty Policy",
-        "Data",
-        royalty_entries.ENTRY_RATE_FIELD,
-        "Version of the royalty policy in force when the entry was posted.",
-        no_copy=True,
-        read_only=True,
-    ),
-    CustomField(
-        "Journal Entry",
         royalty_entries.ENTRY_ADJUSTS_FIELD,
         "Adjusts Royalty Entry",
         "Link",
-        royalty_entries.ENTRY_POLICY_FIELD,
+        royalty_entries.ENTRY_RATE_FIELD,
         "The first royalty entry of the same franchise and day, when this one posts a difference.",
         options="Journal Entry",
         no_copy=True,
         read_only=True,
     ),
-    *_key_pair("POS Closing Entry", "status"),
+    CustomField(
+        "Journal Entry",
+        royalty_entries.ENTRY_REASON_FIELD,
+        "Royalty Reason",
+        "Small Text",
+        royalty_entries.ENTRY_ADJUSTS_FIELD,
+        "How the amount came about; on an adjustment, what had changed.",
+        no_copy=True,
+        read_only=True,
+    ),
+    *_stamp("POS Closing Entry", "status"),
     CustomField(
         "POS Closing Entry",
         UNCOUNTED_FIELD,
         "Not Counted",
         "Check",
-        DIGEST_FIELD,
+        POLICY_FIELD,
         "Closed by the nightly close: nobody counted; closing amounts repeat the expected ones.",
         no_copy=True,
         read_only=True,
@@ -259,6 +279,27 @@ DELIVERY_DOCTYPE: dict[str, Any] = {
             "fieldname": DIGEST_FIELD,
             "label": "ScoopJoy Digest",
             "fieldtype": "Data",
+            "no_copy": 1,
+            "read_only": 1,
+        },
+        {
+            "fieldname": RUN_FIELD,
+            "label": "ScoopJoy Run",
+            "fieldtype": "Data",
+            "no_copy": 1,
+            "read_only": 1,
+        },
+        {
+            "fieldname": POLICY_FIELD,
+            "label": "Royalty Policy",
+            "fieldtype": "Data",
+            "no_copy": 1,
+            "read_only": 1,
+        },
+        {
+            "fieldname": deliveries.FIGURES_FIELD,
+            "label": "Figures",
+            "fieldtype": "Long Text",
             "no_copy": 1,
             "read_only": 1,
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scoopjoy_dagster.erpnext.client import Client, Row
@@ -55,13 +56,15 @@ class Site:
     _company: Row | None = None
 
     @classmethod
-    def open(cls, session: Session, settings: BookSettings | None = None) -> Site:
-        """Log in, and choose the dialect by what the server says of itself.
+    def open(
+        cls, session: Session, settings: BookSettings | None = None, stamp: Mapping[str, str] | None = None
+    ) -> Site:
+        """Log in, and choose the dialect by what the server says of itself. `stamp`: see `Client`.
 
         Raises:
             LoginFailed, Unreachable, UnsupportedSite: with one sentence each.
         """
-        client = Client(session)
+        client = Client(session, stamp)
         dialect, version = detect(client)
         return cls(client, dialect, version, settings or BookSettings())
 

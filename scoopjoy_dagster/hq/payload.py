@@ -21,6 +21,8 @@ The document, ``scoopjoy.daily-totals/1``; ``daily_totals.schema.json`` beside t
                    pos_sales       sum of those POS Invoices
     franchises     one row for each franchise, sorted by customer:
                    {customer, customer_name, invoices, base, rate (percent), royalty, journal_entries [names]}
+    changes        what changed since the revision before, and why; empty in revision 0:
+                   {who, before, after, reason}, all text for people
 
 Amounts and rates are decimal *strings*: a JSON number would pass through binary floating point at one end or
 the other. The same value always has the same string (amounts keep at least two decimals, rates only as many
@@ -90,6 +92,7 @@ def daily_totals(
     sales: Decimal,
     pos: PosDay,
     franchises: Iterable[FranchiseDay],
+    changes: Iterable[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """Build the document for one business day.
 
@@ -105,6 +108,7 @@ def daily_totals(
         sales: sum of the grand totals of the royalty-bearing Sales Invoices, whatever the policy's base is.
         pos: the day's POS shifts.
         franchises: one row for each franchise, in any order.
+        changes: what changed since the revision before: who, before, after, reason.
 
     Raises:
         TypeError: an amount is a float.
@@ -143,6 +147,7 @@ def daily_totals(
             }
             for row in rows
         ],
+        "changes": [dict(change) for change in changes],
     }
 
 
@@ -153,8 +158,11 @@ def canonical(payload: Mapping[str, Any]) -> bytes:
 
 
 def digest(payload: Mapping[str, Any]) -> str:
-    """SHA-256, in hex, of the payload without its revision: two payloads that say the same have the same digest."""
-    said = {key: value for key, value in payload.items() if key != "revision"}
+    """SHA-256, in hex, of what the payload says of the day: two that say the same have the same digest.
+
+    The revision and the changes since the one before are not about the day.
+    """
+    said = {key: value for key, value in payload.items() if key not in {"revision", "changes"}}
     return hashlib.sha256(canonical(said)).hexdigest()
 
 

@@ -29,8 +29,8 @@ def report_digest(report: DayReport) -> str:
     """The first 32 hex digits of a SHA-256 over the content of the day.
 
     Content is the company, day, currency, policy, totals, findings and the rows of the day, whatever order rows and findings
-    come in. The history is not (an adjusted day last week is no news about this one), nor is the revision (it follows from
-    the digest).
+    come in. The history is not (an adjusted day last week is no news about this one), nor are the revision and what changed
+    since the one before (they follow from the digest).
     """
     content = {
         "kind": "day report",

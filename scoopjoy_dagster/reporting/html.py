@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MAX_OUTLETS = 30
 MAX_DIFFERENCES = 10
 MAX_FINDINGS = 10
+MAX_CHANGES = 20
 MAX_TEXT = 600  # characters of one finding's message: ERPNext may answer with a page
 
 
@@ -78,6 +79,8 @@ def _context(report: DayReport, links: Mapping[str, str]) -> dict[str, Any]:
         "modes": mode_totals(report),
         "differences": differences[:MAX_DIFFERENCES],
         "more_differences": len(differences[MAX_DIFFERENCES:]),
+        "changes": report.changes[:MAX_CHANGES],
+        "more_changes": len(report.changes[MAX_CHANGES:]),
         "findings": findings[:MAX_FINDINGS],
         "more_findings": len(findings[MAX_FINDINGS:]),
         "links": links,

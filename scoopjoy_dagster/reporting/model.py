@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from scoopjoy_dagster.accounting.figures import Change
     from scoopjoy_dagster.accounting.findings import Finding
 
 Kind = Literal["text", "count", "money", "money or uncounted", "date", "flag"]
@@ -97,6 +98,8 @@ class DayReport:
     findings: tuple[Finding, ...]
     totals: Mapping[str, Decimal]
     """`sales`, `royalty`, `pos_sales` (amounts) and `invoices` (a count)."""
+    changes: tuple[Change, ...] = ()
+    """What changed since the revision before, and why; empty in revision 0."""
 
     def __post_init__(self) -> None:
         for name in FRAMES:

@@ -64,6 +64,7 @@ def report_pdf(report: DayReport, pictures: Mapping[str, bytes]) -> bytes:
 
     document.space(6)
     document.pictures(list(pictures.values()))
+    _changes(document, report)
     _findings(document, report)
     _payment_modes(document, report)
     _outlets(document, report)
@@ -72,13 +73,19 @@ def report_pdf(report: DayReport, pictures: Mapping[str, bytes]) -> bytes:
     return document.render()
 
 
-def statement_pdf(statement: RoyaltyStatement) -> bytes:
-    """The royalty statement of one franchise for one business day. Equal statements give equal bytes."""
+def statement_pdf(statement: RoyaltyStatement, *, made_by: str = "") -> bytes:
+    """The royalty statement of one franchise for one business day. Equal arguments give equal bytes.
+
+    Args:
+        statement: What it says.
+        made_by: Kept in the document's properties: the run that made it.
+    """
     day, currency = statement.business_day, statement.currency
     name = statement.customer_name if statement.customer_name.strip() else statement.customer
     document = Document(
         title=f"{statement.company}: royalty statement {day.isoformat()}, {statement.customer}",
         author=statement.company,
+        subject=" ".join(filter(None, (f"policy {statement.policy_version}", made_by and f"run {made_by}"))),
     )
     document.masthead(
         f"{statement.company} · Royalty statement",
@@ -154,6 +161,16 @@ def statement_pdf(statement: RoyaltyStatement) -> bytes:
         ),
     )
     return document.render()
+
+
+def _changes(document: Document, report: DayReport) -> None:
+    if not report.changes:
+        return
+    document.heading("What changed since the report before")
+    document.table(
+        [Column("Who", 0.2), Column("Before", 0.25), Column("Now", 0.25), Column("Why", 0.3)],
+        ((change.who, change.before, change.after, change.reason) for change in report.changes),
+    )
 
 
 def _findings(document: Document, report: DayReport) -> None:

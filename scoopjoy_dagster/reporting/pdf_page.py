@@ -52,10 +52,12 @@ class Document:
     Args:
         title: In the document's properties and in the footer.
         author: In the document's properties: the company.
+        subject: In the document's properties, for those who trace it: policy version and run.
     """
 
     title: str
     author: str
+    subject: str = ""
     _story: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -192,6 +194,7 @@ class Document:
             bottomMargin=MARGIN + 12,
             title=printable(self.title),
             author=printable(self.author),
+            subject=printable(self.subject),
             lang="en-IN",
             invariant=1,
         )

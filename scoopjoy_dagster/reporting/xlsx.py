@@ -163,6 +163,17 @@ class _Sheets:
             ],
             [asdict(finding) for finding in findings_by_severity(self._report)],
         )
+        if self._report.changes:
+            self._table(
+                "Changes",
+                [
+                    _Column("Who", "who", 34, "wrapped"),
+                    _Column("Before", "before", 50, "wrapped"),
+                    _Column("Now", "after", 50, "wrapped"),
+                    _Column("Why", "reason", 70, "wrapped"),
+                ],
+                [asdict(change) for change in self._report.changes],
+            )
         self._summary(summary, outlet_totals, shift_totals)
 
     def _table(

@@ -1,6 +1,6 @@
 """The ERPNext site as a resource of the assets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import dagster as dg
@@ -42,8 +42,8 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     @contextmanager
-    def open(self) -> Iterator[Site]:
-        """A session with the site, closed afterwards.
+    def open(self, stamp: Mapping[str, str] | None = None) -> Iterator[Site]:
+        """A session with the site, closed afterwards. `stamp`: see `erpnext.client.Client`.
 
         Raises:
             ERPNextError: the site cannot be reached, refuses the key, or runs a line of ERPNext that is not known.
@@ -59,7 +59,7 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             retry=retry,
         )
         with session:
-            yield Site.open(session, self.book_settings)
+            yield Site.open(session, self.book_settings, stamp)
 
     @property
     def book_settings(self) -> BookSettings:

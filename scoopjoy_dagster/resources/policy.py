@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from scoopjoy_dagster.accounting.money import Rounding
-from scoopjoy_dagster.accounting.policy import Base, NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.accounting.policy import Base, FormerFranchises, LockedDays, NegativeDays, RoyaltyPolicy
 
 
 class RoyaltyPolicyResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -17,6 +17,8 @@ class RoyaltyPolicyResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     base: str = Field(default="grand_total", description="`grand_total` or `net_total`.")
     rounding: str = Field(default="half_up", description="`half_up`, `half_even` or `down`.")
     negative_days: str = Field(default="skip", description="`skip` or `reverse`.")
+    former_franchises: str = Field(default="reverse", description="`reverse` or `keep`.")
+    locked_days: str = Field(default="exception", description="`exception` or `next_open_day`.")
 
     @property
     def policy(self) -> RoyaltyPolicy:
@@ -27,4 +29,6 @@ class RoyaltyPolicyResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             Base(self.base),
             Rounding(self.rounding),
             NegativeDays(self.negative_days),
+            FormerFranchises(self.former_franchises),
+            LockedDays(self.locked_days),
         )

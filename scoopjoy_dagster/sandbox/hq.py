@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jinja2 import Environment
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -70,9 +71,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    answer: int | Literal["drop"]
+    answer: int | Literal["drop", "truncate"]
     after_storing: bool
     retry_after_s: int | None
+    hook: Callable[[], None] | None
 
 
 class SandboxHQ:
@@ -148,21 +150,33 @@ class SandboxHQ:
 
     def fail_next(
         self,
-        answer: int | Literal["drop"],
+        answer: int | Literal["drop", "truncate"],
         times: int = 1,
         *,
         after_storing: bool = False,
         retry_after_s: int | None = None,
+        hook: Callable[[], None] | None = None,
     ) -> None:
         """Make the next deliveries fail.
 
         Args:
-            answer: the HTTP status to answer, or ``"drop"`` to cut the connection without an answer.
+            answer: the HTTP status to answer; ``"drop"`` cuts the connection without an answer, ``"truncate"``
+                stores the delivery and answers half of the receipt.
             times: for how many deliveries.
             after_storing: fail only once the delivery is stored: the sender cannot know that it was.
             retry_after_s: seconds for a Retry-After header.
+            hook: called before the answer; kills the sender, for one.
         """
-        self._failures.extend([_Failure(answer, after_storing, retry_after_s)] * times)
+        self._failures.extend([_Failure(answer, after_storing, retry_after_s, hook)] * times)
+
+    @property
+    def failures_left(self) -> int:
+        """How many of the failures asked for have not come yet."""
+        return len(self._failures)
+
+    def heal(self) -> None:
+        """No failures any more."""
+        self._failures.clear()
 
     async def _receive(self, request: Request) -> Response:
         body = await request.body()
@@ -171,13 +185,19 @@ class SandboxHQ:
         if failure is None:
             response = self._accept(request, body)
         else:
-            if failure.after_storing:
-                self._accept(request, body)
+            truncated = failure.answer == "truncate"
+            receipt = self._accept(request, body) if failure.after_storing or truncated else Response()
+            if failure.hook is not None:
+                await run_in_threadpool(failure.hook)
             if failure.answer == "drop":
                 self.attempts.append(Attempt(dict(request.headers), None))
                 return await cut(request)
-            wait = {} if failure.retry_after_s is None else {"Retry-After": str(failure.retry_after_s)}
-            response = _refusal(failure.answer, "this failure was asked for", wait)
+            if failure.answer == "truncate":
+                half = bytes(receipt.body)[: len(receipt.body) // 2]
+                response = Response(half, receipt.status_code, media_type="application/json")
+            else:
+                wait = {} if failure.retry_after_s is None else {"Retry-After": str(failure.retry_after_s)}
+                response = _refusal(failure.answer, "this failure was asked for", wait)
         self.attempts.append(Attempt(dict(request.headers), response.status_code))
         return response
 

@@ -34,7 +34,7 @@ def only(run: FailedRun) -> Alert:
         ("closed_shifts", "[CRITICAL] Batch pipeline failed at: Close POS Shifts", "Pipeline aborted."),
         ("royalties", "[CRITICAL] Batch pipeline failed at: Calculate Royalties", "Pipeline aborted."),
         (
-            "royalties_ledger_equals_rule",
+            "royalties_control_totals",
             "[CRITICAL] Batch pipeline failed at: Calculate Royalties",
             "Pipeline aborted.",
         ),

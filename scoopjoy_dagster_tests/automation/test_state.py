@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoopjoy_dagster.automation.state import (
-    LEDGER_CHECK,
+    BLOCKING_CHECKS,
     days_of_tags,
     days_to_run,
     in_flight_days,
@@ -71,8 +71,58 @@ def test_a_ledger_check_that_fails_unsettles_the_day_although_every_step_is_mate
     assert settled(close) == {DAY}
 
 
-def test_the_ledger_check_is_the_one_of_the_close() -> None:
-    assert LEDGER_CHECK.name == control_totals.NAME
+def test_a_check_that_breaks_unsettles_the_day_although_every_step_is_materialized(close: Close) -> None:
+    """It was planned and never answered: that is no pass."""
+    close.settle(DAY)
+    close.ledger_unread = True
+    assert close.run(DAY, only=["royalties"]).is_failure
+    assert settled(close) == set()
+    close.ledger_unread = False
+    close.run(DAY, only=["royalties"])
+    assert settled(close) == {DAY}
+
+
+def test_a_run_that_a_person_ends_before_its_check_leaves_the_day_as_it_was(close: Close) -> None:
+    close.settle(DAY)
+    close.ledger_unread = True
+    run = close.run(DAY, only=["royalties"])
+    close.instance.report_run_canceled(run)
+    assert settled(close) == {DAY}
+
+
+def _evaluated(close: Close, key: dg.AssetCheckKey, *, passed: bool, day: str = DAY) -> None:
+    close.instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(
+            asset_key=key.asset_key, check_name=key.name, passed=passed, partition=day, blocking=True
+        )
+    )
+
+
+@pytest.mark.parametrize("key", BLOCKING_CHECKS, ids=lambda key: key.name)
+def test_any_blocking_check_that_failed_unsettles_the_day(close: Close, key: dg.AssetCheckKey) -> None:
+    close.settle(DAY, "2026-03-02")
+    _evaluated(close, key, passed=False)
+    _evaluated(close, key, passed=True, day="2026-03-02")
+    assert settled(close) == {"2026-03-02"}
+
+
+@pytest.mark.parametrize("name", ["outlets_seen", "franchises_not_fallen", "usual_day"])
+def test_a_check_that_only_warns_leaves_the_day_settled(close: Close, name: str) -> None:
+    close.settle(DAY)
+    _evaluated(close, dg.AssetCheckKey(dg.AssetKey("royalties"), name), passed=False)
+    assert settled(close) == {DAY}
+
+
+def test_the_blocking_checks_are_those_of_the_close() -> None:
+    made = [spec for one in _checks() for spec in one.check_specs]
+    assert {spec.key for spec in made if spec.blocking} == set(BLOCKING_CHECKS)
+    assert {key.name for key in BLOCKING_CHECKS} == set(control_totals.BLOCKING)
+
+
+def _checks() -> list[dg.AssetChecksDefinition]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return control_totals.build(DAYS)
 
 
 def test_unfinished_runs_name_their_days_and_finished_ones_do_not(close: Close) -> None:

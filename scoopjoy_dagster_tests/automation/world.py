@@ -23,11 +23,11 @@ from dagster._core.remote_origin import (
 
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.automation import wiring
-from scoopjoy_dagster.automation.state import LEDGER_CHECK
 from scoopjoy_dagster.automation.steps import STEPS
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.mail import MailResource
+from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 from scoopjoy_dagster.settings import load_settings
 
 GO_LIVE = "2026-03-01"
@@ -43,6 +43,7 @@ class Close:
     instance: dg.DagsterInstance
     boom: dict[str, BaseException] = field(default_factory=dict)
     ledger_ok: bool = True
+    ledger_unread: bool = False
     now: str = "2026-03-10T06:00:00+05:30"
     defs: dg.Definitions = field(init=False)
     mail: MailResource = field(default_factory=MailResource)
@@ -85,6 +86,7 @@ class Close:
         return {
             "mail": self.mail,
             "erpnext": ERPNextResource(url="http://127.0.0.1:9", api_key="k", api_secret="s"),
+            "royalty_policy": RoyaltyPolicyResource(),
             "clock": ClockResource(fixed=self.now),
         }
 
@@ -104,10 +106,10 @@ class Close:
         return step
 
     def _ledger(self) -> dg.AssetChecksDefinition:
-        @dg.asset_check(
-            name=LEDGER_CHECK.name, asset=LEDGER_CHECK.asset_key, partitions_def=DAYS, blocking=True
-        )
+        @dg.asset_check(name="ledger_equals_rule", asset="royalties", partitions_def=DAYS, blocking=True)
         def ledger() -> dg.AssetCheckResult:
+            if self.ledger_unread:
+                raise RuntimeError("the check has no answer")
             return dg.AssetCheckResult(
                 passed=self.ledger_ok,
                 description="The ledger holds 90.00, the rule says 100.00.",

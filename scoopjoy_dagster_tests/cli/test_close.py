@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import dagster as dg
+import pytest
 
+from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS, totals_of
+from scoopjoy_dagster.assets import invoices, royalties
 from scoopjoy_dagster.local.home import prepare_home
+from scoopjoy_dagster.sandbox.seed import add_invoice, cancel_document
 from scoopjoy_dagster_tests.cli.command import scoopjoy
 from scoopjoy_dagster_tests.cli.conftest import Command
 from scoopjoy_dagster_tests.cli.world import World
+from scoopjoy_dagster_tests.world import change
 
 STEPS = ["closed_shifts", "royalties", "invoices", "reports", "hq_sync"]
 DOCUMENTED = {"business_day", "status", "run_id", "duration_s", "requests", "assets"}
 DOCUMENTED_OF_ASSET = {"status", "seen", "written", "adopted", "skipped", "amount", "exceptions"}
+DOCUMENTED_OF_TOTAL = {
+    "name",
+    "asset",
+    "severity",
+    "passed",
+    "message",
+    "expected",
+    "actual",
+    "difference",
+    "worst_five",
+}
 DOCUMENTED_OF_EXCEPTION = {"what", "who", "message", "action"}
 
 
@@ -52,6 +69,16 @@ def test_a_close_prints_one_json_document_with_the_documented_keys_and_progress_
         assert Decimal(asset["amount"]) == Decimal(asset["amount"]).quantize(Decimal("0.01"))
         assert all(one.keys() >= DOCUMENTED_OF_EXCEPTION for one in asset["exceptions"])
         assert errors(asset) == []
+    totals = {one["name"]: one for one in result["control_totals"]}
+    assert list(totals) == [one.name for one in CONTROL_TOTALS]
+    for total in CONTROL_TOTALS:
+        found = totals[total.name]
+        assert found.keys() >= DOCUMENTED_OF_TOTAL
+        assert (found["asset"], found["severity"]) == (total.asset, total.severity)
+        assert found["passed"] or not total.blocking
+    for name in ("ledger_equals_rule", "shares_equal_royalties", "headquarters_equals_ours"):
+        assert totals[name]["actual"] == result["assets"]["royalties"]["amount"]
+        assert totals[name]["difference"] == "0.00"
     assert [f"{day} {title}: {state}" in done.sentences for title, state in _said()] == [True] * 10
     assert (
         (world.headquarters.deliveries[0].payload["totals"]["royalty"])
@@ -77,7 +104,8 @@ def test_a_close_prints_one_json_document_with_the_documented_keys_and_progress_
     assert f"Business day {day}: Completed" in table.text
     for name in STEPS:
         assert f"{name} " in table.out
-    assert "ledger_equals_rule" in table.out
+    for total in CONTROL_TOTALS:
+        assert f"{total.name} " in table.out
     assert "no royalty rate set" in table.text
     assert world.writes == books
 
@@ -193,24 +221,129 @@ def test_a_site_without_our_fields_gives_exit_code_2_and_names_field_and_setup(
     assert bare_world.writes == 0
 
 
-def test_only_runs_the_named_asset_and_its_blocking_check(world: World, command: Command) -> None:
+def test_only_runs_the_named_asset_and_its_control_totals(world: World, command: Command) -> None:
     day = world.last_day.isoformat()
     shifts = command("close", "--date", day, "--only", "closed_shifts", "--json")
     assert shifts.code == 0, shifts.text
     assert statuses(shifts.document) == {"closed_shifts": "Success"}
-    assert shifts.document["control_totals"] == []
+    assert [one["name"] for one in shifts.document["control_totals"]] == ["shifts_closed"]
     assert world.erpnext.documents("Journal Entry") == []
 
     royalties = command("close", "--date", day, "--only", "royalties", "--json")
     assert royalties.code == 0, royalties.text
     assert statuses(royalties.document) == {"royalties": "Success"}
-    assert [one["name"] for one in royalties.document["control_totals"]] == ["ledger_equals_rule"]
+    assert [one["name"] for one in royalties.document["control_totals"]] == [
+        one.name for one in totals_of("royalties")
+    ]
     assert world.recipients() == []
 
     table = command("close", "--date", day, "--only", "hq_sync")
     assert table.code == 0, table.text
     assert "reports" not in table.out
     assert len(world.headquarters.deliveries) == 1
+
+
+def _then(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, happens: Callable[[], object]) -> None:
+    """Let something happen between an asset's work and its control totals."""
+    work = getattr(module, name)
+
+    def work_then(*args: Any, **options: Any) -> Any:
+        outcome = work(*args, **options)
+        happens()
+        return outcome
+
+    monkeypatch.setattr(module, name, work_then)
+
+
+def _a_posted_invoice(world: World, day: str) -> Any:
+    """A Sales Invoice of the day that bears royalty."""
+    entry = next(
+        one
+        for one in world.erpnext.documents("Journal Entry")
+        if one.get("custom_scoopjoy_key", "").count(day)
+    )
+    party = next(row["party"] for row in entry["accounts"] if row["party"])
+    return world.erpnext.documents("Sales Invoice", customer=party, posting_date=day, docstatus=1)[0]
+
+
+def test_a_blocking_control_total_that_fails_gives_exit_code_2_and_stops_what_is_behind_it(
+    world: World, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = world.last_day.isoformat()
+    came: list[str] = []
+
+    def an_invoice_comes() -> None:
+        if not came:
+            customer = _a_posted_invoice(world, day)["customer"]
+            came.append(add_invoice(world.erpnext, customer, world.last_day, "1000"))
+
+    _then(monkeypatch, royalties, "post_royalties", an_invoice_comes)
+    done = command("close", "--date", day, "--json")
+    assert done.code == 2, done.text
+    assert done.document["status"] == "Failed"
+    assert statuses(done.document)["royalties"] == "Success"
+    assert {statuses(done.document)[name] for name in ("invoices", "reports", "hq_sync")} == {"Skipped"}
+    failed = {one["name"] for one in done.document["control_totals"] if not one["passed"]}
+    assert "ledger_equals_rule" in failed
+    assert world.recipients() == []
+
+    mended = command("close", "--date", day, "--json")
+    assert mended.code == 0, mended.text
+
+
+def test_a_control_total_of_an_asset_that_is_not_critical_gives_exit_code_1(
+    world: World, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = world.last_day.isoformat()
+    _then(
+        monkeypatch,
+        invoices,
+        "annotate_invoices",
+        lambda: change(
+            world.erpnext, "Sales Invoice", _a_posted_invoice(world, day)["name"], custom_royalty_share=0.01
+        ),
+    )
+    done = command("close", "--date", day)
+    assert done.code == 1, done.text
+    assert "Completed with Errors" in done.text
+    assert "error shares_equal_royalties: The invoices carry" in done.text
+    assert world.recipients()
+
+
+def test_a_warning_is_shown_and_changes_no_exit_code(world: World, command: Command) -> None:
+    """The first franchise by name sold in the week before; all its invoices of the day are cancelled."""
+    day = world.last_day.isoformat()
+    sold = world.erpnext.documents("Sales Invoice", posting_date=day, docstatus=1)
+    seen = {
+        doc["customer"]
+        for doc in world.erpnext.documents("Sales Invoice", docstatus=1)
+        if doc["posting_date"] < day and doc["customer"].startswith("Franchise ")
+    }
+    missing = next(name for name in sorted(seen) if any(doc["customer"] == name for doc in sold))
+    for doc in sold:
+        if doc["customer"] == missing:
+            cancel_document(world.erpnext, "Sales Invoice", doc["name"])
+    done = command("close", "--date", day)
+    assert done.code == 0, done.text
+    assert f"Business day {day}: Completed " in done.text
+    assert "warning outlets_seen: " in done.text
+    assert missing in done.text
+
+
+def test_a_check_that_breaks_is_a_control_total_that_fails(
+    world: World, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scoopjoy_dagster.erpnext import control_figures
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(control_figures, "ledger_rows", broken)
+    done = command("close", "--date", world.last_day.isoformat(), "--json")
+    assert done.code == 2, done.text
+    (total,) = [one for one in done.document["control_totals"] if one["name"] == "ledger_equals_rule"]
+    assert (total["passed"], total["difference"]) == (False, "unknown")
+    assert "The check broke and has no answer" in total["message"]
 
 
 def test_a_dry_run_writes_nothing_and_records_no_run(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import date
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS, ControlTotal
 from scoopjoy_dagster.cli.closing import NAMES, DayResult
 from scoopjoy_dagster.cli.show import SHOWN_EXCEPTIONS, print_checks, print_day, step_progress
 from scoopjoy_dagster.erpnext.preflight import Check
@@ -86,27 +88,54 @@ def test_only_a_critical_asset_makes_a_day_failed(failed: list[str], status: str
     assert f"Business day 2026-03-01: {status} in 0.0 s with 15 requests (run run)" in shown(result)
 
 
-def test_a_ledger_that_differs_from_the_rule_makes_a_day_failed_and_shows_by_how_much() -> None:
-    total = {
-        "name": "ledger_equals_rule",
-        "passed": False,
+def total(name: str, *, passed: bool, message: str = "said", worst: str = "none") -> dict[str, Any]:
+    (known,) = [one for one in CONTROL_TOTALS if one.name == name]
+    return {
+        "name": name,
+        "asset": known.asset,
+        "severity": known.severity,
+        "passed": passed,
+        "message": message,
         "expected": "10.00",
-        "actual": "9.00",
-        "difference": "-1.00",
+        "actual": "10.00" if passed else "9.00",
+        "difference": "0.00" if passed else "-1.00",
+        "worst_five": worst,
     }
-    result = DayResult(DAY, "run", {name: asset() for name in NAMES}, [total])
-    assert result.status == "Failed"
-    (line,) = [line for line in shown(result).splitlines() if line.startswith("ledger_equals_rule")]
+
+
+@pytest.mark.parametrize("one", CONTROL_TOTALS, ids=lambda one: one.name)
+def test_a_control_total_is_as_critical_as_its_asset_and_a_warning_changes_nothing(one: ControlTotal) -> None:
+    """The royalties are in the ledger and right where only what was told about them differs."""
+    if one.severity == "warning":
+        status = "Completed"
+    else:
+        status = "Failed" if one.asset in {"closed_shifts", "royalties"} else "Completed with Errors"
+    found = [total(other.name, passed=other != one) for other in CONTROL_TOTALS]
+    assert DayResult(DAY, "run", {name: asset() for name in NAMES}, found).status == status
+
+
+def test_a_control_total_that_fails_shows_by_how_much_and_what_is_said_of_it() -> None:
+    wrong = total("ledger_equals_rule", passed=False, message="It differs.", worst=f"{NAUGHTY}: -1.00")
+    text = shown(DayResult(DAY, "run", {name: asset() for name in NAMES}, [wrong]))
+    line = next(line for line in text.splitlines() if line.startswith("ledger_equals_rule"))
     assert line.split() == ["ledger_equals_rule", "10.00", "9.00", "-1.00"]
+    assert f"error ledger_equals_rule: It differs.\n    {NAUGHTY}: -1.00" in text
 
 
-@pytest.mark.parametrize("name", ["shares_equal_royalties", "headquarters_equals_ours"])
-def test_a_total_of_a_step_that_is_not_critical_gives_completed_with_errors(name: str) -> None:
-    """The royalties are in the ledger and right: what differs is only what was told about them."""
-    right = {"name": "ledger_equals_rule", "passed": True}
-    differs = {"name": name, "passed": False, "expected": "10.00", "actual": "9.00", "difference": "-1.00"}
-    result = DayResult(DAY, "run", {step: asset() for step in NAMES}, [right, differs])
-    assert result.status == "Completed with Errors"
+def test_control_totals_are_green_red_or_yellow() -> None:
+    out = io.StringIO()
+    found = [
+        total("shifts_closed", passed=True),
+        total("ledger_equals_rule", passed=False),
+        total("usual_day", passed=False),
+    ]
+    console = Console(file=out, width=200, force_terminal=True, color_system="standard")
+    print_day(console, DayResult(DAY, "run", {name: asset() for name in NAMES}, found))
+    for name, colour in (("shifts_closed", 32), ("ledger_equals_rule", 31), ("usual_day", 33)):
+        line = next(line for line in out.getvalue().splitlines() if line.startswith(name))
+        assert f"\x1b[{colour}m" in line
+        assert {31, 32, 33} & {int(code) for code in re.findall(r"\x1b\[(\d+)m", line)} == {colour}
+    assert "\x1b[33mwarning\x1b[0m usual_day: said" in out.getvalue()
 
 
 def test_progress_is_a_line_for_each_state_in_a_file_and_a_bar_on_a_terminal() -> None:

@@ -193,3 +193,34 @@ def test_a_second_server_on_the_port_is_refused(hq: SandboxHQ) -> None:
 
 def test_the_secret_is_not_shown(hq: SandboxHQ) -> None:
     assert hq.secret not in repr(hq)
+
+
+@pytest.mark.parametrize(("after_storing", "held"), [(False, 0), (True, 1)])
+def test_the_sender_is_killed_before_or_after_its_delivery_is_stored(
+    hq: SandboxHQ, after_storing: bool, held: int
+) -> None:
+    seen: list[int] = []
+    hq.fail_next("drop", after_storing=after_storing, hook=lambda: seen.append(len(hq.deliveries)))
+    with pytest.raises(requests.ConnectionError):
+        post(hq, document())
+    assert seen == [held]
+    assert post(hq, document()).status_code == (200 if held else 201)
+    assert len(hq.deliveries) == 1
+
+
+def test_half_a_receipt_comes_with_a_length_that_fits(hq: SandboxHQ) -> None:
+    hq.fail_next("truncate")
+    answer = post(hq, document())
+    assert answer.status_code == 201
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+    with pytest.raises(requests.exceptions.JSONDecodeError):
+        answer.json()
+    assert len(hq.deliveries) == 1
+
+
+def test_failures_that_did_not_come_can_be_taken_back(hq: SandboxHQ) -> None:
+    hq.fail_next(500, times=2)
+    assert post(hq, document()).status_code == 500
+    assert hq.failures_left == 1
+    hq.heal()
+    assert post(hq, document()).status_code == 201

@@ -170,3 +170,33 @@ def test_a_taken_port_is_an_error_and_leaves_nothing_running(sink: MailSink) -> 
     with pytest.raises(OSError, match="in use"):
         other.start(http_port=int(sink.url.rsplit(":", 1)[1]))
     assert other.down
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_mail_is_taken_or_not_and_its_sender_never_hears_of_it(sink: MailSink, taken: bool) -> None:
+    killed: list[int] = []
+    sink.lose_next(taken=taken, skip=1, hook=lambda: killed.append(len(sink.messages)))
+    assert send(sink, a_mail(subject="first")) == {}
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        send(sink, a_mail(subject="second"))
+    assert killed == [1 + taken]
+    assert sink.losses_left == 0
+    assert [(mail.subject, mail.answered) for mail in sink.messages] == [
+        ("first", True),
+        *([("second", False)] if taken else []),
+    ]
+    assert send(sink, a_mail(subject="third")) == {}
+
+
+def test_losses_that_did_not_come_can_be_taken_back(sink: MailSink) -> None:
+    sink.lose_next(skip=1)
+    sink.heal()
+    assert sink.losses_left == 0
+    assert [send(sink, a_mail()) for _ in range(2)] == [{}, {}]
+
+
+def test_whoever_listens_is_told_of_each_mail_before_its_sender(sink: MailSink) -> None:
+    told: list[str] = []
+    sink.on_taken = lambda mail: told.append(mail.recipient)
+    send(sink, a_mail("a@scoopjoy.test, b@scoopjoy.test"))
+    assert told == ["a@scoopjoy.test", "b@scoopjoy.test"]

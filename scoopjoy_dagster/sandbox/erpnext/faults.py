@@ -15,6 +15,9 @@ from typing import Literal
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
 from scoopjoy_dagster.sandbox.erpnext.wire import Call, Reply, failure, html
 
+Hook = Callable[[Call], None]
+"""What happens besides: the death of the process that asks, somebody's change in the middle, ..."""
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -24,13 +27,17 @@ class Effect:
         reply: Answer instead of the real one.
         drop: The connection is reset without an answer.
         drop_in_body: The connection is reset in the middle of the real answer's body.
+        truncate: The real answer ends in the middle of its body, and its Content-Length agrees with that.
         delay_s: Seconds to wait before the answer.
+        hook: Called before anything else is done about the request; ``drop`` says whether it goes on then.
     """
 
     reply: Reply | None = None
     drop: bool = False
     drop_in_body: bool = False
+    truncate: bool = False
     delay_s: float = 0.0
+    hook: Hook | None = None
 
 
 @dataclass(slots=True)
@@ -46,6 +53,7 @@ class Rule:
         times: How many requests to hit at most; ``None`` for no end.
         probability: Chance for each matching request; 1 hits all.
         seconds: Delay of ``slow...``, ``Retry-After`` of ``rate_limited``.
+        hook: What the ``kill...`` kinds and ``meanwhile`` call.
     """
 
     kind: str
@@ -56,6 +64,7 @@ class Rule:
     times: int | None = 1
     probability: float = 1.0
     seconds: float = 1.0
+    hook: Hook | None = None
     matched: int = 0
     hit: int = 0
 
@@ -88,6 +97,14 @@ def _page(status: int, title: str) -> Callable[[Rule], Effect]:
     return lambda _: Effect(reply=html(status, title, "<center>nginx</center>" if status > 500 else ""))
 
 
+def _kill(rule: Rule) -> Effect:
+    return Effect(hook=rule.hook, drop=True)
+
+
+def _meanwhile(rule: Rule) -> Effect:
+    return Effect(hook=rule.hook)
+
+
 def _forbidden(_: Rule) -> Effect:
     return Effect(reply=failure(thrown("Not permitted", "PermissionError"), []))
 
@@ -118,7 +135,19 @@ KINDS: dict[str, Kind] = {
     "slow": Kind("after", lambda rule: Effect(delay_s=rule.seconds)),
     "slow_before_commit": Kind("before", lambda rule: Effect(delay_s=rule.seconds)),
     "permission_lost": Kind("before", _forbidden),
+    "truncated_page": Kind("after", lambda _: Effect(truncate=True)),
+    # The hook kills the process that asks: its request is lost, or carried out for nobody.
+    "kill_before_commit": Kind("before", _kill),
+    "kill_after_commit": Kind("after", _kill),
+    # No fault of this request: something else happens at this very moment, and the request goes on.
+    "meanwhile": Kind("before", _meanwhile),
 }
+
+HOOKED = frozenset({"kill_before_commit", "kill_after_commit", "meanwhile"})
+"""The kinds that need a hook."""
+
+JOB_FAILED = "background_job_failed"
+"""What ``FaultSchedule.struck`` calls a background job that was made to fail."""
 
 
 @dataclass
@@ -133,6 +162,7 @@ class FaultSchedule:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - repeatable chance, no secret
         self._lock = threading.Lock()
+        self._failing_jobs = 0
 
     def add(
         self,
@@ -145,18 +175,30 @@ class FaultSchedule:
         times: int | None = 1,
         probability: float | None = None,
         seconds: float = 1.0,
+        hook: Hook | None = None,
     ) -> Rule:
         """Add a rule. With a ``probability`` it strikes without end unless ``times`` is more than 1.
 
         Raises:
             KeyError: The kind is unknown.
+            ValueError: The kind needs a ``hook``, or knows none.
         """
         if kind not in KINDS:
             raise KeyError(f"unknown fault {kind!r}; known are {', '.join(sorted(KINDS))}")
+        if (hook is not None) != (kind in HOOKED):
+            raise ValueError(f"the fault {kind!r} {'needs a' if kind in HOOKED else 'knows no'} hook")
         if probability is not None and times == 1:
             times = None
         rule = Rule(
-            kind, method, path, doctype, nth, times, 1.0 if probability is None else probability, seconds
+            kind,
+            method,
+            path,
+            doctype,
+            nth,
+            times,
+            1.0 if probability is None else probability,
+            seconds,
+            hook,
         )
         with self._lock:
             self.rules.append(rule)
@@ -173,9 +215,24 @@ class FaultSchedule:
         with self._lock:
             self.rules.clear()
             self.struck.clear()
+            self._failing_jobs = 0
 
-    def strike(self, call: Call, doctype: str) -> tuple[Kind, Effect] | None:
-        """The fault that hits this request, if any."""
+    def fail_jobs(self, times: int = 1) -> None:
+        """Make the next background jobs fail, as a worker does that runs into a deadlock."""
+        with self._lock:
+            self._failing_jobs += times
+
+    def strike_job(self, kind: str) -> bool:
+        """Whether the background job that begins now is to fail."""
+        with self._lock:
+            if not self._failing_jobs:
+                return False
+            self._failing_jobs -= 1
+            self.struck.append((JOB_FAILED, "JOB", kind))
+            return True
+
+    def strike(self, call: Call, doctype: str) -> tuple[str, Kind, Effect] | None:
+        """The fault that hits this request, if any: its name, its kind and what it does."""
         with self._lock:
             for rule in self.rules:
                 if not rule.matches(call, doctype):
@@ -186,5 +243,5 @@ class FaultSchedule:
                     rule.hit += 1
                     self.struck.append((rule.kind, call.method, call.path))
                     kind = KINDS[rule.kind]
-                    return kind, kind.effect(rule)
+                    return rule.kind, kind, kind.effect(rule)
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 
 from scoopjoy_dagster.sandbox.erpnext.wire import Call
@@ -10,12 +11,23 @@ from scoopjoy_dagster.sandbox.erpnext.wire import Call
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One request that reached the server; ``status`` 0 means that it was never answered."""
+    """One request that reached the server.
+
+    Attributes:
+        method: HTTP method.
+        path: Decoded path.
+        doctype: DocType that it was about; empty if it was about none.
+        status: HTTP status of the answer; 0 means that it was never answered.
+        fault: The fault that hit it; empty for none.
+        at: When the answer was ready, by ``time.monotonic``.
+    """
 
     method: str
     path: str
     doctype: str
     status: int
+    fault: str = ""
+    at: float = 0.0
 
 
 @dataclass
@@ -37,11 +49,11 @@ class RequestLog:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
 
-    def add(self, call: Call, doctype: str, status: int) -> None:
+    def add(self, call: Call, doctype: str, status: int, fault: str = "") -> None:
         with self._lock:
             self.total += 1
             self.reads += not call.is_write
-            self.entries.append(Logged(call.method, call.path, doctype, status))
+            self.entries.append(Logged(call.method, call.path, doctype, status, fault, time.monotonic()))
 
     def wrote(self, transactions: int) -> None:
         with self._lock:

@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -85,27 +86,38 @@ class _Endpoint:
             return
         doctype = doctype_of(call)
         struck = self._world.faults.strike(call, doctype)
-        effect = struck[1] if struck else Effect()
-        before = struck is not None and struck[0].phase == "before"
-        if before and effect.delay_s:
-            await asyncio.sleep(effect.delay_s)
+        fault = struck[0] if struck else ""
+        effect = struck[2] if struck else Effect()
+        before = struck is not None and struck[1].phase == "before"
+        if before:
+            await self._happen(effect, call)
         reply: Reply | None = None
-        if not before or effect.delay_s:
+        if not before or not (effect.drop or effect.reply):
             reply = await run_in_threadpool(self._world.handle, call)
-        if not before and effect.delay_s:
-            await asyncio.sleep(effect.delay_s)
+        if not before:
+            await self._happen(effect, call)
         answered = effect.reply or reply
         if effect.drop or answered is None:
-            self._world.requests.add(call, doctype, 0)
+            self._world.requests.add(call, doctype, 0, fault)
             await self._reset(client)
             return
-        self._world.requests.add(call, doctype, answered.status)
+        if effect.truncate:
+            answered = replace(answered, body=answered.body[: max(1, len(answered.body) // 2)])
+        self._world.requests.add(call, doctype, answered.status, fault)
         if effect.drop_in_body:
             await _send(send, answered, length=max(1, len(answered.body) // 2))
             await asyncio.sleep(0.02)
             await self._reset(client)
             return
         await _send(send, answered)
+
+    @staticmethod
+    async def _happen(effect: Effect, call: Call) -> None:
+        """What a fault does besides the answer: time passes, or its hook is called."""
+        if effect.delay_s:
+            await asyncio.sleep(effect.delay_s)
+        if effect.hook is not None:
+            await run_in_threadpool(effect.hook, call)
 
     async def _reset(self, client: tuple[str, int]) -> None:
         """Close the connection with a TCP reset."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 import email
 import email.policy
 import threading
+import time
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiosmtpd.controller import Controller
 
@@ -19,6 +21,7 @@ from scoopjoy_dagster.sandbox.mail.page import mail_page
 if TYPE_CHECKING:
     import asyncio
     import socket
+    from collections.abc import Callable
     from email.message import EmailMessage
 
     from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -32,16 +35,26 @@ class ReceivedMail:
         sender: envelope sender.
         recipient: envelope recipient.
         message: the mail itself.
+        at: when it was taken, by ``time.monotonic``.
+        answered: whether the sender was told so.
     """
 
     sender: str
     recipient: str
     message: EmailMessage
+    at: float = 0.0
+    answered: bool = True
 
     @property
     def subject(self) -> str:
         """The subject, decoded."""
         return str(self.message.get("Subject", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    taken: bool
+    hook: Callable[[], None] | None
 
 
 class MailSink:
@@ -50,11 +63,14 @@ class MailSink:
     Attributes:
         messages: every mail, one entry for each recipient, in the order of arrival.
         smtp_port: port of the SMTP server, once started.
+        on_taken: called with every mail as it is taken, before the sender is told.
     """
 
     def __init__(self) -> None:
         self.messages: list[ReceivedMail] = []
         self.smtp_port = 0
+        self.on_taken: Callable[[ReceivedMail], None] | None = None
+        self._losses: deque[_Loss | None] = deque()
         self._refused: dict[str, int] = {}
         self._lock = threading.Lock()
         self._smtp: _Controller | None = None
@@ -101,6 +117,26 @@ class MailSink:
         """Answer RCPT TO for this address with the code: 5xx is for good, 4xx for now."""
         self._refused[address.casefold()] = code
 
+    def lose_next(self, *, taken: bool = True, skip: int = 0, hook: Callable[[], None] | None = None) -> None:
+        """Cut the connection at the end of a mail's text, without an answer.
+
+        Args:
+            taken: the mail is kept all the same: the sender cannot know that it was.
+            skip: how many mails get through before.
+            hook: called before the connection is cut; kills the sender, for one.
+        """
+        self._losses.extend([None] * skip)
+        self._losses.append(_Loss(taken, hook))
+
+    @property
+    def losses_left(self) -> int:
+        """How many of the losses asked for have not come yet."""
+        return sum(loss is not None for loss in self._losses)
+
+    def heal(self) -> None:
+        """No losses any more."""
+        self._losses.clear()
+
     def accept(self, address: str) -> None:
         """Take mail for this address again."""
         self._refused.pop(address.casefold(), None)
@@ -129,14 +165,27 @@ class MailSink:
         envelope.rcpt_options.extend(options)
         return "250 OK"
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Keep the mail, once for each recipient."""
+        loss = self._losses.popleft() if self._losses else None
+        if loss is None or loss.taken:
+            self._keep(envelope, answered=loss is None)
+        if loss is None:
+            return "250 OK: kept"
+        if loss.hook is not None:
+            loss.hook()
+        cast("asyncio.Transport", server.transport).abort()
+        return "421 4.3.0 the connection is cut"  # nobody is left to read it
+
+    def _keep(self, envelope: Envelope, *, answered: bool) -> None:
         raw = envelope.original_content or b""
         with self._lock:
             for recipient in envelope.rcpt_tos:
                 message = email.message_from_bytes(raw, policy=email.policy.default)
-                self.messages.append(ReceivedMail(envelope.mail_from or "", recipient, message))
-        return "250 OK: kept"
+                mail = ReceivedMail(envelope.mail_from or "", recipient, message, time.monotonic(), answered)
+                if self.on_taken is not None:
+                    self.on_taken(mail)
+                self.messages.append(mail)
 
 
 class _Controller(Controller):

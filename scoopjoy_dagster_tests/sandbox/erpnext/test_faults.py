@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
+from datetime import datetime
 
 import pytest
 import requests
 
+from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster_tests.sandbox.erpnext.conftest import journal_entry
 
 JE = "/api/resource/Journal Entry"
+MORNING = datetime(2026, 11, 22, 9)
 
 
 def stored(world):
@@ -79,6 +86,96 @@ def test_the_nth_request_is_hit_and_chance_is_repeatable(world, robot):
         runs.append([robot.call("GET", "/api/method/ping").status_code for _ in range(12)])
     assert runs[0] == runs[1]
     assert set(runs[0]) == {200, 500}
+
+
+def test_a_truncated_page_looks_whole_to_http_and_is_no_json(world, robot):
+    world.faults.add("truncated_page", method="POST", doctype="Journal Entry")
+    answer = robot.call("POST", JE, journal_entry())
+    assert answer.status_code == 200
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+    with pytest.raises(requests.exceptions.JSONDecodeError):
+        answer.json()
+    assert stored(world) == 1
+
+
+@pytest.mark.parametrize(("kind", "committed"), [("kill_before_commit", 0), ("kill_after_commit", 1)])
+def test_a_kill_strikes_its_process_at_the_request_and_nobody_is_answered(world, robot, kind, committed):
+    victim = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    seen = []
+
+    def kill(call):
+        seen.append((call.method, call.path, stored(world)))
+        os.kill(victim.pid, signal.SIGKILL)
+
+    world.faults.add(kind, method="POST", doctype="Journal Entry", hook=kill)
+    with pytest.raises(requests.ConnectionError):
+        robot.call("POST", JE, journal_entry())
+    assert victim.wait(10) == -signal.SIGKILL
+    assert seen == [("POST", JE, committed)]
+    assert stored(world) == committed
+    assert world.requests.entries[-1].fault == kind
+    assert world.requests.entries[-1].status == 0
+
+
+def test_something_else_happens_in_the_middle_and_the_request_goes_on(world, robot):
+    happened = []
+    world.faults.add("meanwhile", nth=2, hook=lambda call: happened.append(call.path))
+    assert [robot.call("GET", "/api/method/ping").status_code for _ in range(3)] == [200] * 3
+    assert happened == ["/api/method/ping"]
+
+
+def test_a_kind_with_a_hook_is_refused_without_one_and_the_reverse(world):
+    with pytest.raises(ValueError, match="needs a hook"):
+        world.faults.add("kill_after_commit")
+    with pytest.raises(ValueError, match="knows no hook"):
+        world.faults.add("deadlock", hook=lambda _call: None)
+
+
+def ten_sales_closed(world):
+    """A shift of ten sales and its closing, queued for the background."""
+    shift = seed.add_shift(world, "POS Bandra", "cashier.bandra@scoopjoy.example", MORNING, ["100"] * 10)
+    session = world.session("robot@scoopjoy.example")
+    body = {
+        "pos_opening_entry": shift.opening,
+        "company": "ScoopJoy",
+        "period_end_date": "2026-11-22 23:00:00",
+        "posting_date": "2026-11-22",
+        "pos_transactions": [{"pos_invoice": name} for name in shift.invoices],
+    }
+    with world.site.transaction():
+        name = session.submit(session.insert(session.new("POS Closing Entry", body))).name
+    return name, shift.invoices
+
+
+def merged(world, invoices):
+    return [name for name in invoices if world.documents("POS Invoice", name=name)[0]["consolidated_invoice"]]
+
+
+def test_a_background_job_fails_once_and_works_on_retry(world, robot):
+    name, invoices = ten_sales_closed(world)
+    world.faults.fail_jobs()
+    assert world.run_background_jobs() == 1
+    closing = world.documents("POS Closing Entry", name=name)[0]
+    assert (closing["docstatus"], closing["status"]) == (1, "Failed")
+    assert "Deadlock" in closing["error_message"]
+    assert merged(world, invoices) == []
+    assert world.faults.struck == [("background_job_failed", "JOB", "consolidate")]
+
+    body = {"dt": "POS Closing Entry", "dn": name, "method": "retry"}
+    assert robot.call("POST", "/api/method/run_doc_method", body).status_code == 200
+    assert world.run_background_jobs() == 1
+    assert world.documents("POS Closing Entry", name=name)[0]["status"] == "Submitted"
+    assert merged(world, invoices) == invoices
+
+
+def test_a_closing_is_queued_as_long_as_no_worker_is_there(world):
+    name, invoices = ten_sales_closed(world)
+    world.settings.background_worker = False
+    assert world.run_background_jobs() == 0
+    assert world.documents("POS Closing Entry", name=name)[0]["status"] == "Queued"
+    world.settings.background_worker = True
+    assert world.run_background_jobs() == 1
+    assert merged(world, invoices) == invoices
 
 
 def test_an_unknown_fault_is_named_with_those_that_exist(world):

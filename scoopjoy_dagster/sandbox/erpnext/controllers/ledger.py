@@ -100,6 +100,20 @@ def check_frozen(session: Session, day: Any) -> None:
     raise thrown(f"You are not authorized to add or update entries before {shown_day(as_date(upto))}")
 
 
+def check_closed(session: Session, day: Any, company: str) -> None:
+    """No entry up to the end of the company's last Period Closing Voucher."""
+    (upto,) = session.site.db.one(
+        f"SELECT MAX(period_end_date) FROM {table('Period Closing Voucher')} WHERE docstatus = 1 AND company = ?",
+        (company,),
+    ) or (None,)
+    if upto and as_date(day) <= as_date(upto):
+        text = (
+            f"Books have been closed till the period ending on {shown_day(as_date(upto))}</br >"
+            "You cannot create/amend any accounting entries till this date."
+        )
+        raise thrown(text, title="Period Closed")
+
+
 def check_party(session: Session, party: str | None) -> None:
     """A disabled customer takes no entry."""
     if party and session.value("Customer", party, "disabled"):
@@ -149,6 +163,7 @@ def post(session: Session, doc: Doc, lines: list[Line], remarks: str) -> None:
     """Make the ledger rows of a submitted voucher."""
     day = as_date(doc["posting_date"]).isoformat()
     check_frozen(session, day)
+    check_closed(session, day, doc["company"])
     year = fiscal_year(session, day, doc["company"])
     for line in (line.turned() for line in lines):
         if not line.debit and not line.credit:
@@ -230,6 +245,7 @@ def reverse(session: Session, doc: Doc) -> None:
     """Cancel the ledger rows of a voucher: marked, and matched by reversed rows that are marked as well."""
     check_period(session, doc)
     check_frozen(session, doc["posting_date"])
+    check_closed(session, doc["posting_date"], doc["company"])
     names = session.site.meta("GL Entry").columns
     rows = session.site.db.rows(
         f"SELECT {', '.join(names)} FROM {table('GL Entry')} WHERE voucher_type = ? AND voucher_no = ?"

@@ -78,6 +78,15 @@ end_date: Date *
 company: Link(Company) *
 closed_documents: Table(Closed Document) *
 
+# Period Closing Voucher | ACC-PCV-.YYYY.-.##### | submittable | System Manager:rwcsxd, Accounts Manager:rwcsxd
+transaction_date: Date
+company: Link(Company) *
+fiscal_year: Link(Fiscal Year) *
+period_start_date: Date *
+period_end_date: Date *
+closing_account_head: Link(Account) *
+remarks: Small Text *
+
 # Closed Document | hash | child |
 document_type: Link(DocType) *
 closed: Check

@@ -1,0 +1,154 @@
+"""The figures of a day that people and headquarters are told, and what changed from one revision to the next.
+
+The figures told last are kept with the delivery record, so that a revision can say what changed, whoever makes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+
+from scoopjoy_dagster.accounting.money import ZERO
+from scoopjoy_dagster.accounting.royalties import Action
+
+
+@dataclass(frozen=True, slots=True)
+class FranchiseFigures:
+    """One franchise's day: number of invoices, base in INR, rate in percent, royalty in INR."""
+
+    customer: str
+    customer_name: str
+    invoices: int
+    base: Decimal
+    rate: Decimal
+    royalty: Decimal
+
+    @property
+    def sentence(self) -> str:
+        """The figures in words."""
+        return (
+            f"{self.invoices} invoices, base {self.base:.2f}, rate {self.rate.normalize():f} %, "
+            f"royalty {self.royalty:.2f}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DayFigures:
+    """The figures of one day. Amounts in INR; `pos_sales` are those of the closed shifts."""
+
+    sales: Decimal
+    royalty: Decimal
+    pos_sales: Decimal
+    shifts: int
+    franchises: tuple[FranchiseFigures, ...]
+
+    def as_text(self) -> str:
+        """The figures as JSON with exact decimal strings, for a field of a document."""
+        return json.dumps(asdict(self), default=_plain, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_text(cls, text: str) -> DayFigures | None:
+        """The figures that `as_text` wrote; None for anything else, as in a record of an earlier version."""
+        try:
+            found = json.loads(text)
+            return cls(
+                Decimal(found["sales"]),
+                Decimal(found["royalty"]),
+                Decimal(found["pos_sales"]),
+                int(found["shifts"]),
+                tuple(
+                    FranchiseFigures(
+                        row["customer"],
+                        row["customer_name"],
+                        int(row["invoices"]),
+                        Decimal(row["base"]),
+                        Decimal(row["rate"]),
+                        Decimal(row["royalty"]),
+                    )
+                    for row in found["franchises"]
+                ),
+            )
+        except (ValueError, TypeError, KeyError, ArithmeticError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of what changed since the revision before: who, the figures then and now, and why."""
+
+    who: str
+    before: str
+    after: str
+    reason: str
+
+
+def franchise_figures(action: Action) -> FranchiseFigures:
+    """The figures of the franchise that an action of the royalty plan is about."""
+    royalty = action.royalty
+    return FranchiseFigures(
+        royalty.customer,
+        royalty.customer_name,
+        len(royalty.invoices),
+        royalty.base,
+        royalty.rate,
+        royalty.amount,
+    )
+
+
+def changes(before: DayFigures | None, after: DayFigures, reasons: Mapping[str, str]) -> tuple[Change, ...]:
+    """What changed, franchise by franchise in order of name, then the shifts. Never empty: a revision has a reason.
+
+    Args:
+        before: the figures of the revision before; None when they were not kept.
+        after: the figures now.
+        reasons: by customer, why its royalty was adjusted last.
+    """
+    if before is None:
+        return (Change("The day", "not kept", "", "the figures of the revision before were not kept"),)
+    then = {one.customer: one for one in before.franchises}
+    now = {one.customer: one for one in after.franchises}
+    found = [
+        _franchise(then.get(customer), now.get(customer), reasons.get(customer, ""))
+        for customer in sorted(then.keys() | now.keys())
+        if _figures(then.get(customer)) != _figures(now.get(customer))
+    ]
+    if (before.shifts, before.pos_sales) != (after.shifts, after.pos_sales):
+        found.append(
+            Change(
+                "POS shifts",
+                f"{before.shifts} closed, sales {before.pos_sales:.2f}",
+                f"{after.shifts} closed, sales {after.pos_sales:.2f}",
+                "a shift of the day was closed or cancelled since",
+            )
+        )
+    return tuple(found) or (
+        Change(
+            "The day", "", "", "the totals are the same; documents, counted amounts or exceptions changed"
+        ),
+    )
+
+
+def _figures(one: FranchiseFigures | None) -> tuple[int, Decimal, Decimal, Decimal]:
+    """What is compared: no franchise is the same as one without sales. A rate without sales decides about nothing."""
+    if one is None:
+        return (0, ZERO, ZERO, ZERO)
+    return (one.invoices, one.base, one.rate if one.invoices else ZERO, one.royalty)
+
+
+def _franchise(then: FranchiseFigures | None, now: FranchiseFigures | None, reason: str) -> Change:
+    name = (now or then).customer_name  # type: ignore[union-attr]  # one of the two is there
+    royalties = [one.royalty if one else ZERO for one in (then, now)]
+    if royalties[0] == royalties[1] or not reason:
+        reason = "invoices of the day, the rate or the exemption changed since"
+    return Change(
+        name, then.sentence if then else "no franchise", now.sentence if now else "no franchise", reason
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    message = f"a {type(value).__name__} cannot be kept with the figures"
+    raise TypeError(message)

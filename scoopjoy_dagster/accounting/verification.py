@@ -1,0 +1,422 @@
+"""A closed day against the rule: every difference between what ERPNext holds and what should be there.
+
+Here: the comparison of one day, as a pure function. Not here: reading ERPNext (`erpnext.range_reading`), printing,
+and the rule itself, which is `royalties.plan_royalties`: a second opinion on the rule would be a second rule.
+
+The rule is the one of today: policy, rates and franchises as they are now. A day that was closed at another rate
+differs from it; the entry carries base, rate and policy of its own, so both are shown and the row says why.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from scoopjoy_dagster.accounting.day_record import Annotated, BookedEntry, DayRecord
+from scoopjoy_dagster.accounting.differences import DayDifference, DayVerdict, What
+from scoopjoy_dagster.accounting.keys import normalised, revision_of, royalty_key, without_revision
+from scoopjoy_dagster.accounting.money import ZERO, rounded
+from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
+from scoopjoy_dagster.accounting.royalties import (
+    SUBMITTED,
+    Action,
+    Franchise,
+    PostedEntry,
+    RoyaltyPlan,
+    plan_royalties,
+)
+
+NAMED = 5
+"""So many documents are named in one row; the rest is counted."""
+
+CLOSE_AGAIN = "Close the day again: `scoopjoy close --date {day}`."
+
+
+def plan_of(
+    company: str, policy: RoyaltyPolicy, franchises: Sequence[Franchise], currency: str, record: DayRecord
+) -> RoyaltyPlan:
+    """What a close of the day would find; entries whose key has no revision are left out."""
+    return plan_royalties(
+        company=company,
+        day=record.day,
+        policy=policy,
+        franchises=franchises,
+        invoices=record.invoices,
+        posted=[one.posted for one in record.entries if readable(one.posted.key)],
+        former=record.former,
+        company_currency=currency,
+    )
+
+
+def verify_day(
+    company: str, policy: RoyaltyPolicy, franchises: Sequence[Franchise], currency: str, record: DayRecord
+) -> DayVerdict:
+    """Every difference of a day, in the order: royalties, entries, invoices, statements, headquarters, shifts.
+
+    Args:
+        company: ERPNext company that the royalties are owed to.
+        policy: the royalty policy in force now.
+        franchises: enabled customers in the franchise group or below it, as they are now.
+        currency: the company's currency.
+        record: what ERPNext holds of the day.
+    """
+    plan = plan_of(company, policy, franchises, currency, record)
+    day = _Day(record, plan, entries_by_customer(plan, record))
+    return DayVerdict(
+        record.day,
+        plan.due,
+        day.booked,
+        (
+            *day.royalties(),
+            *day.of_nobody(),
+            *day.keys(),
+            *day.general_ledger(),
+            *day.shares(),
+            *day.statements(),
+            *day.other_steps(),
+        ),
+    )
+
+
+def entries_by_customer(plan: RoyaltyPlan, record: DayRecord) -> dict[str, list[BookedEntry]]:
+    """The entries of every customer of the plan, in order of revision; under the empty name those of nobody known.
+
+    As in the plan, an entry is its party's in the ledger (a Customer may have been renamed since the key was written),
+    and its key's where the ledger has no row.
+    """
+    owners: dict[str, str] = {}
+    for action in plan.actions:
+        customer = action.royalty.customer
+        owners[normalised(customer)] = customer
+        owners[without_revision(royalty_key(plan.company, record.day, customer, 0))] = customer
+    found: dict[str, list[BookedEntry]] = defaultdict(list)
+    for entry in record.entries:
+        if readable(entry.posted.key):
+            owner = normalised(entry.posted.customer) or without_revision(entry.posted.key)
+            found[owners.get(owner, "")].append(entry)
+    for entries in found.values():
+        entries.sort(key=lambda one: (revision_of(one.posted.key), one.posted.name))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """One day under comparison."""
+
+    record: DayRecord
+    plan: RoyaltyPlan
+    entries: Mapping[str, list[BookedEntry]]
+
+    @property
+    def booked(self) -> Decimal:
+        """Royalties of the day in the general ledger, in INR."""
+        return sum((one.posted.amount for one in self.record.entries), ZERO)
+
+    @property
+    def close_again(self) -> str:
+        return CLOSE_AGAIN.format(day=self.record.day)
+
+    def is_former(self, customer: str) -> bool:
+        """Whether a customer with entries of the day is no franchise now."""
+        return any(one.customer == customer for one in self.record.former)
+
+    def live(self, customer: str) -> list[PostedEntry]:
+        """The submitted ones."""
+        mine = self.entries.get(customer, [])
+        return [one.posted for one in mine if one.posted.docstatus == SUBMITTED]
+
+    def difference(self, who: str, what: str, message: str, action: str, **amounts: Decimal) -> DayDifference:
+        """A row of this day; amounts are `expected` and `actual`."""
+        return DayDifference(self.record.day, who, what, message, action, **amounts)
+
+    # -- the ledger against the rule --------------------------------------------------------------------------
+
+    def royalties(self) -> Iterator[DayDifference]:
+        """Per franchise: what the rule says, what is posted."""
+        for action in self.plan.actions:
+            if action.kind == "create":
+                yield self.difference(
+                    action.royalty.customer_name,
+                    What.MISSING,
+                    f"nothing is posted; the rule says {_by_rule(action)}",
+                    self.close_again,
+                    expected=action.royalty.amount,
+                    actual=ZERO,
+                )
+            elif action.kind == "adjust":
+                yield self._wrong(action)
+            elif action.kind == "refuse":
+                yield self._refused(action)
+
+    def _wrong(self, action: Action) -> DayDifference:
+        live = action.entries
+        posted = sum((one.amount for one in live), ZERO)
+        last = live[-1]
+        names = ", ".join(one.name for one in live)
+        message = (
+            f"{names}: posted on a base of {last.base:.2f} at {_percent(last.rate)} (policy {last.policy or 'unknown'}); "
+            f"the rule as it is now says {_by_rule(action)} (policy {action.royalty.policy_version})"
+        )
+        todo = f"{self.close_again} It posts the difference as a signed adjustment."
+        if self.is_former(action.royalty.customer):
+            what, message = What.FORMER, f"{names} stay posted: {action.reason}"
+            todo = f"If the franchise still owes it, put the Customer back into the group; otherwise: {todo}"
+        elif (
+            last.rate != action.royalty.rate
+            and last.base == action.royalty.base
+            and posted
+            == rounded(last.base * last.rate / 100, self.plan.policy.precision, self.plan.policy.rounding)
+        ):
+            what = What.RATE_CHANGED
+            todo = (
+                "It was right when it was posted. Nothing is to do if the new rate only counts from a later day on; "
+                f"otherwise: {todo}"
+            )
+        else:
+            what = What.DIFFERS
+        return self.difference(
+            action.royalty.customer_name, what, message, todo, expected=action.royalty.amount, actual=posted
+        )
+
+    def _refused(self, action: Action) -> DayDifference:
+        finding = next(one for one in self.plan.findings if one.message == action.reason)
+        posted = sum((one.amount for one in self.live(action.royalty.customer)), ZERO)
+        amounts = {"expected": action.royalty.amount, "actual": posted} if action.amount else {}
+        return self.difference(
+            action.royalty.customer_name, finding.what, finding.message, finding.action, **amounts
+        )
+
+    def of_nobody(self) -> Iterator[DayDifference]:
+        """Entries in the ledger of which no Customer is known."""
+        for entry in self.entries.get("", []):
+            if entry.posted.amount:
+                yield self.difference(
+                    entry.posted.name,
+                    What.OF_NOBODY,
+                    f"posted under the key {entry.posted.key}, but its customer is neither among the franchises nor seen "
+                    "to have left them",
+                    "See that the user may read every Customer and that this one was not deleted; otherwise reverse the "
+                    "entry in ERPNext.",
+                    expected=ZERO,
+                    actual=entry.posted.amount,
+                )
+
+    # -- the entries themselves -------------------------------------------------------------------------------
+
+    def keys(self) -> Iterator[DayDifference]:
+        """Every revision of a franchise's entries once, from 0 on, none missing."""
+        for entry in self.record.entries:
+            if not readable(entry.posted.key):
+                yield self.difference(
+                    entry.posted.name,
+                    What.KEY_UNREADABLE,
+                    f"the key {entry.posted.key!r} does not end in a revision: this program did not write it",
+                    "Find out in ERPNext who changed the key; reverse the entry if it is not owed.",
+                    expected=ZERO,
+                    actual=entry.posted.amount,
+                )
+        same: dict[tuple[str, int], list[str]] = defaultdict(list)
+        for entries in self.entries.values():
+            for one in entries:
+                key = one.posted.key
+                same[without_revision(key), revision_of(key)].append(one.posted.name)
+        for (begin, revision), names in same.items():
+            if len(names) > 1:
+                yield self.difference(
+                    _names(names),
+                    What.KEY_TWICE,
+                    f"{len(names)} entries carry revision {revision} of {begin}",
+                    "Reverse what is posted too much in ERPNext, and run `scoopjoy check`: the field must be unique.",
+                )
+        for customer, entries in self.entries.items():
+            there = {revision_of(one.posted.key) for one in entries}
+            # A damaged revision is no proof of a million deleted ones: only the first few gaps are looked for.
+            gaps = [number for number in range(min(max(there), len(there) + NAMED)) if number not in there]
+            if customer and gaps:
+                yield self.difference(
+                    _names(one.posted.name for one in entries),
+                    What.REVISION_MISSING,
+                    f"there is no revision {', '.join(map(str, gaps))} before {entries[-1].posted.key}: an entry was deleted",
+                    "Find out in ERPNext's Deleted Documents who deleted it.",
+                )
+
+    def general_ledger(self) -> Iterator[DayDifference]:
+        """The ledger rows of every entry against the entry."""
+        for entry in self.record.entries:
+            posted = entry.posted
+            if entry.left_over:
+                yield self.difference(
+                    entry.keyed or posted.name,
+                    What.CANCELLED_IN_LEDGER,
+                    f"it is cancelled, but rows of {entry.left_over:.2f} of it still count",
+                    "Look at the entry's ledger in ERPNext (Repost Accounting Ledger).",
+                    expected=ZERO,
+                    actual=entry.left_over,
+                )
+            if posted.docstatus != SUBMITTED:
+                continue
+            for side, amount in (("debit", entry.debit), ("credit", entry.credit)):
+                if amount != entry.total:
+                    yield self.difference(
+                        posted.name,
+                        What.LEDGER_DIFFERS,
+                        f"the {side} of its ledger rows is {amount:.2f}, the entry says {entry.total:.2f}",
+                        "Look at the entry's ledger in ERPNext (Repost Accounting Ledger).",
+                        expected=entry.total,
+                        actual=amount,
+                    )
+        by_key = {
+            without_revision(
+                royalty_key(self.plan.company, self.record.day, one.royalty.customer, 0)
+            ): one.royalty
+            for one in self.plan.actions
+        }
+        for customer, entries in self.entries.items():
+            for one in entries:
+                meant = by_key.get(without_revision(one.posted.key))
+                if customer and meant and meant.customer != customer:
+                    yield self.difference(
+                        meant.customer_name,
+                        What.OTHER_PARTY,
+                        f"the key of {one.posted.name} is of {meant.customer}, its {one.posted.amount:.2f} are booked on {customer}",
+                        "Cancel the entry in ERPNext and amend it with the right party.",
+                    )
+
+    # -- invoices, statements, headquarters, shifts -----------------------------------------------------------
+
+    def shares(self) -> Iterator[DayDifference]:
+        """What the invoices say against what the ledger holds."""
+        carried: dict[str, list[Annotated]] = defaultdict(list)
+        for one in self.record.annotated:
+            carried[one.customer].append(one)
+        actions = {action.royalty.customer: action for action in self.plan.actions}
+        for customer in sorted(carried.keys() | actions.keys()):
+            action = actions.get(customer)
+            who = action.royalty.customer_name if action else customer
+            yield from self._shares_of(customer, who, action, carried.get(customer, []))
+
+    def _shares_of(
+        self, customer: str, who: str, action: Action | None, invoices: Sequence[Annotated]
+    ) -> Iterator[DayDifference]:
+        live = self.live(customer)
+        shares = sum((one.share for one in invoices), ZERO)
+        if not live:
+            marked = [one.invoice for one in invoices if one.rate or one.share or one.journal_entry]
+            if marked:
+                yield self.difference(
+                    who,
+                    What.ANNOTATED,
+                    f"no royalty of the day is in the ledger, but {_names(marked)} say that they bore one",
+                    self.close_again,
+                    expected=ZERO,
+                    actual=shares,
+                )
+            return
+        if action and self.is_former(customer) and action.kind == "adopt":
+            return  # its invoices count for nothing now, whatever stays posted
+        posted = sum((one.amount for one in live), ZERO)
+        first = live[0].name
+        wrong = [one.invoice for one in invoices if one.journal_entry and one.journal_entry != first]
+        if wrong:
+            yield self.difference(
+                who,
+                What.OTHER_ENTRY,
+                f"{_names(wrong)}: the royalty was posted by {first}",
+                self.close_again,
+            )
+        if shares != posted:
+            yield self.difference(
+                who,
+                What.SHARES_DIFFER,
+                f"the shares on {len(invoices)} invoices add up to {shares:.2f}, {posted:.2f} are in the ledger",
+                self.close_again,
+                expected=posted,
+                actual=shares,
+            )
+        elif action and action.kind == "adopt":
+            yield from self._wrong_shares(action, invoices)
+
+    def _wrong_shares(self, action: Action, invoices: Sequence[Annotated]) -> Iterator[DayDifference]:
+        """Shares that add up, but lie on the wrong invoices."""
+        royalty = action.royalty
+        # A former franchise that keeps what is posted has no invoices that count.
+        wanted = royalty.shares(self.plan.policy.precision) if royalty.invoices else {}
+        wrong = [
+            one.invoice
+            for one in invoices
+            if one.invoice in wanted
+            and (one.share != wanted[one.invoice] or one.rate != royalty.rate or not one.journal_entry)
+        ]
+        if wrong:
+            yield self.difference(
+                royalty.customer_name,
+                What.SHARE_WRONG,
+                f"{_names(wrong)} do not carry {_percent(royalty.rate)} and their share of {royalty.amount:.2f}",
+                self.close_again,
+            )
+
+    def statements(self) -> Iterator[DayDifference]:
+        """Every franchise with a royalty in the ledger has its statement on the first entry."""
+        for action in self.plan.actions:
+            live = self.live(action.royalty.customer)
+            if live and live[0].name not in self.record.statements:
+                yield self.difference(
+                    action.royalty.customer_name,
+                    What.STATEMENT_MISSING,
+                    f"no royalty statement is attached to {live[0].name}",
+                    self.close_again,
+                )
+
+    def other_steps(self) -> Iterator[DayDifference]:
+        """Headquarters and shifts."""
+        told = self.record.headquarters
+        if told and told.revision is None:
+            yield self.difference(
+                "headquarters",
+                What.NOT_ACKNOWLEDGED,
+                "there is no record that headquarters has taken the day's totals",
+                self.close_again,
+            )
+        elif told and told.royalty is not None and told.royalty != self.booked:
+            yield self.difference(
+                "headquarters",
+                What.TOLD_OTHERWISE,
+                f"revision {told.revision} says {told.royalty:.2f}, {self.booked:.2f} are in the ledger",
+                self.close_again,
+                expected=self.booked,
+                actual=told.royalty,
+            )
+        for label in self.record.open_shifts:
+            yield self.difference(
+                label,
+                What.SHIFT_OPEN,
+                "the shift of the day has no submitted POS Closing Entry: its sales are not in the ledger",
+                self.close_again,
+            )
+
+
+def readable(key: str) -> bool:
+    """Whether a key ends in a revision, as all do that this program wrote."""
+    try:
+        revision_of(key)
+    except ValueError:
+        return False
+    return True
+
+
+def _by_rule(action: Action) -> str:
+    royalty = action.royalty
+    return f"{royalty.amount:.2f}: {_percent(royalty.rate)} of {royalty.base:.2f} on {len(royalty.invoices)} invoices"
+
+
+def _percent(rate: Decimal) -> str:
+    return f"{rate.normalize():f} %"
+
+
+def _names(names: Iterable[str]) -> str:
+    """A few names in order; the rest is counted."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return ", ".join(ordered[:NAMED]) + more

@@ -1,0 +1,221 @@
+"""What has changed on the site since a moment of its own clock, and what business days look like now.
+
+What belongs here: the reads of the `late_changes` sensor, a fixed number of list calls however many franchises there
+are. What does not: deciding whether a day has changed (`automation.changed_days`), and anything that writes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from scoopjoy_dagster.accounting.keys import day_of_key, digest, key_range
+from scoopjoy_dagster.accounting.money import ZERO, exact
+from scoopjoy_dagster.accounting.policy import Base
+from scoopjoy_dagster.accounting.royalties import CANCELLED, SUBMITTED, BaseInvoice, Franchise
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
+from scoopjoy_dagster.erpnext.royalty_entries import royalties_by_day
+from scoopjoy_dagster.erpnext.site import Books, Site
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What a look by `modified` has found. A touched day may have changed; most often it was only annotated.
+
+    Attributes:
+        days: business days that a touched document is about.
+        newest: the newest `modified` that was read, in site time; None when nothing was.
+        fingerprint: of all that was read: the same as long as nothing else is touched.
+    """
+
+    days: frozenset[date] = frozenset()
+    newest: datetime | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DayNow:
+    """A business day as ERPNext has it now.
+
+    Attributes:
+        invoices: submitted Sales Invoices to franchises, once with each base that a policy may name.
+        ledger: what franchises owe by our royalty entries of the day, in INR.
+        shifts: number of submitted POS Opening Entries that began on the day.
+        open_shifts: names of those that are open.
+    """
+
+    invoices: Mapping[Base, Sequence[BaseInvoice]] = field(default_factory=dict)
+    ledger: Decimal = ZERO
+    shifts: int = 0
+    open_shifts: tuple[str, ...] = ()
+
+
+def newest_modification(site: Site, books: Books) -> datetime | None:
+    """When a Sales Invoice of the company was last touched, in site time: where a watermark can begin.
+
+    ERPNext has no method that tells its own time, and this machine's clock may differ from it.
+    """
+    rows: list[Row] | None = site.client.call(
+        "frappe.client.get_list",
+        {
+            "doctype": "Sales Invoice",
+            "fields": ["name", "modified"],
+            "filters": [["company", "=", books.company]],
+            "order_by": "modified desc",
+            "limit_page_length": 1,
+        },
+        doing="find the newest Sales Invoice",
+    )
+    return _moment(rows[0]) if rows else None
+
+
+def touched_since(site: Site, books: Books, first: date, last: date, since: datetime) -> Touched:
+    """The business days from `first` to `last` that a document touched at `since` (site time) or later is about.
+
+    - Sales Invoices by their posting date, cancelled ones too: cancelling touches them.
+    - POS Opening Entries by the day on which the shift began; opening, closing and reopening a shift touch them.
+    - Royalty entries of ours that were cancelled, by the day in their key. Only a person cancels one.
+    - Customers: their rate, exemption, group or whether they are disabled may have changed, so every day on which they
+      have an invoice.
+    - Customer Groups: one may have been moved into the franchises or out of them, so every day.
+    """
+    found = _Found()
+    new = ["modified", ">=", _stamp(since)]
+    company = ["company", "=", books.company]
+    days = [first.isoformat(), last.isoformat()]
+    submitted = ["docstatus", ">=", SUBMITTED]
+
+    posted: list[Filter] = [submitted, company, ["posting_date", "between", days], new]
+    for row in found.read(site, "Sales Invoice", ["posting_date"], posted):
+        found.days.add(_day(row["posting_date"]))
+    for row in found.read(
+        site, "POS Opening Entry", ["period_start_date"], [submitted, company, *_began(first, last), new]
+    ):
+        found.days.add(_day(row["period_start_date"]))
+    lowest, after = key_range("royalty", books.company, first, last)
+    ours: list[Filter] = [[KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after], ["docstatus", "=", CANCELLED]]
+    for row in found.read(site, "Journal Entry", [KEY_FIELD], [*ours, new]):
+        day = day_of_key(str(row[KEY_FIELD]), "royalty", books.company)
+        found.days |= {day} if day else set()
+    customers = [str(row["name"]) for row in found.read(site, "Customer", [], [new])]
+    found.days |= _days_of(site, books, customers, days)
+    if found.read(site, "Customer Group", [], [new]):
+        found.days |= {first + timedelta(days=offset) for offset in range((last - first).days + 1)}
+    return Touched(
+        frozenset(day for day in found.days if first <= day <= last),
+        max(found.moments, default=None),
+        digest({"documents": found.marks}),
+    )
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the lists of one look have brought so far."""
+
+    days: set[date] = field(default_factory=set)
+    moments: list[datetime] = field(default_factory=list)
+    marks: list[list[str]] = field(default_factory=list)
+
+    def read(self, site: Site, doctype: str, fields: Sequence[str], filters: Sequence[Filter]) -> list[Row]:
+        rows = site.client.rows(doctype, ["name", "modified", *fields], filters)
+        self.moments += [_moment(row) for row in rows]
+        self.marks += [[doctype, str(row["name"]), str(row["modified"])] for row in rows]
+        return rows
+
+
+def read_days(
+    site: Site, books: Books, franchises: Iterable[Franchise], days: Collection[date]
+) -> dict[date, DayNow]:
+    """These business days as they are now, with the filters by which royalties are computed and shifts are closed."""
+    if not days:
+        return {}
+    first, last = min(days), max(days)
+    invoices = _invoices(site, books, franchises, days)
+    ledger = royalties_by_day(site, books, first, last)
+    shifts: dict[date, list[Row]] = defaultdict(list)
+    for row in site.client.rows(
+        "POS Opening Entry",
+        ["name", "status", "period_start_date"],
+        [["docstatus", "=", SUBMITTED], ["company", "=", books.company], *_began(first, last)],
+    ):
+        shifts[_day(row["period_start_date"])].append(row)
+    return {
+        day: DayNow(
+            invoices[day],
+            ledger.get(day, ZERO),
+            len(shifts[day]),
+            tuple(str(row["name"]) for row in shifts[day] if row["status"] == "Open"),
+        )
+        for day in days
+    }
+
+
+def _invoices(
+    site: Site, books: Books, franchises: Iterable[Franchise], days: Collection[date]
+) -> dict[date, dict[Base, list[BaseInvoice]]]:
+    """Submitted Sales Invoices of these days to these franchises, with each base."""
+    rows = site.client.rows(
+        "Sales Invoice",
+        ["name", "customer", "posting_date", "is_return", "currency", *(base.field for base in Base)],
+        [
+            ["docstatus", "=", SUBMITTED],
+            ["company", "=", books.company],
+            ["posting_date", "in", sorted(day.isoformat() for day in days)],
+            ["customer", "in", [one.customer for one in franchises]],
+        ],
+    )
+    found: dict[date, dict[Base, list[BaseInvoice]]] = {day: {base: [] for base in Base} for day in days}
+    for row in rows:
+        for base in Base:
+            found[_day(row["posting_date"])][base].append(
+                BaseInvoice(
+                    str(row["name"]),
+                    str(row["customer"]),
+                    exact(row[base.field]),
+                    bool(row["is_return"]),
+                    str(row["currency"]),
+                    exact(row[Base.GRAND_TOTAL.field]),
+                )
+            )
+    return found
+
+
+def _days_of(site: Site, books: Books, customers: Sequence[str], days: Sequence[str]) -> set[date]:
+    """The days between two on which these customers have submitted Sales Invoices."""
+    rows = site.client.rows(
+        "Sales Invoice",
+        ["posting_date"],
+        [
+            ["docstatus", "=", SUBMITTED],
+            ["company", "=", books.company],
+            ["posting_date", "between", list(days)],
+            ["customer", "in", list(customers)],
+        ],
+        group_by="posting_date",
+        order_by="posting_date asc",
+    )
+    return {_day(row["posting_date"]) for row in rows}
+
+
+def _began(first: date, last: date) -> list[Filter]:
+    """Shifts that began on the days from `first` to `last`."""
+    return [
+        ["period_start_date", ">=", f"{first} 00:00:00"],
+        ["period_start_date", "<", f"{last + timedelta(days=1)} 00:00:00"],
+    ]
+
+
+def _day(value: object) -> date:
+    """The day of ERPNext's date, or date and time."""
+    return date.fromisoformat(str(value)[:10])
+
+
+def _moment(row: Row) -> datetime:
+    return datetime.fromisoformat(str(row["modified"]))
+
+
+def _stamp(value: datetime) -> str:
+    return value.strftime("%Y-%m-%d %H:%M:%S.%f")

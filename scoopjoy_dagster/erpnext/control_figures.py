@@ -1,0 +1,315 @@
+"""Figures for the control totals, asked of ERPNext in another way than the close asks: counted and summed by the server.
+
+Here: reads, each of one list call, and the rows as the comparisons want them. Not here: what must be equal
+(`accounting.comparisons`). Nothing writes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from scoopjoy_dagster.accounting.comparisons import BookedRow, CustomerSales, ShiftFigures
+from scoopjoy_dagster.accounting.keys import day_of_key, key_range
+from scoopjoy_dagster.accounting.money import ZERO, exact
+from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
+from scoopjoy_dagster.accounting.shifts import LooseInvoice, Opening, orphans
+from scoopjoy_dagster.erpnext import pos
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter
+from scoopjoy_dagster.erpnext.dialect import moment
+from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, SHARE
+from scoopjoy_dagster.erpnext.site import Books, Site
+
+# -- shifts -------------------------------------------------------------------------------------------------------
+
+
+def shift_figures(site: Site, day: date) -> ShiftFigures:
+    """The shifts of `day`, their submitted closings, and the POS Invoices that are in none: four list calls.
+
+    Two more where a POS Invoice is not consolidated: to say whether a closing has it, or an open shift will take it.
+    """
+    began: list[Filter] = [
+        ["docstatus", "=", 1],
+        ["company", "=", site.company["name"]],
+        ["period_start_date", ">=", f"{day} 00:00:00"],
+        ["period_start_date", "<", f"{day + timedelta(days=1)} 00:00:00"],
+    ]
+    openings = [
+        Opening(
+            str(row["name"]),
+            str(row["company"]),
+            str(row["pos_profile"]),
+            str(row["user"]),
+            datetime.fromisoformat(str(row["period_start_date"])),
+            str(row["status"]),
+        )
+        for row in site.client.rows("POS Opening Entry", pos.OPENING_FIELDS, began)
+    ]
+    counted = site.client.rows(
+        "POS Opening Entry",
+        ["company", site.dialect.count("shifts")],
+        began,
+        group_by="company",
+        order_by="company asc",
+    )
+    closings = site.client.rows(
+        "POS Closing Entry",
+        ["name", "pos_opening_entry", "period_end_date"],
+        [["pos_opening_entry", "in", [one.name for one in openings]], ["docstatus", "=", 1]],
+    )
+    of_opening: dict[str, list[str]] = defaultdict(list)
+    for row in closings:
+        of_opening[str(row["pos_opening_entry"])].append(str(row["name"]))
+    # A shift may end after midnight: its last sales carry the next day's date.
+    ends = [date.fromisoformat(str(row["period_end_date"])[:10]) for row in closings]
+    last = min(max([day, *ends]), day + pos.LOOK_AHEAD)
+    loose = _loose_invoices(site, day, last)
+    held = _closing_of(site, [str(row["name"]) for row in closings], loose)
+    free = [one for one in loose if one.name not in held and one.posted_at.date() == day]
+    lost = _orphans(site, day, free)
+    return ShiftFigures(
+        openings,
+        sum(int(row["shifts"]) for row in counted),
+        of_opening,
+        held,
+        [one.name for one in free if one.name not in lost],
+        sorted(lost),
+    )
+
+
+def _loose_invoices(site: Site, first: date, last: date) -> list[LooseInvoice]:
+    """Submitted POS Invoices from `first` to `last` that nothing has consolidated."""
+    rows = site.client.rows(
+        "POS Invoice",
+        ["name", "pos_profile", "owner", "posting_date", "posting_time", "grand_total"],
+        [
+            ["docstatus", "=", 1],
+            ["company", "=", site.company["name"]],
+            ["posting_date", "between", [first.isoformat(), last.isoformat()]],
+            ["consolidated_invoice", "is", "not set"],
+        ],
+    )
+    return [
+        LooseInvoice(
+            str(row["name"]),
+            str(row["pos_profile"]),
+            str(row["owner"]),
+            moment(row["posting_date"], row["posting_time"]),
+            exact(row["grand_total"]),
+        )
+        for row in rows
+    ]
+
+
+def _closing_of(site: Site, closings: Sequence[str], loose: Sequence[LooseInvoice]) -> dict[str, str]:
+    """Which of these closings holds which of these invoices: invoice -> closing."""
+    rows = site.client.rows(
+        site.dialect.closing_rows_doctype,
+        ["parent", "pos_invoice"],
+        [
+            ["parent", "in", list(closings)],
+            ["parenttype", "=", "POS Closing Entry"],
+            ["pos_invoice", "in", [one.name for one in loose]],
+        ],
+        order_by="parent asc, idx asc",
+        parent="POS Closing Entry",
+    )
+    return {str(row["pos_invoice"]): str(row["parent"]) for row in rows}
+
+
+def _orphans(site: Site, day: date, invoices: Sequence[LooseInvoice]) -> set[str]:
+    """Those of the invoices that no open shift will ever take."""
+    if not invoices:
+        return set()
+    still_open = [one for one in pos.openings(site, day, day) if one.status == "Open"]
+    return {one.name for one in invoices if orphans([one], still_open)}
+
+
+# -- sales --------------------------------------------------------------------------------------------------------
+
+
+def customer_sales(
+    site: Site, books: Books, policy: RoyaltyPolicy, days: Iterable[date]
+) -> dict[date, dict[str, CustomerSales]]:
+    """Submitted Sales Invoices of these days, counted and summed by the server for each day and customer; one list call."""
+    rows = site.client.rows(
+        "Sales Invoice",
+        [
+            "posting_date",
+            "customer",
+            site.dialect.count("invoices"),
+            site.dialect.total(policy.base.field, "base"),
+            site.dialect.total(Base.GRAND_TOTAL.field, "sales"),
+        ],
+        [
+            ["docstatus", "=", 1],
+            ["company", "=", books.company],
+            ["posting_date", "in", sorted({one.isoformat() for one in days})],
+        ],
+        group_by="posting_date, customer",
+        order_by="posting_date asc, customer asc",
+    )
+    found: dict[date, dict[str, CustomerSales]] = defaultdict(dict)
+    for row in rows:
+        found[date.fromisoformat(str(row["posting_date"]))][str(row["customer"])] = CustomerSales(
+            int(row["invoices"]), exact(row["base"]), exact(row["sales"])
+        )
+    return found
+
+
+def franchises_among(site: Site, group: str, customers: Iterable[str]) -> dict[str, str]:
+    """Those of these customers that are enabled and in the franchise group or below it: customer -> name."""
+    rows = site.client.rows(
+        "Customer",
+        ["name", "customer_name"],
+        [
+            ["name", "in", sorted(customers)],
+            ["customer_group", "descendants of (inclusive)", group],
+            ["disabled", "=", 0],
+        ],
+    )
+    return {str(row["name"]): str(row["customer_name"]) for row in rows}
+
+
+def shifts_by_profile(site: Site, first: date, last: date) -> dict[date, set[str]]:
+    """POS Profiles with a submitted opening on each day from `first` to `last`; one list call."""
+    rows = site.client.rows(
+        "POS Opening Entry",
+        ["name", "pos_profile", "period_start_date"],
+        [
+            ["docstatus", "=", 1],
+            ["company", "=", site.company["name"]],
+            ["period_start_date", ">=", f"{first} 00:00:00"],
+            ["period_start_date", "<", f"{last + timedelta(days=1)} 00:00:00"],
+        ],
+    )
+    found: dict[date, set[str]] = defaultdict(set)
+    for row in rows:
+        found[date.fromisoformat(str(row["period_start_date"])[:10])].add(str(row["pos_profile"]))
+    return found
+
+
+# -- royalty entries ----------------------------------------------------------------------------------------------
+
+
+def submitted_entries(site: Site, books: Books, first: date, last: date) -> dict[date, list[str]]:
+    """Names of the submitted Journal Entries with our key, by the business day of the key; one list call."""
+    lowest, after = key_range("royalty", books.company, first, last)
+    rows = site.client.rows(
+        "Journal Entry",
+        ["name", KEY_FIELD],
+        [["docstatus", "=", 1], [KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after]],
+    )
+    found: dict[date, list[str]] = defaultdict(list)
+    for row in rows:
+        day = day_of_key(str(row[KEY_FIELD]), "royalty", books.company)
+        if day is not None and first <= day <= last:
+            found[day].append(str(row["name"]))
+    return found
+
+
+def parties(site: Site, entries: Sequence[str]) -> set[str]:
+    """Customers in the rows of these Journal Entries; grouped by the server."""
+    rows = site.client.rows(
+        "Journal Entry Account",
+        ["party", site.dialect.count("entries")],
+        [
+            ["parent", "in", list(entries)],
+            ["parenttype", "=", "Journal Entry"],
+            ["party_type", "=", "Customer"],
+        ],
+        group_by="party",
+        order_by="party asc",
+        parent="Journal Entry",
+    )
+    return {str(row["party"]) for row in rows}
+
+
+def journal_rows(site: Site, entries: Sequence[str]) -> list[BookedRow]:
+    """The rows of these Journal Entries, in company currency."""
+    rows = site.client.rows(
+        "Journal Entry Account",
+        ["parent", "account", "party", "debit", "credit"],
+        [["parent", "in", list(entries)], ["parenttype", "=", "Journal Entry"]],
+        order_by="parent asc, idx asc",
+        parent="Journal Entry",
+    )
+    return [
+        BookedRow(
+            str(row["parent"]),
+            str(row["account"]),
+            str(row["party"] or ""),
+            exact(row["debit"]) - exact(row["credit"]),
+        )
+        for row in rows
+    ]
+
+
+def ledger_rows(site: Site, entries: Sequence[str]) -> list[BookedRow]:
+    """What the general ledger holds of these Journal Entries, in company currency; cancelled rows left out."""
+    rows = site.client.rows(
+        "GL Entry",
+        ["name", "voucher_no", "account", "party", "debit", "credit"],
+        [
+            ["voucher_type", "=", "Journal Entry"],
+            ["voucher_no", "in", list(entries)],
+            ["is_cancelled", "=", 0],
+        ],
+    )
+    return [
+        BookedRow(
+            str(row["voucher_no"]),
+            str(row["account"]),
+            str(row["party"] or ""),
+            exact(row["debit"]) - exact(row["credit"]),
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKinds:
+    """Which accounts are receivable accounts, and which are income accounts."""
+
+    receivable: frozenset[str]
+    income: frozenset[str]
+
+
+def account_kinds(site: Site, books: Books, accounts: Iterable[str]) -> AccountKinds:
+    """The kinds of these accounts; a list call only where there are others than those of the settings.
+
+    An entry of a day before the settings were changed, or one that a person amended, may stand on another account:
+    it is right if that is of the same kind.
+    """
+    receivable, income = {books.receivable_account}, {books.income_account}
+    others = sorted(set(accounts) - receivable - income)
+    rows = site.client.rows("Account", ["name", "account_type", "root_type"], [["name", "in", others]])
+    return AccountKinds(
+        frozenset(receivable | {str(row["name"]) for row in rows if row["account_type"] == "Receivable"}),
+        frozenset(income | {str(row["name"]) for row in rows if row["root_type"] == "Income"}),
+    )
+
+
+# -- shares -------------------------------------------------------------------------------------------------------
+
+
+def shares_by_entry(site: Site, books: Books, day: date) -> Mapping[str, Decimal]:
+    """Shares that the submitted Sales Invoices of `day` carry, summed by the server for each Journal Entry they name."""
+    rows = site.client.rows(
+        "Sales Invoice",
+        [ENTRY, site.dialect.total(SHARE, "shares")],
+        [
+            ["docstatus", "=", 1],
+            ["company", "=", books.company],
+            ["posting_date", "=", day.isoformat()],
+        ],
+        group_by=ENTRY,
+        order_by=f"{ENTRY} asc",
+    )
+    found: dict[str, Decimal] = defaultdict(lambda: ZERO)
+    for row in rows:
+        found[str(row[ENTRY] or "")] += exact(row["shares"])
+    return found

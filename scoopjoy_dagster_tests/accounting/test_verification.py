@@ -1,0 +1,417 @@
+"""A closed day against the rule: nothing to say about a day that is right, one row for everything that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from scoopjoy_dagster.accounting.day_record import Annotated, BookedEntry, DayRecord, Told
+from scoopjoy_dagster.accounting.differences import DayVerdict, What, by_month
+from scoopjoy_dagster.accounting.keys import revision_of, royalty_key
+from scoopjoy_dagster.accounting.policy import FormerFranchises, NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.accounting.royalties import BaseInvoice, FormerFranchise, Franchise, PostedEntry
+from scoopjoy_dagster.accounting.verification import plan_of, verify_day
+
+DAY = date(2026, 11, 22)
+COMPANY = "ScoopJoy"
+POLICY = RoyaltyPolicy()
+ADYAR = Franchise("CUST-0001", "Franchise Adyar", Decimal(8))
+BANDRA = Franchise("CUST-0002", "Franchise Bandra", Decimal(5))
+FRANCHISES = (ADYAR, BANDRA)
+AS_POSTED = frozenset(
+    {
+        *(What.MISSING, What.DIFFERS, What.RATE_CHANGED, What.FORMER, What.OF_NOBODY, What.KEY_UNREADABLE),
+        "royalty entry cancelled by a person",
+        "royalty entry left as a draft by a person",
+    }
+)
+"""Kinds of rows whose amounts make up the difference between rule and ledger."""
+
+
+def invoice(amount: str, of: Franchise = ADYAR, name: str = "SINV-1") -> BaseInvoice:
+    value = Decimal(amount)
+    return BaseInvoice(name, of.customer, value, value < 0, "INR", value)
+
+
+def verify(
+    record: DayRecord, franchises: tuple[Franchise, ...] = FRANCHISES, policy: RoyaltyPolicy = POLICY
+) -> DayVerdict:
+    return verify_day(COMPANY, policy, franchises, "INR", record)
+
+
+def whats(verdict: DayVerdict) -> list[str]:
+    return [str(one.what) for one in verdict.differences]
+
+
+def booked(posted: PostedEntry, adjusts: str = "") -> BookedEntry:
+    """An entry as the ledger holds it when nobody has touched it."""
+    amount = abs(posted.amount)
+    return BookedEntry(posted, posted.name, amount, amount, amount, adjusts=adjusts)
+
+
+def close(
+    record: DayRecord, franchises: tuple[Franchise, ...] = FRANCHISES, policy: RoyaltyPolicy = POLICY
+) -> DayRecord:
+    """The day after a close without faults: entries posted, invoices annotated, statements attached."""
+    plan = plan_of(COMPANY, policy, franchises, "INR", record)
+    new = [
+        booked(
+            PostedEntry(
+                f"JV-{action.royalty.customer}-{revision_of(action.key)}",
+                action.key,
+                1,
+                action.amount,
+                action.digest,
+                action.royalty.customer,
+                base=action.royalty.base,
+                rate=action.royalty.rate,
+                policy=action.royalty.policy_version,
+                posting_date=record.day,
+            ),
+            action.adjusts,
+        )
+        for action in plan.writes()
+    ]
+    posted = replace(record, entries=(*record.entries, *new))
+    settled = plan_of(COMPANY, policy, franchises, "INR", posted)
+    annotated = [
+        Annotated(one, action.royalty.customer, action.royalty.rate, share, action.entries[0].name)
+        if action.entries
+        else Annotated(one, action.royalty.customer, Decimal(0), Decimal(0), "")
+        for action in settled.actions
+        if action.royalty.invoices
+        for one, share in action.royalty.shares(policy.precision).items()
+    ]
+    first = frozenset(action.entries[0].name for action in settled.actions if action.entries)
+    return replace(
+        posted,
+        annotated=tuple(annotated),
+        statements=first,
+        headquarters=posted.headquarters and Told(0, settled.due),
+    )
+
+
+@pytest.fixture
+def day() -> DayRecord:
+    """A closed day: 80.00 of Adyar on two invoices, 10.00 of Bandra on one."""
+    return close(
+        DayRecord(
+            DAY,
+            (invoice("600"), invoice("400", name="SINV-2"), invoice("200", BANDRA, "SINV-3")),
+            headquarters=Told(),
+        )
+    )
+
+
+# -- properties -------------------------------------------------------------------------------------------------------
+
+rates = st.decimals("0", "100", places=3)
+paise = st.integers(-200_000, 500_000).map(lambda value: Decimal(value).scaleb(-2))
+policies = st.builds(
+    RoyaltyPolicy,
+    negative_days=st.sampled_from(NegativeDays),
+    former_franchises=st.sampled_from(FormerFranchises),
+)
+chains = st.lists(st.tuples(rates, st.booleans()), min_size=1, max_size=4).map(
+    lambda terms: tuple(
+        Franchise(f"CUST-{number}", f"Franchise {number}", rate, exempt)
+        for number, (rate, exempt) in enumerate(terms)
+    )
+)
+
+
+@st.composite
+def invoices_of(draw: st.DrawFn, chain: tuple[Franchise, ...]) -> tuple[BaseInvoice, ...]:
+    amounts = draw(st.lists(st.tuples(st.sampled_from(chain), paise), max_size=8))
+    return tuple(
+        BaseInvoice(f"SINV-{number}", of.customer, amount, amount < 0, "INR", amount)
+        for number, (of, amount) in enumerate(amounts)
+    )
+
+
+@given(st.data(), policies)
+def test_a_day_that_was_closed_without_faults_has_no_differences_also_after_late_changes(
+    data: st.DataObject, policy: RoyaltyPolicy
+) -> None:
+    chain = data.draw(chains)
+    first = close(DayRecord(DAY, data.draw(invoices_of(chain)), headquarters=Told()), chain, policy)
+    assert verify(first, chain, policy).differences == ()
+    later = close(replace(first, invoices=data.draw(invoices_of(chain))), chain, policy)
+    verdict = verify(later, chain, policy)
+    assert verdict.differences == ()
+    assert verdict.right
+    assert verdict.actual == verdict.expected
+
+
+@given(st.data(), policies)
+def test_the_rows_about_royalties_add_up_to_the_difference_between_rule_and_ledger(
+    data: st.DataObject, policy: RoyaltyPolicy
+) -> None:
+    """Whatever happened to the entries: nothing is counted twice, nothing is left out."""
+    chain = data.draw(chains)
+    record = close(DayRecord(DAY, data.draw(invoices_of(chain))), chain, policy)
+    changed = []
+    for entry in record.entries:
+        amount = data.draw(st.one_of(st.just(entry.posted.amount), paise))
+        docstatus = data.draw(st.sampled_from([0, 1, 1, 1, 2]))
+        amount = amount if docstatus == 1 else Decimal(0)
+        if data.draw(st.booleans()):
+            changed.append(replace(entry, posted=replace(entry.posted, amount=amount, docstatus=docstatus)))
+    record = replace(record, entries=tuple(changed), invoices=data.draw(invoices_of(chain)))
+    verdict = verify(record, chain, policy)
+    rows = [one.amount for one in verdict.differences if one.what in AS_POSTED]
+    assert None not in rows
+    assert sum((one for one in rows if one is not None), Decimal(0)) == verdict.actual - verdict.expected
+
+
+@given(st.data())
+def test_every_change_of_a_posted_amount_is_seen(data: st.DataObject) -> None:
+    chain = data.draw(chains)
+    record = close(DayRecord(DAY, data.draw(invoices_of(chain))), chain)
+    assume(record.entries)
+    number = data.draw(st.integers(0, len(record.entries) - 1))
+    by = data.draw(paise.filter(bool))
+    entries = list(record.entries)
+    posted = entries[number].posted
+    entries[number] = replace(entries[number], posted=replace(posted, amount=posted.amount + by))
+    verdict = verify(replace(record, entries=tuple(entries)), chain)
+    assert not verdict.right
+    assert verdict.actual - verdict.expected == by
+
+
+keys = st.one_of(
+    st.text(max_size=12),
+    st.builds(
+        lambda customer, tail: f"royalty:{COMPANY}:{DAY}:{customer}:{tail}",
+        st.sampled_from(["CUST-0", "cust-0", "CUST-9", ""]),
+        st.sampled_from(["0", "1", "00", "7", "x", ""]),
+    ),
+)
+
+
+@given(
+    st.lists(
+        st.builds(
+            BookedEntry,
+            st.builds(PostedEntry, st.text("JV", max_size=3), keys, st.integers(0, 2), paise),
+            total=paise,
+            debit=paise,
+            credit=paise,
+            left_over=paise,
+        ),
+        max_size=6,
+    ),
+    st.lists(
+        st.builds(
+            Annotated, st.text("S", max_size=2), st.sampled_from(["CUST-0", "X"]), paise, paise, st.text()
+        )
+    ),
+)
+def test_whatever_ERPNext_holds_it_is_reported_and_never_an_error(
+    entries: list[BookedEntry], annotated: list[Annotated]
+) -> None:
+    chain = (Franchise("CUST-0", "Franchise 0", Decimal(5)),)
+    verdict = verify(DayRecord(DAY, entries=tuple(entries), annotated=tuple(annotated)), chain)
+    for one in verdict.differences:
+        assert one.what
+        assert one.message
+        assert one.action
+        assert one.as_dict()["business_day"] == "2026-11-22"
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), paise, paise), unique_by=lambda one: one[0], min_size=1))
+def test_months_add_up_to_the_whole(days: list[tuple[int, Decimal, Decimal]]) -> None:
+    verdicts = [
+        DayVerdict(date(2026, 1, 1) + timedelta(days=offset), expected, actual, ())
+        for offset, expected, actual in days
+    ]
+    months = by_month(verdicts)
+    assert [one.name for one in months] == sorted({f"{one.day:%Y-%m}" for one in verdicts})
+    assert sum(one.days for one in months) == len(days)
+    assert sum(one.expected for one in months) == sum(one.expected for one in verdicts)
+    assert sum(one.actual for one in months) == sum(one.actual for one in verdicts)
+
+
+# -- one kind of difference each --------------------------------------------------------------------------------------
+
+
+def first(record: DayRecord, **changes: object) -> DayRecord:
+    """The day with its first entry (Adyar's 80.00) changed; fields of the posting or of its booking."""
+    entry, *rest = record.entries
+    names = set(PostedEntry.__dataclass_fields__)
+    posted = replace(entry.posted, **{key: value for key, value in changes.items() if key in names})  # type: ignore[arg-type]
+    entry = replace(entry, posted=posted, **{k: v for k, v in changes.items() if k not in names})  # type: ignore[arg-type]
+    return replace(record, entries=(entry, *rest))
+
+
+def carrying(record: DayRecord, number: int, **changes: object) -> DayRecord:
+    """The day with what one invoice says changed."""
+    annotated = list(record.annotated)
+    annotated[number] = replace(annotated[number], **changes)  # type: ignore[arg-type]
+    return replace(record, annotated=tuple(annotated))
+
+
+def without_entry(record: DayRecord) -> DayRecord:
+    return replace(record, entries=record.entries[1:])
+
+
+def again(record: DayRecord, revision: str) -> DayRecord:
+    """The first entry a second time, of nothing, under another revision."""
+    entry = record.entries[0]
+    key = f"{entry.posted.key.rpartition(':')[0]}:{revision}"
+    twin = replace(entry.posted, name="JV-X", key=key, amount=Decimal(0))
+    return replace(record, entries=(*record.entries, booked(twin)))
+
+
+TAMPERED: dict[str, tuple[Callable[[DayRecord], DayRecord], list[str]]] = {
+    "entry deleted": (without_entry, [What.MISSING, What.ANNOTATED, What.TOLD_OTHERWISE]),
+    "amount changed": (
+        lambda day: first(day, amount=Decimal(79), debit=Decimal(79), credit=Decimal(79), total=Decimal(79)),
+        [What.DIFFERS, What.SHARES_DIFFER, What.TOLD_OTHERWISE],
+    ),
+    "entry cancelled": (
+        lambda day: first(day, docstatus=2, amount=Decimal(0)),
+        ["royalty entry cancelled by a person", What.ANNOTATED, What.TOLD_OTHERWISE],
+    ),
+    "ledger of an entry gone": (
+        lambda day: first(day, booked=False, amount=Decimal(0), debit=Decimal(0), credit=Decimal(0)),
+        [
+            "royalty entry without ledger entries",
+            What.LEDGER_DIFFERS,
+            What.LEDGER_DIFFERS,
+            What.SHARES_DIFFER,
+            What.TOLD_OTHERWISE,
+        ],
+    ),
+    "credit of an entry changed": (lambda day: first(day, credit=Decimal(79)), [What.LEDGER_DIFFERS]),
+    "cancelled amendment counts on": (
+        lambda day: first(day, left_over=Decimal(80)),
+        [What.CANCELLED_IN_LEDGER],
+    ),
+    "booked on another customer": (
+        lambda day: first(day, customer="CUST-0002"),
+        [
+            What.MISSING,
+            What.DIFFERS,
+            What.OTHER_PARTY,
+            What.ANNOTATED,
+            What.OTHER_ENTRY,
+            What.SHARES_DIFFER,
+        ],
+    ),
+    "key damaged": (
+        lambda day: first(day, key="royalty:ScoopJoy:2026-11-22:CUST-0001"),
+        [What.MISSING, What.KEY_UNREADABLE, What.ANNOTATED],
+    ),
+    "key of nobody": (
+        lambda day: first(day, key=royalty_key(COMPANY, DAY, "CUST-9", 0), customer="CUST-9"),
+        [What.MISSING, What.OF_NOBODY, What.ANNOTATED],
+    ),
+    "revision twice": (lambda day: again(day, "00"), [What.KEY_TWICE]),
+    "revision missing": (lambda day: again(day, "2"), [What.REVISION_MISSING]),
+    "share changed": (lambda day: carrying(day, 0, share=Decimal(47)), [What.SHARES_DIFFER]),
+    "shares exchanged": (
+        lambda day: carrying(carrying(day, 0, share=Decimal(32)), 1, share=Decimal(48)),
+        [What.SHARE_WRONG],
+    ),
+    "rate on an invoice changed": (lambda day: carrying(day, 0, rate=Decimal(9)), [What.SHARE_WRONG]),
+    "entry on an invoice changed": (lambda day: carrying(day, 0, journal_entry="JV-7"), [What.OTHER_ENTRY]),
+    "entry on an invoice gone": (lambda day: carrying(day, 0, journal_entry=""), [What.SHARE_WRONG]),
+    "invoice of a customer that is no franchise": (
+        lambda day: replace(
+            day,
+            annotated=(*day.annotated, Annotated("SINV-9", "CUST-9", Decimal(5), Decimal(1), "JV-7")),
+        ),
+        [What.ANNOTATED],
+    ),
+    "statement deleted": (
+        lambda day: replace(day, statements=frozenset({"JV-CUST-0002-0"})),
+        [What.STATEMENT_MISSING],
+    ),
+    "headquarters not told": (lambda day: replace(day, headquarters=Told()), [What.NOT_ACKNOWLEDGED]),
+    "headquarters told otherwise": (
+        lambda day: replace(day, headquarters=Told(0, Decimal(91))),
+        [What.TOLD_OTHERWISE],
+    ),
+    "shift open": (lambda day: replace(day, open_shifts=("POS-OPE-1 (Bandra, asha)",)), [What.SHIFT_OPEN]),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+def test_what_was_tampered_with_is_named(name: str, day: DayRecord) -> None:
+    tamper, expected = TAMPERED[name]
+    assert verify(day).right
+    verdict = verify(tamper(day))
+    assert whats(verdict) == [str(one) for one in expected]
+    assert all("2026-11-22" in one.action for one in verdict.differences if "Close the day" in one.action)
+
+
+def test_every_kind_of_difference_has_a_test() -> None:
+    named = {str(one) for _, expected in TAMPERED.values() for one in expected}
+    assert {str(one) for one in What} - named == {What.RATE_CHANGED, What.FORMER}
+
+
+def test_a_rate_that_changed_since_is_told_apart_and_both_rates_are_shown(day: DayRecord) -> None:
+    verdict = verify(day, (replace(ADYAR, rate=Decimal("8.5")), BANDRA))
+    (row,) = (one for one in verdict.differences if one.what == What.RATE_CHANGED)
+    assert (row.expected, row.actual, row.amount) == (Decimal("85.00"), Decimal("80.00"), Decimal("-5.00"))
+    assert "base of 1000.00 at 8 %" in row.message
+    assert "85.00: 8.5 % of 1000.00" in row.message
+    assert "It was right when it was posted" in row.action
+
+
+def test_a_changed_base_is_no_changed_rate_although_the_rate_changed_too(day: DayRecord) -> None:
+    record = replace(day, invoices=(*day.invoices, invoice("100", name="SINV-8")))
+    verdict = verify(record, (replace(ADYAR, rate=Decimal("8.5")), BANDRA))
+    assert What.DIFFERS in whats(verdict)
+    assert What.RATE_CHANGED not in whats(verdict)
+
+
+def test_a_rate_out_of_range_is_reported_without_an_amount(day: DayRecord) -> None:
+    verdict = verify(day, (replace(ADYAR, rate=Decimal(250)), BANDRA))
+    row = verdict.differences[0]
+    assert (row.what, row.amount) == ("royalty rate out of range", None)
+
+
+def test_a_former_franchise_owes_nothing_now_and_its_row_says_why(day: DayRecord) -> None:
+    left = FormerFranchise(ADYAR.customer, ADYAR.customer_name, "the customer is disabled")
+    record = replace(
+        day, invoices=tuple(one for one in day.invoices if one.customer != ADYAR.customer), former=(left,)
+    )
+    verdict = verify(record, (BANDRA,))
+    assert whats(verdict) == [What.FORMER]
+    (row,) = verdict.differences
+    assert (row.expected, row.actual) == (Decimal("0.00"), Decimal("80.00"))
+    assert "the customer is disabled" in row.message
+    kept = RoyaltyPolicy(former_franchises=FormerFranchises.KEEP)
+    assert verify(record, (BANDRA,), kept).right
+
+
+def test_an_entry_of_a_renamed_customer_stays_its_own_although_the_key_has_the_old_name(
+    day: DayRecord,
+) -> None:
+    assert verify(first(day, key=royalty_key(COMPANY, DAY, "CUST-OLD", 0))).right
+
+
+def test_an_amended_entry_counts_with_its_amendment(day: DayRecord) -> None:
+    """ERPNext leaves the key on the cancelled entry; the amendment is what the ledger holds."""
+    renamed = first(day, name="JV-CUST-0001-0-1", keyed="JV-CUST-0001-0")
+    verdict = verify(renamed)
+    assert whats(verdict) == [What.OTHER_ENTRY, What.STATEMENT_MISSING]
+
+
+def test_an_entry_posted_on_a_later_day_belongs_to_the_day_of_its_key(day: DayRecord) -> None:
+    assert verify(first(day, posting_date=DAY + timedelta(days=9))).right
+
+
+def test_many_names_are_counted() -> None:
+    record = close(DayRecord(DAY, tuple(invoice("100", name=f"SINV-{n}") for n in range(8))))
+    record = replace(record, annotated=tuple(replace(one, rate=Decimal(1)) for one in record.annotated))
+    (row,) = verify(record).differences
+    assert "SINV-4 and 3 more" in row.message

@@ -1,0 +1,623 @@
+"""Ticks of the late changes sensor, on days that were really closed, against the embedded ERPNext."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from unittest import mock
+
+import dagster as dg
+import pytest
+
+from scoopjoy_dagster.automation import late_changes
+from scoopjoy_dagster.automation.changed_days import Memory
+from scoopjoy_dagster.automation.steps import STEPS
+from scoopjoy_dagster.definitions import JOB
+from scoopjoy_dagster.erpnext.client import KEY_FIELD
+from scoopjoy_dagster.partitions import business_days
+from scoopjoy_dagster.resources.clock import ClockResource
+from scoopjoy_dagster.resources.erpnext import ERPNextResource
+from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
+from scoopjoy_dagster.sandbox import seed
+from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+from scoopjoy_dagster_tests.automation.world import local_instance, origin
+from scoopjoy_dagster_tests.world import (
+    DAY,
+    INDIRANAGAR,
+    NOW,
+    THANE,
+    World,
+    amend,
+    change,
+    entries,
+    exact,
+    ledger_balance,
+    owed,
+    started_site,
+)
+
+BEFORE = DAY - timedelta(days=1)
+MORNING = NOW + timedelta(hours=9)
+"""When people come to the office: the days were closed hours ago."""
+
+
+@dataclass
+class Tick:
+    """What a tick of the sensor came to."""
+
+    requests: list[dg.RunRequest]
+    said: str
+    cursor: str | None
+
+    @property
+    def days(self) -> list[date]:
+        return [date.fromisoformat(str(one.partition_key)) for one in self.requests]
+
+
+@dataclass
+class Office:
+    """A chain whose days are closed, and the sensor that watches them from tick to tick."""
+
+    world: World
+    cursor: str | None = None
+    window_days: int = late_changes.WINDOW_DAYS
+    resources: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def erpnext(self) -> SandboxERPNext:
+        return self.world.erpnext
+
+    def close(self, *days: date) -> None:
+        for day in days:
+            done = self.world.close(day=day)
+            assert done.success, [event.message for event in done.logged if event.is_failure]
+
+    def tick(self) -> Tick:
+        """A tick as the daemon makes it: the cursor that it leaves is the next one's."""
+        context = dg.build_sensor_context(
+            instance=self.world.instance,
+            cursor=self.cursor,
+            definitions=_definitions(),
+            resources={
+                "erpnext": self.world.erpnext_resource,
+                "royalty_policy": RoyaltyPolicyResource(**self.world.policy),
+                "clock": ClockResource(fixed=f"{self.world.now.isoformat()}+05:30"),
+                **self.resources,
+            },
+        )
+        data = _sensor(self.window_days).evaluate_tick(context)
+        self.cursor = data.cursor
+        return Tick(list(data.run_requests or []), data.skip_message or "", data.cursor)
+
+    def run(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """The requested run, as the daemon starts it."""
+        with mock.patch.dict(os.environ, self.world.environment):
+            return self.world.job().execute_in_process(
+                instance=self.world.instance,
+                partition_key=request.partition_key,
+                tags={**request.tags, "dagster/run_key": str(request.run_key)},
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+
+    def sql(self, statement: str, *values: object) -> None:
+        """A change that nobody makes at the desk."""
+        with self.erpnext.site.transaction():
+            self.erpnext.site.db.run(statement, values)
+
+    def invoice_of(self, customer: str, day: date) -> str:
+        found = self.erpnext.documents("Sales Invoice", customer=customer, posting_date=day.isoformat())
+        return str(found[0]["name"])
+
+
+@cache
+def _definitions() -> dg.Definitions:
+    return World(mock.Mock(), mock.Mock()).defs()
+
+
+@cache
+def _sensor(window_days: int) -> dg.SensorDefinition:
+    """The sensor with this window, for the program's own job."""
+    days = business_days(date(2026, 11, 1))
+    job = dg.define_asset_job(JOB, selection=[step.asset for step in STEPS])
+    running = dg.DefaultSensorStatus.RUNNING
+    return late_changes.build(days, job, status=running, window_days=window_days)
+
+
+@pytest.fixture(scope="module")
+def closed_days(chain_template: Path, empty_instance: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site and an instance with two closed days, and the cursor after two quiet ticks: made once, then copied.
+
+    The first tick finds where the watermark begins, the second looks from there.
+    """
+    made = tmp_path_factory.mktemp("closed")
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    shutil.copytree(empty_instance, made / "instance")
+    with started_site(chain_template) as site, local_instance(made / "instance") as instance:
+        office = Office(World(site, instance))
+        office.world.a_day()
+        office.world.invoice(THANE, "1000", day=BEFORE)
+        office.world.invoice(INDIRANAGAR, "2000", day=BEFORE)
+        office.close(BEFORE, DAY)
+        site.snapshot(made / "site.db")
+        for _ in range(2):
+            assert office.tick().said == "2 closed days compared, 0 changed"
+        (made / "cursor").write_text(str(office.cursor))
+    return made
+
+
+@pytest.fixture
+def office(closed_days: Path, tmp_path: Path) -> Iterator[Office]:
+    """Two closed days, at ten in the morning after the second."""
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    shutil.copytree(closed_days / "instance", tmp_path, dirs_exist_ok=True)
+    with started_site(closed_days / "site.db") as site, local_instance(tmp_path) as instance:
+        site.site.clock = lambda: MORNING
+        yield Office(World(site, instance))
+
+
+@pytest.fixture
+def watched(office: Office, closed_days: Path) -> Office:
+    """The same, after two quiet ticks."""
+    office.cursor = (closed_days / "cursor").read_text()
+    return office
+
+
+@pytest.fixture
+def one_in_turn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Only one day is compared in turn at each tick, so that a touched one is seen to be found by its touch."""
+    monkeypatch.setattr(late_changes, "FEWEST_PER_TICK", 1)
+    _sensor.cache_clear()
+    yield
+    _sensor.cache_clear()
+
+
+# -- what a change is ---------------------------------------------------------------------------------------------------
+
+
+def test_closed_days_that_only_we_have_annotated_are_not_requested(watched: Office) -> None:
+    annotated = watched.erpnext.documents("Sales Invoice", customer=THANE, posting_date=f"{DAY}")
+    assert {one["custom_royalty_rate"] for one in annotated} == {7.5}
+    assert watched.tick().said == "2 closed days compared, 0 changed"
+    change(watched.erpnext, "Sales Invoice", str(annotated[0]["name"]), po_no="seen by a person")
+    assert watched.tick().said == "2 closed days compared, 0 changed"
+
+
+def test_a_back_dated_invoice_requests_its_day_once_with_a_reason_for_people(watched: Office) -> None:
+    watched.world.invoice(THANE, "250", day=BEFORE)
+    tick = watched.tick()
+    (request,) = tick.requests
+    assert request.partition_key == "2026-11-21"
+    assert str(request.run_key).startswith("late:2026-11-21:")
+    assert request.tags["scoopjoy/triggered_by"] == "late_changes"
+    assert request.tags["scoopjoy/reason"] == "2 invoices of 3,000.00 when closed, 3 of 3,250.00 now"
+    assert [watched.tick().requests for _ in range(3)] == [[], [], []]
+
+
+def cancelled(office: Office) -> None:
+    seed.cancel_document(office.erpnext, "Sales Invoice", office.invoice_of(THANE, BEFORE))
+
+
+def returned(office: Office) -> None:
+    against = office.invoice_of(THANE, BEFORE)
+    office.world.invoice(THANE, "400", day=BEFORE, is_return=True, return_against=against)
+
+
+def amended(office: Office) -> None:
+    """Cancelled, and made again over the same amount: another invoice, which bears no annotation yet."""
+    cancelled(office)
+    office.world.invoice(THANE, "1000", day=BEFORE)
+
+
+def deleted(office: Office) -> None:
+    name = office.invoice_of(THANE, BEFORE)
+    for table, column in (("Sales Invoice", "name"), ("GL Entry", "voucher_no")):
+        office.sql(f'DELETE FROM "tab{table}" WHERE {column} = ?', name)
+
+
+def repriced(office: Office) -> None:
+    name = office.invoice_of(THANE, BEFORE)
+    office.sql('UPDATE "tabSales Invoice" SET base_grand_total = 1001 WHERE name = ?', name)
+
+
+def entry_cancelled(office: Office) -> None:
+    (entry,) = entries(office.erpnext, THANE, BEFORE)
+    seed.cancel_document(office.erpnext, "Journal Entry", str(entry["name"]))
+
+
+def entry_amended(office: Office) -> None:
+    (entry,) = entries(office.erpnext, THANE, BEFORE)
+    seed.cancel_document(office.erpnext, "Journal Entry", str(entry["name"]))
+    amend(office.erpnext, str(entry["name"]), exact("80"))
+
+
+def entry_lost(office: Office) -> None:
+    """A backup from before the close was restored."""
+    (entry,) = entries(office.erpnext, THANE, BEFORE)
+    for table, column in (("Journal Entry", "name"), ("GL Entry", "voucher_no")):
+        office.sql(f'DELETE FROM "tab{table}" WHERE {column} = ?', entry["name"])
+
+
+def shift_open(office: Office) -> None:
+    office.world.shift(2, opened=datetime.combine(BEFORE, datetime.min.time()) + timedelta(hours=11))
+
+
+def shift_closed_by_a_person(office: Office) -> None:
+    made = office.world.shift(2, opened=datetime.combine(BEFORE, datetime.min.time()) + timedelta(hours=11))
+    seed.close_shift(office.erpnext, made.opening)
+
+
+REASONS: dict[Callable[[Office], None], str] = {
+    cancelled: "2 invoices of 3,000.00 when closed, 1 of 2,000.00 now",
+    returned: "2 invoices of 3,000.00 when closed, 3 of 2,600.00 now",
+    amended: "2 invoices of 3,000.00 when closed and now, but a rate, a franchise or an invoice is another one",
+    deleted: "2 invoices of 3,000.00 when closed, 1 of 2,000.00 now",
+    repriced: "2 invoices of 3,000.00 when closed, 2 of 3,001.00 now",
+    entry_cancelled: "royalties of 175.00 when closed, 100.00 in the ledger now",
+    entry_amended: "royalties of 175.00 when closed, 180.00 in the ledger now",
+    entry_lost: "royalties of 175.00 when closed, 100.00 in the ledger now",
+    shift_open: "0 POS shifts when closed, 1 now; open POS shifts: POS-OPE-2026-00001",
+    shift_closed_by_a_person: "0 POS shifts when closed, 1 now",
+}
+
+
+@pytest.mark.parametrize("what", REASONS, ids=lambda what: what.__name__)
+def test_whatever_changes_a_closed_day_requests_that_day_and_says_why(
+    watched: Office, what: Callable[[Office], None]
+) -> None:
+    what(watched)
+    (request,) = watched.tick().requests
+    assert (request.partition_key, request.tags["scoopjoy/reason"]) == ("2026-11-21", REASONS[what])
+    assert watched.tick().requests == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"custom_royalty_percentage": 6},
+        {"custom_royalty_exempt": 1},
+        {"disabled": 1},
+        {"customer_group": "Commercial"},
+    ],
+    ids=lambda values: next(iter(values)),
+)
+def test_a_franchise_that_changes_requests_every_day_on_which_it_has_invoices(
+    watched: Office, values: dict[str, object]
+) -> None:
+    change(watched.erpnext, "Customer", THANE, **values)
+    assert watched.tick().days == [BEFORE, DAY]
+
+
+def test_days_without_an_invoice_of_the_franchise_are_left_alone(watched: Office) -> None:
+    change(watched.erpnext, "Customer", "Franchise Hebbal", custom_royalty_exempt=0)
+    assert watched.tick().days == [DAY]
+
+
+def test_a_group_that_moves_out_of_the_franchises_takes_its_customers_along(watched: Office) -> None:
+    change(watched.erpnext, "Customer Group", "Metro Partners", parent_customer_group="All Customer Groups")
+    assert watched.tick().days == [DAY]
+
+
+# -- how it is found ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("one_in_turn")
+@pytest.mark.parametrize(
+    "what",
+    [cancelled, returned, entry_cancelled, shift_open, shift_closed_by_a_person],
+    ids=lambda what: what.__name__,
+)
+@pytest.mark.parametrize("ticks_before", [3, 4])
+def test_a_touched_day_is_compared_at_once_whoever_s_turn_it_is(
+    office: Office, what: Callable[[Office], None], ticks_before: int
+) -> None:
+    office.window_days = 6
+    for _ in range(ticks_before):
+        assert office.tick().requests == []
+    what(office)
+    assert office.tick().days == [BEFORE]
+
+
+def with_a_late_watermark(office: Office) -> datetime:
+    """The watermark is far behind what the close has touched, and it is the newer day's turn. Returns the watermark."""
+    office.window_days = 6
+    office.world.invoice(THANE, "1", day=DAY + timedelta(days=1))  # a day that has not ended
+    for _ in range(3):
+        assert office.tick().requests == []
+    memory = Memory.of(office.cursor)
+    assert memory.rotation == BEFORE
+    assert memory.watermark is not None
+    assert memory.watermark >= MORNING
+    return memory.watermark
+
+
+@pytest.mark.usefixtures("one_in_turn")
+@pytest.mark.parametrize("what", [deleted, entry_lost], ids=lambda what: what.__name__)
+def test_what_leaves_no_timestamp_is_found_when_the_day_s_turn_comes(
+    office: Office, what: Callable[[Office], None]
+) -> None:
+    with_a_late_watermark(office)
+    what(office)
+    assert office.tick().days == []
+    assert office.tick().days == [BEFORE]
+
+
+@pytest.mark.usefixtures("one_in_turn")
+@pytest.mark.parametrize(("minutes", "found"), [(29, [BEFORE]), (31, [])])
+def test_a_document_that_is_committed_late_with_an_older_time_is_seen_within_the_overlap(
+    office: Office, minutes: int, found: list[date]
+) -> None:
+    watermark = with_a_late_watermark(office)
+    name = office.world.invoice(THANE, "250", day=BEFORE)
+    saved = watermark - timedelta(minutes=minutes)
+    office.sql('UPDATE "tabSales Invoice" SET modified = ? WHERE name = ?', f"{saved}", name)
+    assert office.tick().days == found
+
+
+def test_the_watermark_is_the_site_s_time_whatever_this_machine_s_clock_says(watched: Office) -> None:
+    behind = NOW - timedelta(days=300)
+    with seed.at(watched.erpnext, behind):
+        watched.world.invoice(THANE, "250", day=BEFORE)
+        assert watched.tick().days == [BEFORE]
+    with seed.at(watched.erpnext, MORNING + timedelta(days=300)):
+        watched.world.invoice(THANE, "350", day=DAY)
+        assert watched.tick().days == [DAY]
+    memory = Memory.of(watched.cursor)
+    assert memory.watermark is not None
+    assert memory.watermark > MORNING + timedelta(days=299)
+
+
+def test_a_tick_writes_nothing_and_asks_the_same_few_questions_however_much_there_is(watched: Office) -> None:
+    asked: list[int] = []
+    for _ in range(3):  # the first look reaches back to the customers' own beginnings
+        for customer in (THANE, INDIRANAGAR):
+            for day in (BEFORE, DAY):
+                watched.world.invoice(customer, "10", day=day)
+        watched.erpnext.requests.reset()
+        assert watched.tick().days == [BEFORE, DAY]
+        asked.append(watched.erpnext.requests.total)
+        assert watched.erpnext.requests.writes == 0
+    assert asked[1] == asked[2] <= asked[0] <= 14
+
+
+# -- what is requested, and what is not ---------------------------------------------------------------------------------
+
+
+def test_a_requested_run_posts_one_adjustment_and_then_it_is_silent(watched: Office) -> None:
+    watched.world.invoice(THANE, "200", day=BEFORE)
+    (request,) = watched.tick().requests
+    assert watched.run(request).success
+    first, second = entries(watched.erpnext, THANE, BEFORE)
+    assert str(second[KEY_FIELD]).endswith(f"{THANE}:1")
+    assert second["custom_scoopjoy_adjusts"] == first["name"]
+    assert exact(second["total_debit"]) == exact("15")
+    assert owed(watched.erpnext, THANE, BEFORE) == exact("90")
+    assert ledger_balance(watched.erpnext) == 0
+    assert watched.tick().said == "2 closed days compared, 0 changed"
+    assert Memory.of(watched.cursor).requested == {}
+
+
+def test_a_shift_that_came_late_is_closed_by_the_requested_run(watched: Office) -> None:
+    shift_open(watched)
+    (request,) = watched.tick().requests
+    assert watched.run(request).success
+    assert watched.tick().said == "2 closed days compared, 0 changed"
+
+
+def test_a_day_that_changes_twice_is_requested_twice(watched: Office) -> None:
+    watched.world.invoice(THANE, "250", day=BEFORE)
+    (first,) = watched.tick().requests
+    watched.world.invoice(THANE, "350", day=BEFORE)
+    (second,) = watched.tick().requests
+    assert first.partition_key == second.partition_key
+    assert first.run_key != second.run_key
+
+
+def test_the_same_change_after_it_was_undone_is_requested_again(watched: Office) -> None:
+    keys: list[str] = []
+    for rate in (6, 7.5, 6):
+        change(watched.erpnext, "Customer", THANE, custom_royalty_percentage=rate)
+        tick = watched.tick()
+        assert tick.days == [BEFORE, DAY]
+        keys += [str(request.run_key) for request in tick.requests]
+        for request in tick.requests:
+            assert watched.run(request).success
+        assert watched.tick().requests == []
+    assert len(set(keys)) == 6
+
+
+def test_a_change_that_a_person_undoes_before_its_run_is_forgotten(watched: Office) -> None:
+    change(watched.erpnext, "Customer", THANE, custom_royalty_percentage=6)
+    assert watched.tick().days == [BEFORE, DAY]
+    change(watched.erpnext, "Customer", THANE, custom_royalty_percentage=7.5)
+    assert watched.tick().requests == []
+    assert Memory.of(watched.cursor).requested == {}
+
+
+def test_two_changed_days_are_requested_in_one_tick_oldest_first(watched: Office) -> None:
+    for day in (DAY, BEFORE):
+        watched.world.invoice(THANE, "250", day=day)
+    assert watched.tick().days == [BEFORE, DAY]
+
+
+def test_a_tick_requests_three_days_at_most_and_the_next_one_the_rest(watched: Office) -> None:
+    older = [BEFORE - timedelta(days=offset) for offset in (3, 2, 1)]
+    with seed.at(watched.erpnext, NOW):
+        for day in older:
+            watched.world.invoice(THANE, "500", day=day)
+            watched.close(day)
+    assert watched.tick().requests == []
+    change(watched.erpnext, "Customer", THANE, custom_royalty_percentage=6)
+    assert watched.tick().days == older
+    assert watched.tick().days == [BEFORE, DAY]
+    assert watched.tick().requests == []
+
+
+def test_days_before_the_window_are_left_alone(watched: Office) -> None:
+    watched.world.invoice(THANE, "250", day=BEFORE)
+    watched.window_days = 1
+    assert watched.tick().requests == []
+    watched.window_days = 2
+    assert watched.tick().days == [BEFORE]
+
+
+def test_the_day_that_has_not_ended_and_days_never_closed_are_left_alone(watched: Office) -> None:
+    for day in (DAY + timedelta(days=1), BEFORE - timedelta(days=1)):
+        watched.world.invoice(THANE, "250", day=day)
+    assert watched.tick().said == "2 closed days compared, 0 changed"
+
+
+def test_a_day_whose_re_run_failed_is_left_to_the_nightly_schedule(watched: Office) -> None:
+    entry_cancelled(watched)
+    (request,) = watched.tick().requests
+    assert not watched.run(request).success  # a person's decision is not undone
+    watched.world.invoice(THANE, "250", day=BEFORE)
+    assert watched.tick().requests == []
+
+
+def test_a_change_whose_run_a_person_cancelled_is_not_requested_again(watched: Office) -> None:
+    watched.world.invoice(THANE, "250", day=BEFORE)
+    (request,) = watched.tick().requests
+    run = queued(watched, BEFORE)
+    assert watched.tick().requests == []
+    watched.world.instance.report_run_canceled(run)
+    said = watched.tick().said
+    assert "requested before, and no run has put it right: 2026-11-21" in said
+    watched.world.invoice(THANE, "350", day=BEFORE)
+    (other,) = watched.tick().requests
+    assert other.run_key != request.run_key
+
+
+def queued(office: Office, day: date) -> dg.DagsterRun:
+    with mock.patch.dict(os.environ, office.world.environment):
+        return office.world.instance.create_run_for_job(
+            office.world.job(),
+            tags={"dagster/partition": day.isoformat()},
+            status=dg.DagsterRunStatus.QUEUED,
+            remote_job_origin=origin(),
+        )
+
+
+@pytest.mark.usefixtures("one_in_turn")
+def test_a_day_that_is_in_flight_waits_and_is_compared_when_its_run_has_ended(office: Office) -> None:
+    office.window_days = 6
+    office.tick()
+    office.tick()
+    run = queued(office, BEFORE)
+    office.world.invoice(THANE, "250", day=BEFORE)
+    assert office.tick().requests == []
+    assert Memory.of(office.cursor).waiting == (BEFORE,)
+    assert office.tick().requests == []
+    office.world.instance.report_run_canceled(run)
+    assert office.tick().days == [BEFORE]
+
+
+def test_before_any_day_is_settled_erpnext_is_not_even_asked(chain: World, close: object) -> None:
+    office = Office(World(chain.erpnext, close.instance))  # type: ignore[attr-defined]
+    chain.erpnext.requests.reset()
+    assert "no day of the window is settled yet" in office.tick().said
+    assert chain.erpnext.requests.total == 0
+
+
+def test_a_new_policy_alone_requests_nothing_but_other_changes_are_still_found(watched: Office) -> None:
+    watched.world.policy.update(default_rate="6", base="net_total", name="from December")
+    assert watched.tick().said == "2 closed days compared, 0 changed"
+    watched.world.invoice(THANE, "250", day=BEFORE)
+    assert watched.tick().days == [BEFORE]
+
+
+def test_a_day_closed_without_a_record_of_its_inputs_is_requested_once(watched: Office) -> None:
+    for step in STEPS:
+        watched.world.instance.report_runless_asset_event(
+            dg.AssetMaterialization(step.asset, partition="2026-11-20")
+        )
+    (request,) = watched.tick().requests
+    assert request.partition_key == "2026-11-20"
+    assert "older version" in request.tags["scoopjoy/reason"]
+    assert watched.tick().requests == []
+    assert watched.run(request).success
+    assert watched.tick().said == "3 closed days compared, 0 changed"
+
+
+def test_franchises_that_vanish_in_bulk_request_nothing_and_say_where_to_look(watched: Office) -> None:
+    before = watched.cursor
+    watched.world.options["franchise_group"] = "Franchisees"
+    tick = watched.tick()
+    assert tick.requests == []
+    assert "ERPNext shows 0 franchises, and the last close knew 6: nothing is requested" in tick.said
+    assert "SCOOPJOY_FRANCHISE_GROUP" in tick.said
+    assert tick.cursor == before
+
+
+# -- when something is wrong --------------------------------------------------------------------------------------------
+
+
+def test_erpnext_down_is_one_sentence_and_the_next_tick_finds_what_happened_meanwhile(
+    watched: Office,
+) -> None:
+    before = watched.cursor
+    watched.world.invoice(THANE, "250", day=BEFORE)
+    watched.resources["erpnext"] = ERPNextResource(
+        url="http://127.0.0.1:9", api_key="k", api_secret="sentinel"
+    )
+    tick = watched.tick()
+    assert tick.requests == []
+    assert tick.said.startswith("ERPNext could not be read, the next tick tries again: ")
+    assert "sentinel" not in tick.said
+    assert "\n" not in tick.said
+    assert tick.cursor == before
+    del watched.resources["erpnext"]
+    assert watched.tick().days == [BEFORE]
+
+
+def test_a_wrong_key_is_one_sentence_without_the_key(watched: Office) -> None:
+    before = watched.cursor
+    watched.world.options["api_secret"] = "sentinel"
+    tick = watched.tick()
+    assert "ERPNext does not accept the API key and secret" in tick.said
+    assert "sentinel" not in tick.said
+    assert tick.cursor == before
+
+
+@pytest.mark.parametrize("nth", [1, 4, 9])
+def test_a_list_that_fails_in_the_middle_leaves_the_cursor_as_it_was(watched: Office, nth: int) -> None:
+    before = watched.cursor
+    watched.world.invoice(THANE, "250", day=BEFORE)
+    watched.erpnext.faults.add("html_500", path="get_list", nth=nth)
+    tick = watched.tick()
+    assert tick.said.startswith("ERPNext could not be read")
+    assert tick.cursor == before
+    watched.erpnext.faults.clear()
+    assert watched.tick().days == [BEFORE]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        None,
+        "",
+        "no JSON",
+        "[]",
+        '{"version": 2}',
+        '{"version": 1, "watermark": "2026-11-23T01:00:00+05:30"}',
+        '{"version": 1, "surprise": 1}',
+    ],
+)
+def test_a_broken_cursor_begins_again_with_a_comparison_and_asks_under_the_same_key(
+    watched: Office, broken: str | None
+) -> None:
+    watched.world.invoice(THANE, "250", day=BEFORE)
+    (first,) = watched.tick().requests
+    watched.cursor = broken
+    (again,) = watched.tick().requests
+    # Dagster starts one run for a key, whatever the cursor says.
+    assert again.run_key == first.run_key
+    assert json.loads(str(watched.cursor))["version"] == 1
+    assert watched.tick().requests == []

@@ -1,0 +1,132 @@
+"""Facts of a seeded world, and their changes, as people make them at ERPNext's desk and at the till.
+
+Here: who sells what, and what changes afterwards. Not here: faults (``faults``), what becomes of it (``schedule``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from scoopjoy_dagster.sandbox import seed
+from scoopjoy_dagster_tests.chaos.truth import Tables
+from scoopjoy_dagster_tests.world import BANJARA, GELATO, INDIRANAGAR, KORAMANGALA, THANE, change
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Sequence
+
+    from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+
+SELLERS = (KORAMANGALA, INDIRANAGAR, THANE, BANJARA, GELATO)
+GROUPS = {
+    KORAMANGALA: "Owned Outlets",
+    INDIRANAGAR: "Owned Outlets",
+    THANE: "Partner Outlets",
+    BANJARA: "Metro Partners",
+    GELATO: "Metro Partners",
+}
+OUTSIDE = "Commercial"
+AMOUNTS = ("12345.67", "333.33", "1000.01", "2718.28", "99.99", "66.67", "0.10", "5000", "8191.91", "14.29")
+RATES = (0.0, 2.25, 3.333, 4.5, 5.0, 7.125, 8.0, 12.5)
+TILLS = (
+    ("POS Bandra", "cashier.bandra@scoopjoy.example"),
+    ("POS T Nagar", "cashier.tnagar@scoopjoy.example"),
+    ("POS Salt Lake", "cashier.saltlake@scoopjoy.example"),
+)
+MANY = 11
+"""Sales of a long shift: ERPNext consolidates ten and more in the background."""
+
+
+@dataclass(slots=True)
+class Facts:
+    """The world of one schedule.
+
+    Attributes:
+        days: its business days, oldest first.
+        sellers: the franchises that sell.
+        changed: what was changed later, by kind.
+    """
+
+    erpnext: SandboxERPNext
+    days: Sequence[date]
+    sellers: Sequence[str] = ()
+    changed: list[str] = field(default_factory=list)
+
+    @classmethod
+    def seeded(cls, erpnext: SandboxERPNext, chance: random.Random, days: Sequence[date]) -> Facts:
+        """These days with a few invoices and shifts."""
+        facts = cls(erpnext, days, chance.sample(SELLERS, chance.randint(2, 4)))
+        for day in days:
+            facts._sell(chance, day)
+            tills = chance.sample(TILLS, chance.choice((0, 1, 1, 2, 3) if len(days) == 1 else (0, 1, 1)))
+            for place, (profile, cashier) in enumerate(tills):
+                many = place == 0 and chance.random() < 0.3
+                sales = chance.choices(
+                    ("60", "105", "245.50", "33.33"), k=MANY if many else chance.randint(0, 3)
+                )
+                seed.add_shift(erpnext, profile, cashier, datetime.combine(day, time(10)), sales)
+        return facts
+
+    def _sell(self, chance: random.Random, day: date) -> None:
+        for customer in self.sellers:
+            names = [
+                seed.add_invoice(self.erpnext, customer, day, chance.choice(AMOUNTS))
+                for _ in range(chance.choice((0, 1, 1, 2, 3)))
+            ]
+            if names and chance.random() < 0.3:
+                seed.add_invoice(
+                    self.erpnext, customer, day, "50.05", is_return=True, return_against=names[0]
+                )
+
+    def change(self, chance: random.Random) -> str:
+        """Change one fact of a day that may be closed already. Returns the kind of change."""
+        kinds = (
+            "added",
+            "added",
+            "cancelled",
+            "returned",
+            "more returned than sold",
+            "rate",
+            "exempt",
+            "moved",
+        )
+        kind = chance.choice(kinds)
+        customer, day = chance.choice(list(self.sellers)), chance.choice(list(self.days))
+        # Drawn whatever the change is, so that the rest of the schedule is the same for every course of events.
+        amount, rate, place = chance.choice(AMOUNTS), chance.choice(RATES), chance.random()
+        sold = self.invoices(customer, day)
+        match kind:
+            case "cancelled" if sold:
+                seed.cancel_document(self.erpnext, "Sales Invoice", sold[int(place * len(sold))])
+            case "returned" if sold:
+                against = sold[int(place * len(sold))]
+                seed.add_invoice(self.erpnext, customer, day, "7.77", is_return=True, return_against=against)
+            case "more returned than sold":
+                seed.add_invoice(self.erpnext, customer, day, Decimal(99999), is_return=True)
+            case "rate":
+                change(self.erpnext, "Customer", customer, custom_royalty_percentage=rate)
+            case "exempt":
+                now = self.erpnext.documents("Customer", name=customer)[0]["custom_royalty_exempt"]
+                change(self.erpnext, "Customer", customer, custom_royalty_exempt=int(not now))
+            case "moved":
+                now = self.erpnext.documents("Customer", name=customer)[0]["customer_group"]
+                group = GROUPS[customer] if now == OUTSIDE else OUTSIDE
+                change(self.erpnext, "Customer", customer, customer_group=group)
+            case _:
+                kind = "added"
+                seed.add_invoice(self.erpnext, customer, day, amount)
+        self.changed.append(kind)
+        return kind
+
+    def invoices(self, customer: str, day: date) -> list[str]:
+        """Invoices that can still be cancelled or returned: no returns, and none with a return against them."""
+        return Tables(self.erpnext).names(
+            'SELECT name FROM "tabSales Invoice" s WHERE customer = ? AND posting_date = ? AND docstatus = 1'
+            " AND coalesce(is_return, 0) = 0 AND NOT EXISTS"
+            ' (SELECT 1 FROM "tabSales Invoice" r WHERE r.return_against = s.name AND r.docstatus = 1) ORDER BY name',
+            customer,
+            day.isoformat(),
+        )

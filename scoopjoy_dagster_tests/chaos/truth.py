@@ -1,0 +1,173 @@
+"""What must be true for a business day, worked out from the embedded site's tables by arithmetic of its own.
+
+Here: franchises, bases, rates, royalties and shares by the rule, in whole paise, and the till's sums. Not here: what the
+program has made of it (``oracle``). Nothing of the program under test is imported, so that a mistake is not made twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+
+DEFAULT_RATE = Fraction(5)
+FRANCHISE_GROUP = "Franchise"
+
+
+def paise(value: object) -> int:
+    """An amount of the database in paise.
+
+    Raises:
+        ValueError: it has more than two decimals.
+    """
+    exact = Decimal(str(value or 0)) * 100
+    if exact != exact.to_integral_value():
+        raise ValueError(f"{value} INR is no whole number of paise")
+    return int(exact)
+
+
+def half_up(amount: Fraction) -> int:
+    """Rounded to a whole number, halves away from zero."""
+    whole = (abs(amount) + Fraction(1, 2)).__floor__()
+    return whole if amount >= 0 else -whole
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A franchise's day by the rule.
+
+    Attributes:
+        rate: percent.
+        invoices: base by submitted Sales Invoice of the day, in paise, returns negative.
+        exempt: it pays nothing whatever it sells.
+    """
+
+    rate: Fraction
+    invoices: dict[str, int]
+    exempt: bool = False
+
+    @property
+    def base(self) -> int:
+        """Sum of the invoices, in paise."""
+        return sum(self.invoices.values())
+
+    @property
+    def royalty(self) -> int:
+        """In paise, rounded once; a day whose base is not positive owes nothing."""
+        if self.exempt or self.base <= 0:
+            return 0
+        return half_up(self.base * self.rate / 100)
+
+    def proportions(self) -> dict[str, Fraction]:
+        """Each invoice's exact part of the royalty, in paise."""
+        if not self.royalty:
+            return dict.fromkeys(self.invoices, Fraction(0))
+        return {name: Fraction(self.royalty * one, self.base) for name, one in self.invoices.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A POS shift: its opening and the sums of its submitted invoices in paise, by name."""
+
+    opening: str
+    invoices: dict[str, int]
+
+
+class Tables:
+    """The embedded site's database, by SQL."""
+
+    def __init__(self, erpnext: SandboxERPNext) -> None:
+        self._db = erpnext.site.db
+
+    def rows(self, sql: str, *params: Any) -> list[dict[str, Any]]:
+        """Rows by column name."""
+        with self._db.lock:
+            names, rows = self._db.described(sql, params)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def names(self, sql: str, *params: Any) -> list[str]:
+        """The first column."""
+        return [str(next(iter(row.values()))) for row in self.rows(sql, *params)]
+
+
+def franchises(tables: Tables) -> dict[str, dict[str, Any]]:
+    """Enabled customers of the franchise group and of every group below it, by name."""
+    found = tables.rows(
+        """
+        WITH RECURSIVE below(name) AS (
+            SELECT ? UNION SELECT g.name FROM "tabCustomer Group" g JOIN below ON g.parent_customer_group = below.name
+        )
+        SELECT c.name, c.custom_royalty_percentage AS rate, c.custom_royalty_exempt AS exempt
+        FROM "tabCustomer" c JOIN below ON c.customer_group = below.name
+        WHERE coalesce(c.disabled, 0) = 0 ORDER BY c.name
+        """,
+        FRANCHISE_GROUP,
+    )
+    return {str(row["name"]): row for row in found}
+
+
+def owed(tables: Tables, day: date) -> dict[str, Owed]:
+    """What every franchise owes for the day."""
+    result: dict[str, Owed] = {}
+    for name, row in franchises(tables).items():
+        rate = Fraction(str(row["rate"] or 0)) or DEFAULT_RATE
+        invoices = tables.rows(
+            'SELECT name, base_grand_total AS base FROM "tabSales Invoice"'
+            " WHERE docstatus = 1 AND customer = ? AND posting_date = ? ORDER BY name",
+            name,
+            day.isoformat(),
+        )
+        exempt = bool(row["exempt"])
+        result[name] = Owed(
+            Fraction(0) if exempt else rate, {one["name"]: paise(one["base"]) for one in invoices}, exempt
+        )
+    return result
+
+
+def shifts(tables: Tables, day: date) -> list[Shift]:
+    """The shifts that began on the day, with the submitted POS Invoices of their cashiers from then on.
+
+    A shift ends where the next one of the same cashier and profile begins.
+    """
+    openings = tables.rows(
+        "SELECT name, user, pos_profile, period_start_date AS began,"
+        ' (SELECT min(n.period_start_date) FROM "tabPOS Opening Entry" n WHERE n.user = o.user'
+        "  AND n.pos_profile = o.pos_profile AND n.docstatus = 1 AND n.period_start_date > o.period_start_date) AS next"
+        ' FROM "tabPOS Opening Entry" o WHERE docstatus = 1 AND period_start_date LIKE ? ORDER BY name',
+        f"{day.isoformat()}%",
+    )
+    return [
+        Shift(
+            one["name"],
+            {
+                row["name"]: paise(row["total"])
+                for row in tables.rows(
+                    'SELECT name, base_grand_total AS total FROM "tabPOS Invoice" WHERE docstatus = 1 AND owner = ?'
+                    " AND pos_profile = ? AND posting_date || ' ' || posting_time >= ?"
+                    " AND posting_date || ' ' || posting_time < ? ORDER BY name",
+                    one["user"],
+                    one["pos_profile"],
+                    one["began"],
+                    one["next"] or "9999",
+                )
+            },
+        )
+        for one in openings
+    ]
+
+
+def rupees(amount: int) -> str:
+    """Paise as INR for people."""
+    return f"{Decimal(amount) / 100:.2f}"
+
+
+def total(amounts: Iterable[int]) -> int:
+    """Sum in paise."""
+    return sum(amounts, 0)

@@ -1,0 +1,54 @@
+"""Something happens between an asset's work and its control totals; a server that cuts its lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from scoopjoy_dagster.assets import closed_shifts, hq_sync, invoices, royalties
+from scoopjoy_dagster.sandbox.erpnext import lists
+
+After = Callable[[str, Callable[[], object]], None]
+CutList = Callable[[str, int], None]
+
+WORK: dict[str, tuple[Any, str]] = {
+    "closed_shifts": (closed_shifts, "close_shifts"),
+    "royalties": (royalties, "post_royalties"),
+    "invoices": (invoices, "annotate_invoices"),
+    "hq_sync": (hq_sync, "sync_day"),
+}
+
+
+@pytest.fixture
+def after(monkeypatch: pytest.MonkeyPatch) -> After:
+    """Let something happen after the work of an asset, before its control totals are taken."""
+
+    def arrange(asset: str, happens: Callable[[], object]) -> None:
+        module, name = WORK[asset]
+        work = getattr(module, name)
+
+        def work_then(*args: Any, **options: Any) -> Any:
+            outcome = work(*args, **options)
+            happens()
+            return outcome
+
+        monkeypatch.setattr(module, name, work_then)
+
+    return arrange
+
+
+@pytest.fixture
+def cut_list(monkeypatch: pytest.MonkeyPatch) -> CutList:
+    """The server shows so many rows of a DocType's plain lists and no more, in silence, from now on."""
+
+    def arrange(doctype: str, rows: int) -> None:
+        page = lists._page
+
+        def short(call: lists.ListCall) -> str:
+            return f" LIMIT {rows}" if call.doctype == doctype and not call.group_by else page(call)
+
+        monkeypatch.setattr(lists, "_page", short)
+
+    return arrange
