@@ -140,6 +140,12 @@ class Settings(BaseSettings):
         le=400,
         description="Days back in which changes after the close are looked for",
     )
+    late_change_terms: Literal["tell", "follow"] = _env(
+        "SCOOPJOY_LATE_CHANGE_TERMS",
+        "tell",
+        description="Closed days of which only rates, exemptions or franchises have changed: `tell` names them, "
+        "`follow` runs them again",
+    )
     smtp_host: str = _env(
         "SMTP_HOST", "", description="Mail server; empty: no mail is sent, and every run says so"
     )

@@ -1,55 +1,51 @@
-"""What a day's royalties were computed from, as one short value: equal as long as nothing that counts has changed.
+"""What a day's royalties were computed from, kept short: what was sold, and the terms of the franchises.
 
-It is kept with every materialization of `royalties`. A day whose value is another one now was touched after its
-close: an invoice added, cancelled, returned or back-dated into it, a rate, an exemption, a franchise that came or
-went, or the policy. It covers names and amounts, so it also sees what a `modified` timestamp cannot.
+Both are kept with every materialization of `royalties`. A day on which something else is sold now was touched after
+its close: an invoice was added, cancelled, returned or back-dated into it. The digest covers names and amounts, so it
+also sees what a `modified` timestamp cannot. Terms are kept apart: ERPNext has no date from which a rate holds, so a
+new rate need not be meant for the days before it. The policy is part of neither: its version names it.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.keys import digest
 from scoopjoy_dagster.accounting.money import ZERO
-from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice, Franchise
 
 
 @dataclass(frozen=True, slots=True)
 class DayInputs:
-    """Number and base (INR) of the invoices that bear royalty, and the digest of all that decides about it."""
+    """What the royalties of one day follow from.
+
+    Attributes:
+        invoices, base: number and base (INR) of the franchises' invoices.
+        sold: digest of the customers, names and amounts of these invoices.
+        terms: by customer of every franchise, with and without invoices; who is missing was none.
+    """
 
     invoices: int
     base: Decimal
-    digest: str
+    sold: str
+    terms: Mapping[str, str]
 
 
-def day_inputs(
-    policy: RoyaltyPolicy, franchises: Iterable[Franchise], invoices: Iterable[BaseInvoice]
-) -> DayInputs:
-    """The inputs of one day. `invoices` of customers that are no franchise do not count.
+def day_inputs(terms: Mapping[str, str], invoices: Iterable[BaseInvoice]) -> DayInputs:
+    """The inputs of one day. `invoices` of customers without `terms` do not count."""
+    counted = [one for one in invoices if one.customer in terms]
+    content = {one.name: [one.customer, one.base, one.sales] for one in counted}
+    return DayInputs(len(counted), sum((one.base for one in counted), ZERO), digest(content), terms)
 
-    A franchise without invoices on the day does not count either: its rate decides about nothing.
-    """
-    terms = {one.customer: one for one in franchises}
-    own: dict[str, list[BaseInvoice]] = defaultdict(list)
-    for invoice in invoices:
-        if invoice.customer in terms:
-            own[invoice.customer].append(invoice)
-    counted = [invoice for mine in own.values() for invoice in mine]
-    content = {
-        customer: {
-            "rate": terms[customer].rate,
-            "exempt": terms[customer].exempt,
-            "invoices": {one.name: [one.base, one.sales] for one in sorted(mine, key=lambda one: one.name)},
-        }
-        for customer, mine in sorted(own.items())
-    }
-    return DayInputs(
-        len(counted),
-        sum((one.base for one in counted), ZERO),
-        digest({"policy": policy.version, "franchises": content}),
-    )
+
+def terms_of(franchises: Iterable[Franchise]) -> dict[str, str]:
+    """For each customer the terms on which it is a franchise, in words: `7.5 %`, `default rate` or `exempt`."""
+    return {one.customer: _terms(one) for one in sorted(franchises, key=lambda one: one.customer)}
+
+
+def _terms(franchise: Franchise) -> str:
+    if franchise.exempt:
+        return "exempt"
+    return f"{franchise.rate.normalize():f} %" if franchise.rate else "default rate"

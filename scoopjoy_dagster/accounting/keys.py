@@ -60,11 +60,11 @@ def day_of_key(key: str, kind: str, company: str) -> date | None:
 
     The posting date of an entry does not tell it: an entry for a locked day may be posted on a later one.
     """
-    prefix = normalised(f"{kind}:{company}:")
-    if not normalised(key).startswith(prefix):
+    prefix, text = normalised(f"{kind}:{company}:"), normalised(key)  # some letters fold to two
+    if not text.startswith(prefix):
         return None
     try:
-        return date.fromisoformat(key[len(prefix) : len(prefix) + 10])
+        return date.fromisoformat(text[len(prefix) : len(prefix) + 10])
     except ValueError:
         return None
 

@@ -389,14 +389,15 @@ def _compare(
     live = _live(entries)
     unbooked = [entry for entry in live if not entry.booked]
     if unbooked:
-        return _refused(
-            royalty,
-            royalty.amount,
+        names = ", ".join(entry.name for entry in unbooked)
+        finding = Finding(
+            "error",
             "royalty entry without ledger entries",
-            f"{', '.join(entry.name for entry in unbooked)} for {day} is submitted, but the general ledger shows no row of it with "
-            "this customer",
+            royalty.customer_name,
+            f"{names} for {day} is submitted, but the general ledger shows no row of it with this customer",
             "See that the user may read GL Entry, and look at the entry's ledger in ERPNext (Repost Accounting Ledger).",
         )
+        return Action("refuse", royalty, royalty.amount, finding.message), [finding]
     posted = sum((entry.amount for entry in live), ZERO)
     difference = royalty.amount - posted
     if difference == 0:
@@ -410,13 +411,14 @@ def _compare(
     if stuck:
         names = ", ".join(entry.name for entry in stuck)
         state = "cancelled" if stuck[0].docstatus == CANCELLED else "left as a draft"
-        return _refused(
-            royalty,
-            difference,
+        finding = Finding(
+            "error",
             f"royalty entry {state} by a person",
+            royalty.customer_name,
             f"{names}: {difference:.2f} of {royalty.amount:.2f} for {day} are not in the ledger, and we do not undo a person's decision",
             "Amend and submit the entry in ERPNext; if the day's royalty is waived, then post a credit of your own against it.",
         )
+        return Action("refuse", royalty, difference, finding.message), [finding]
 
     revision = 1 + max((revision_of(entry.key) for entry in entries), default=-1)
     key = royalty_key(company, day, royalty.customer, revision)
@@ -442,13 +444,6 @@ def _compare(
         live[0].name,
         live,
     ), []
-
-
-def _refused(
-    royalty: Royalty, difference: Decimal, what: str, message: str, action: str
-) -> tuple[Action, list[Finding]]:
-    finding = Finding("error", what, royalty.customer_name, message, action)
-    return Action("refuse", royalty, difference, message), [finding]
 
 
 def _what_changed(royalty: Royalty, last: PostedEntry, posted: Decimal) -> str:

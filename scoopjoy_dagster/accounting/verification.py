@@ -118,10 +118,6 @@ class _Day:
     def close_again(self) -> str:
         return CLOSE_AGAIN.format(day=self.record.day)
 
-    def is_former(self, customer: str) -> bool:
-        """Whether a customer with entries of the day is no franchise now."""
-        return any(one.customer == customer for one in self.record.former)
-
     def live(self, customer: str) -> list[PostedEntry]:
         """The submitted ones."""
         mine = self.entries.get(customer, [])
@@ -160,7 +156,7 @@ class _Day:
             f"the rule as it is now says {_by_rule(action)} (policy {action.royalty.policy_version})"
         )
         todo = f"{self.close_again} It posts the difference as a signed adjustment."
-        if self.is_former(action.royalty.customer):
+        if action.royalty.former:
             what, message = What.FORMER, f"{names} stay posted: {action.reason}"
             todo = f"If the franchise still owes it, put the Customer back into the group; otherwise: {todo}"
         elif (
@@ -314,8 +310,8 @@ class _Day:
                     actual=shares,
                 )
             return
-        if action and self.is_former(customer) and action.kind == "adopt":
-            return  # its invoices count for nothing now, whatever stays posted
+        if action and action.royalty.kept:
+            return  # what was written about it stays as it is
         posted = sum((one.amount for one in live), ZERO)
         first = live[0].name
         wrong = [one.invoice for one in invoices if one.journal_entry and one.journal_entry != first]
@@ -341,8 +337,7 @@ class _Day:
     def _wrong_shares(self, action: Action, invoices: Sequence[Annotated]) -> Iterator[DayDifference]:
         """Shares that add up, but lie on the wrong invoices."""
         royalty = action.royalty
-        # A former franchise that keeps what is posted has no invoices that count.
-        wanted = royalty.shares(self.plan.policy.precision) if royalty.invoices else {}
+        wanted = royalty.shares(self.plan.policy.precision)
         wrong = [
             one.invoice
             for one in invoices

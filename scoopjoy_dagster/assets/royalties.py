@@ -1,5 +1,6 @@
 """`royalties`: every franchise owes exactly its royalty for the day."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -7,7 +8,7 @@ from datetime import date
 import dagster as dg
 
 from scoopjoy_dagster.accounting.findings import Finding
-from scoopjoy_dagster.accounting.inputs import DayInputs, day_inputs
+from scoopjoy_dagster.accounting.inputs import DayInputs, day_inputs, terms_of
 from scoopjoy_dagster.accounting.locks import Locks
 from scoopjoy_dagster.accounting.policy import LockedDays, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import Action, RoyaltyPlan, plan_royalties, with_named_invoices
@@ -16,12 +17,14 @@ from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext import invoice_royalty, royalty_entries
-from scoopjoy_dagster.erpnext.client import KeyTaken, Written
+from scoopjoy_dagster.erpnext.client import Written
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Rejected, Unreachable
 from scoopjoy_dagster.erpnext.locks import read_locks
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 NAME = "royalties"
+LOCK_REFUSALS = frozenset({"ValidationError", "ClosedAccountingPeriod", "FiscalYearError"})
+"""What ERPNext's refusal of an entry on a locked day is called; frozen books and closed years have no name of their own."""
 
 
 def plan(site: Site, books: Books, policy: RoyaltyPolicy, day: date) -> RoyaltyPlan:
@@ -47,7 +50,7 @@ def read_inputs(site: Site, books: Books, policy: RoyaltyPolicy, day: date) -> t
     adjusted = [action.adjusts for action in found.actions if action.kind == "adjust"]
     if adjusted:
         found = with_named_invoices(found, invoice_royalty.annotated_invoices(site, adjusted))
-    return found, day_inputs(policy, franchises, invoices)
+    return found, day_inputs(terms_of(franchises), invoices)
 
 
 def checked_books(site: Site) -> Books:
@@ -79,6 +82,8 @@ class _Posting:
     posting_date: date
     locked: str = ""
     """Why the day is locked, once a refusal has shown it."""
+    open: bool = False
+    """Whether the day has taken an entry of this run: then no later refusal is because of a lock."""
     _locks: Locks | None = None
 
     def post(self, action: Action) -> Written:
@@ -93,7 +98,7 @@ class _Posting:
         try:
             return self._insert(action)
         except Rejected as problem:
-            if isinstance(problem, KeyTaken | LoginFailed) or self.locked or not self._find_lock():
+            if problem.exc_type not in LOCK_REFUSALS or self.locked or self.open or not self._find_lock():
                 raise
         if self.posting_date == self.day:
             raise BooksLocked(f"post {self.day}", self.locked)
@@ -114,9 +119,11 @@ class _Posting:
         return bool(self.locked)
 
     def _insert(self, action: Action) -> Written:
-        return royalty_entries.post_entry(
+        done = royalty_entries.post_entry(
             self.site, self.books, action, self.day, self.posting_date, self.locked
         )
+        self.open = self.open or (done.created and self.posting_date == self.day)
+        return done
 
 
 class BooksLocked(Rejected):
@@ -177,8 +184,9 @@ def post_royalties(
             "invoices": inputs.invoices,
             "base": str(inputs.base),
             "currency": books.currency,
-            # The late changes sensor compares it with what it reads later.
-            "inputs": inputs.digest,
+            # The late changes sensor compares both with what it reads later.
+            "sold": inputs.sold,
+            "terms": json.dumps(inputs.terms, ensure_ascii=False),
         },
     )
 

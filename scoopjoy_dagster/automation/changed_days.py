@@ -6,15 +6,16 @@ What does not: reading ERPNext (`erpnext.changes`) or Dagster's storage (`automa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NaiveDatetime, ValidationError
 
-from scoopjoy_dagster.accounting.inputs import DayInputs, day_inputs
+from scoopjoy_dagster.accounting.inputs import DayInputs, day_inputs, terms_of
 from scoopjoy_dagster.accounting.keys import digest
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import Franchise
@@ -22,6 +23,11 @@ from scoopjoy_dagster.erpnext.changes import DayNow, Touched
 
 REASON_LENGTH = 250
 """Characters of a reason. PostgreSQL indexes run tags, and refuses values of some 2,700 bytes."""
+
+DAYS_NAMED, TERMS_NAMED = 12, 5
+"""How many days, and how many customers with their terms, a sentence names; the rest is counted."""
+
+NO_FRANCHISE = "no franchise"
 
 
 class Memory(BaseModel):
@@ -59,34 +65,40 @@ class Closed:
 
     Attributes:
         record: number of the materialization, new with every close.
+        at: when that was, in site time, by this machine's clock; None where nothing is recorded.
         franchises: how many the close knew.
         invoices, base: those that bore royalty, and their base in INR; empty text where nothing is recorded.
-        inputs: digest of all that decided about the royalties; empty for a day closed by an older version.
+        sold: digest of these invoices; empty for a day closed by an older version.
+        terms: of all who were franchises then, by customer (`accounting.inputs.terms_of`).
         policy_version: the policy in force then.
         royalties: what franchises owed for the day, in INR.
         shifts: number of POS shifts; None where nothing is recorded.
     """
 
     record: int
+    at: datetime | None = None
     franchises: int = 0
     invoices: str = ""
     base: str = ""
-    inputs: str = ""
+    sold: str = ""
+    terms: Mapping[str, str] = field(default_factory=dict)
     policy_version: str = ""
     royalties: Decimal | None = None
     shifts: int | None = None
 
     @classmethod
-    def of(cls, record: int, royalties: Mapping[str, Any], shifts: Mapping[str, Any]) -> Closed:
+    def of(cls, record: int, at: datetime, royalties: Mapping[str, Any], shifts: Mapping[str, Any]) -> Closed:
         """From the outcomes of `royalties` and `closed_shifts` (`assets.outcome.Outcome.as_dict`)."""
         facts = royalties.get("facts") or {}
         seen = shifts.get("seen")
         return cls(
             record,
+            at,
             int(royalties.get("seen") or 0),
             str(facts.get("invoices") or ""),
             str(facts.get("base") or ""),
-            str(facts.get("inputs") or ""),
+            str(facts.get("sold") or ""),
+            json.loads(facts.get("terms") or "{}"),
             str(facts.get("policy_version") or ""),
             _amount(royalties.get("amount")),
             None if seen is None else int(seen),
@@ -95,12 +107,21 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A day that is not what was closed: why, for people, and what it looks like now."""
+    """A day that is not what was closed, and what it looks like now.
+
+    Attributes:
+        day: the business day.
+        reason: why a run is to be asked for, for people; empty when only terms have changed and people are told.
+        state: what the day looks like now.
+        run_key: what the run is asked for under.
+        terms: the customers whose terms have changed, from and to.
+    """
 
     day: date
     reason: str
     state: str
     run_key: str
+    terms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +140,6 @@ class Decision:
     requests: tuple[Change, ...]
     memory: Memory
     sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class _PolicyAsClosed(RoyaltyPolicy):
-    """A policy under the version of an earlier one, to see whether anything but the policy has changed."""
-
-    closed_with: str = ""
-
-    @property
-    def version(self) -> str:
-        """The earlier version."""
-        return self.closed_with
 
 
 def turn(
@@ -170,19 +179,38 @@ def turn(
 
 
 def change_of(
-    day: date, closed: Closed | None, now: DayNow, policy: RoyaltyPolicy, franchises: Sequence[Franchise]
+    day: date,
+    closed: Closed | None,
+    now: DayNow,
+    policy: RoyaltyPolicy,
+    franchises: Sequence[Franchise],
+    *,
+    follow_terms: bool,
 ) -> Change | None:
     """How a day differs from its close; None when it does not.
 
+    Invoices count as a change also when their customer has left the franchises since. Those of a customer that has
+    joined them since count when the newest was created after the close; otherwise only its terms have changed.
     The policy in force is no difference: old days follow a new one only when a person runs them.
+
+    Args:
+        day: the business day.
+        closed: what its newest close has recorded.
+        now: the day with the invoices of all who are or were franchises.
+        policy: the policy in force.
+        franchises: those of now.
+        follow_terms: whether a run is to be asked for because of new terms alone.
     """
     closed = closed or Closed(record=0)
-    current = day_inputs(policy, franchises, now.invoices[policy.base])
+    counted = {**closed.terms, **_joined(closed, now, terms_of(franchises))}
+    # Under another policy than today's the base may have been another field too, and the record does not name it.
+    bases = [policy.base, *(Base if closed.policy_version not in {"", policy.version} else ())]
+    current, *others = (day_inputs(counted, now.invoices[base]) for base in bases)
     reasons: list[str] = []
-    if not closed.inputs:
+    if not closed.sold:
         reasons.append("closed by an older version, which has not recorded what it was closed with")
-    elif closed.inputs not in _digests(closed, now, policy, franchises, current):
-        reasons.append(_inputs_changed(closed, current))
+    elif closed.sold not in {one.sold for one in (current, *others)}:
+        reasons.append(_sold_changed(closed, current))
     # The record shows two decimals.
     if closed.royalties is not None and closed.royalties != Decimal(f"{now.ledger:.2f}"):
         reasons.append(
@@ -192,11 +220,15 @@ def change_of(
         reasons.append(f"{_counted(closed.shifts, 'POS shift')} when closed, {now.shifts} now")
     if now.open_shifts:
         reasons.append(f"open POS shifts: {', '.join(now.open_shifts)}")
-    if not reasons:
+    new_terms = _new_terms(closed, now, franchises)
+    if not reasons and not new_terms:
         return None
+    if new_terms and (reasons or follow_terms):
+        reasons.append(f"terms: {_some(new_terms)}")
     state = digest(
         {
-            "inputs": current.digest,
+            "sold": current.sold,
+            "terms": list(new_terms) if follow_terms else [],
             "ledger": now.ledger,
             "shifts": now.shifts,
             "open": list(now.open_shifts),
@@ -204,28 +236,39 @@ def change_of(
     )
     # With the record in it, the same change after another close is another change.
     key = digest({"record": closed.record, "state": state})[:16]
-    return Change(day, _short("; ".join(reasons)), state, f"late:{day.isoformat()}:{key}")
+    return Change(day, _short("; ".join(reasons)), state, f"late:{day.isoformat()}:{key}", new_terms)
 
 
-def _digests(
-    closed: Closed, now: DayNow, policy: RoyaltyPolicy, franchises: Sequence[Franchise], current: DayInputs
-) -> set[str]:
-    """The digests by which a day would still be what was closed.
-
-    Under another policy than today's the base may have been another field too, and the record does not name it.
-    """
-    if closed.policy_version in {"", policy.version}:
-        return {current.digest}
-    then = _PolicyAsClosed(closed_with=closed.policy_version)
-    return {day_inputs(then, franchises, now.invoices[base]).digest for base in Base}
+def _joined(closed: Closed, now: DayNow, terms: Mapping[str, str]) -> dict[str, str]:
+    """Franchises of now that were none when the day was closed, and have an invoice that was made after that."""
+    return {
+        customer: terms[customer]
+        for customer in now.created.keys() & terms.keys() - closed.terms.keys()
+        if closed.at is None or now.created[customer] > closed.at
+    }
 
 
-def _inputs_changed(closed: Closed, current: DayInputs) -> str:
+def _new_terms(closed: Closed, now: DayNow, franchises: Sequence[Franchise]) -> tuple[str, ...]:
+    """Whose terms are other ones than when the day was closed, from and to; of customers with invoices of the day."""
+    if not closed.sold:
+        return ()
+    terms, names = terms_of(franchises), {one.customer: one.customer_name for one in franchises}
+    compared = [
+        (customer, closed.terms.get(customer, NO_FRANCHISE), terms.get(customer, NO_FRANCHISE))
+        for customer in sorted(now.created)
+    ]
+    return tuple(
+        f"{names.get(customer, customer)} {then} -> {today}"
+        for customer, then, today in compared
+        if then != today
+    )
+
+
+def _sold_changed(closed: Closed, current: DayInputs) -> str:
     then = f"{_counted(closed.invoices, 'invoice')} of {_shown(closed.base)}"
-    now = f"{current.invoices} of {current.base:,.2f}"
     if (closed.invoices, _amount(closed.base)) == (str(current.invoices), current.base):
-        return f"{then} when closed and now, but a rate, a franchise or an invoice is another one"
-    return f"{then} when closed, {now} now"
+        return f"{then} when closed and now, but an invoice is another one"
+    return f"{then} when closed, {current.invoices} of {current.base:,.2f} now"
 
 
 def decide(
@@ -241,9 +284,11 @@ def decide(
 
     A change is asked for once, whatever becomes of its run: a failed one is alerted, and the nightly schedule takes
     over; a cancelled one was a person's decision. A day that is right again is forgotten, so that the same change
-    later on is a new one.
+    later on is a new one. A change without a reason for a run is only told, by every tick that compares its day.
     """
-    changed = {change.day: change for change in sorted(changes, key=lambda one: one.day)}
+    by_day = {change.day: change for change in sorted(changes, key=lambda one: one.day)}
+    changed = {day: change for day, change in by_day.items() if change.reason}
+    told = [change for change in by_day.values() if not change.reason]
     fresh = [one for one in changed.values() if memory.requested.get(one.day) != one.state]
     asked, rest = fresh[:limit], fresh[limit:]
     requested = {
@@ -266,6 +311,12 @@ def decide(
         parts.append(f"at a later tick: {_days(one.day for one in rest)}")
     if again:
         parts.append(f"requested before, and no run has put it right: {_days(again)}")
+    if told:
+        terms = _some({text for one in told for text in one.terms})
+        parts.append(
+            f"only terms changed, nothing requested: {_days(one.day for one in told)} ({terms}); "
+            "backfill these days if the new terms hold for the past"
+        )
     return Decision(tuple(asked), remembered, "; ".join(parts))
 
 
@@ -288,7 +339,16 @@ def _counted(number: int | str, what: str) -> str:
 
 
 def _days(days: Iterable[date]) -> str:
-    return ", ".join(day.isoformat() for day in days)
+    return _first([day.isoformat() for day in days], DAYS_NAMED)
+
+
+def _some(terms: Iterable[str]) -> str:
+    return _first(sorted(terms), TERMS_NAMED)
+
+
+def _first(texts: Sequence[str], limit: int) -> str:
+    more = f" and {len(texts) - limit} more" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + more
 
 
 def _amount(text: object) -> Decimal | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,22 +43,28 @@ def _events(instance: dg.DagsterInstance, run_id: str, kind: str) -> list[dg.Dag
     return [event for event in found if event]
 
 
-def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> dict[str, dg.AssetCheckEvaluation]:
-    """Checks of the run that did not pass, by the key of the step that ran them."""
-    return {
-        event.step_key: event.asset_check_evaluation_data
-        for event in _events(instance, run_id, "ASSET_CHECK_EVALUATION")
-        if event.step_key and not event.asset_check_evaluation_data.passed
-    }
+def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> dict[str, list[dg.AssetCheckEvaluation]]:
+    """Blocking checks of the run that did not pass, by the key of the step that ran them. A warning fails no step."""
+    found: dict[str, list[dg.AssetCheckEvaluation]] = defaultdict(list)
+    for event in _events(instance, run_id, "ASSET_CHECK_EVALUATION"):
+        check = event.asset_check_evaluation_data
+        if event.step_key and check.blocking and not check.passed:
+            found[event.step_key].append(check)
+    return found
 
 
-def _step(event: dg.DagsterEvent, checks: Mapping[str, dg.AssetCheckEvaluation]) -> FailedStep:
+def _step(event: dg.DagsterEvent, checks: Mapping[str, Sequence[dg.AssetCheckEvaluation]]) -> FailedStep:
     key = event.step_key or ""
-    check = checks.get(key)
-    if check:
-        return FailedStep(
-            key, check.description or f"The check {check.check_name} failed.", (), _texts(check.metadata)
-        )
+    failed = checks.get(key, ())
+    if len(failed) == 1:
+        return FailedStep(key, _said(failed[0]), (), _texts(failed[0].metadata))
+    if failed:
+        figures = {
+            f"{check.check_name}: {name}": text
+            for check in failed
+            for name, text in _texts(check.metadata).items()
+        }
+        return FailedStep(key, " ".join(_said(check) for check in failed), (), figures)
     failure = event.step_failure_data
     told = failure.user_failure_data
     if told and told.description:  # a `dagster.Failure`: its text is a sentence for people
@@ -66,6 +73,10 @@ def _step(event: dg.DagsterEvent, checks: Mapping[str, dg.AssetCheckEvaluation])
     while cause and cause.cause:
         cause = cause.cause
     return FailedStep(key, cause.message.strip() if cause else "The step failed without saying why.")
+
+
+def _said(check: dg.AssetCheckEvaluation) -> str:
+    return check.description or f"The check {check.check_name} failed."
 
 
 def _exceptions(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[dict[str, str], ...]:

@@ -2,7 +2,8 @@
 
 A business day is closed an hour after it has ended, and people go on working in ERPNext: an invoice is back-dated,
 returned or cancelled, a rate corrected, a POS device comes back online with a shift of last week. The close of such a
-day run again posts the difference; this sensor is who runs it.
+day run again posts the difference; this sensor is who runs it. New terms alone (a rate, an exemption, a franchise that
+came or left) need not hold for the past: of those it tells people, or by a setting runs the days as well.
 
 It looks in two ways. By `modified`, every tick: cheap, and quick to notice, but blind for what leaves no timestamp
 (a document deleted, a backup restored, a change by SQL) and woken by our own annotations. So a touched day is only a
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
@@ -27,7 +28,7 @@ from scoopjoy_dagster.erpnext import changes
 from scoopjoy_dagster.erpnext.changes import Touched
 from scoopjoy_dagster.erpnext.errors import ERPNextError
 from scoopjoy_dagster.erpnext.royalty_entries import franchises
-from scoopjoy_dagster.partitions import day_of
+from scoopjoy_dagster.partitions import day_of, site_time
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
@@ -41,9 +42,6 @@ OVERLAP = timedelta(minutes=30)
 """How far before the watermark a look begins. A document is seen when its transaction is committed, but carries the
 time at which it was saved. Frappe lets a background job of its longest queue run for 25 minutes; what takes longer,
 the comparison in turn finds."""
-
-WINDOW_DAYS = 45
-"""Ended days that are looked at, without a setting."""
 
 ROTATION_S = 3600
 """Seconds in which every day of the window is compared, touched or not."""
@@ -61,12 +59,13 @@ def build(
     job: Job,
     *,
     status: dg.DefaultSensorStatus,
-    window_days: int = WINDOW_DAYS,
+    window_days: int,
+    follow_terms: bool,
 ) -> dg.SensorDefinition:
     """The sensor, for the job that closes one of these business days.
 
-    The newest `window_days` ended days are looked at; `status` says whether the sensor is on before anybody has
-    touched it.
+    The newest `window_days` ended days are looked at; with `follow_terms` a day is also requested when only the terms of
+    franchises have changed. `status` says whether the sensor is on before anybody has touched it.
     """
     share = max(FEWEST_PER_TICK, math.ceil(window_days * INTERVAL_S / ROTATION_S))
 
@@ -75,8 +74,9 @@ def build(
         job=job,
         minimum_interval_seconds=INTERVAL_S,
         default_status=status,
-        description=f"Finds days of the last {window_days} that were touched after their close (invoices, rates, "
-        "franchises, shifts, cancelled royalty entries) and runs just those again.",
+        description=f"Finds days of the last {window_days} that were touched after their close (invoices, shifts, "
+        "cancelled royalty entries) and runs just those again. Days of which only the terms of franchises have changed are "
+        + ("run as well." if follow_terms else "named in the tick history."),
     )
     def late_changes(
         context: dg.SensorEvaluationContext,
@@ -110,11 +110,20 @@ def build(
                 missing = changed_days.too_few_franchises(closed.get(max(settled)), known)
                 if missing:
                     return dg.SkipReason(missing)
-                now = changes.read_days(site, books, known, turn.compare)
+                # Whoever was a franchise when a day was closed still counts with its invoices of the day.
+                customers = {one.customer for one in known}.union(*(one.terms for one in closed.values()))
+                now = changes.read_days(site, books, customers, turn.compare)
         except ERPNextError as problem:
             return dg.SkipReason(f"ERPNext could not be read, the next tick tries again: {problem}")
         found = [
-            changed_days.change_of(day, closed.get(day), now[day], royalty_policy.policy, known)
+            changed_days.change_of(
+                day,
+                closed.get(day),
+                now[day],
+                royalty_policy.policy,
+                known,
+                follow_terms=follow_terms,
+            )
             for day in turn.compare
         ]
         decision = changed_days.decide(
@@ -136,25 +145,30 @@ def build(
 
 def newest_closes(instance: dg.DagsterInstance, days: Collection[date]) -> dict[date, Closed]:
     """What Dagster's storage says of the newest close of each of these days; a day without one is missing."""
-    shifts = {day: outcome for day, (_, outcome) in _newest(instance, closed_shifts.NAME, days).items()}
+    shifts = {day: _outcome(one) for day, one in _newest(instance, closed_shifts.NAME, days).items()}
     return {
-        day: Closed.of(record, outcome, shifts.get(day, {}))
-        for day, (record, outcome) in _newest(instance, royalties.NAME, days).items()
+        day: Closed.of(
+            one.storage_id,
+            site_time(datetime.fromtimestamp(one.timestamp, UTC)),
+            _outcome(one),
+            shifts.get(day, {}),
+        )
+        for day, one in _newest(instance, royalties.NAME, days).items()
     }
 
 
 def _newest(
     instance: dg.DagsterInstance, asset: str, days: Collection[date]
-) -> dict[date, tuple[int, Mapping[str, object]]]:
-    """Number and outcome of the newest materialization of an asset for each day: one query, newest first."""
-    found: dict[date, tuple[int, Mapping[str, object]]] = {}
+) -> dict[date, dg.EventLogRecord]:
+    """The newest materialization of an asset for each day: one query, newest first."""
+    found: dict[date, dg.EventLogRecord] = {}
     cursor: str | None = None
     while missing := sorted(day.isoformat() for day in set(days) - found.keys()):
         wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=missing)
         page = instance.fetch_materializations(wanted, limit=PAGE, cursor=cursor)
         for record in page.records:
             if record.partition_key and day_of(record.partition_key) not in found:
-                found[day_of(record.partition_key)] = (record.storage_id, _outcome(record))
+                found[day_of(record.partition_key)] = record
         if not page.has_more:
             break
         cursor = page.cursor

@@ -33,5 +33,14 @@ def build(days: dg.DailyPartitionsDefinition, job: nightly.Job, settings: Settin
             nightly.build(days, job, lookback_days=settings.lookback_days, status=ticking),
             watchdog.build_schedule(watch, ticking),
         ],
-        sensors=[*alerts.build(sensing), late_changes.build(days, job, status=sensing)],
+        sensors=[
+            *alerts.build(sensing),
+            late_changes.build(
+                days,
+                job,
+                status=sensing,
+                window_days=settings.late_change_days,
+                follow_terms=settings.late_change_terms == "follow",
+            ),
+        ],
     )

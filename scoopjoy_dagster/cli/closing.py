@@ -161,18 +161,19 @@ def _asset(name: str, events: Sequence[dg.DagsterEvent]) -> dict[str, Any]:
             data = event.step_failure_data
             if data.user_failure_data and OUTCOME_KEY in data.user_failure_data.metadata:
                 return _shown("Failed", data.user_failure_data.metadata[OUTCOME_KEY].value)
-            return _shown("Failed", {"exceptions": [_unforeseen(name, data.error_display_string)]})
+            return _shown("Failed", {"exceptions": [_unforeseen(name, data.error)]})
     return _shown("Skipped", {})
 
 
-def _unforeseen(name: str, text: str) -> dict[str, str]:
-    """A failure that the program did not foresee is shown by its last line; the run's log has all of it."""
-    lines = [line for line in text.strip().splitlines() if line.strip()]
+def _unforeseen(name: str, error: Any) -> dict[str, str]:
+    """A failure that the program did not foresee is shown by its first cause; the run's log has all of it."""
+    while error and error.cause:
+        error = error.cause
     return {
         "severity": "error",
         "what": f"{name} failed unexpectedly",
         "who": name,
-        "message": lines[0][:400] if lines else "no message",
+        "message": " ".join(error.message.split())[:400] if error else "no message",
         "action": "Open the run in Dagster for the whole error and report it.",
     }
 

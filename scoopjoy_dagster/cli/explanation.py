@@ -77,7 +77,7 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of `--json`: amounts are exact decimal strings."""
-        royalty = self.action.royalty
+        royalty, shares = self.action.royalty, self.shares
         return {
             "business_day": self.day.isoformat(),
             "company": self.books.company,
@@ -92,7 +92,7 @@ class Explanation:
                     "is_return": one.is_return,
                     "currency": one.currency,
                     "base": f"{one.base:.2f}",
-                    "share": f"{self.shares[one.name]:.2f}",
+                    "share": f"{shares[one.name]:.2f}",
                     "carried": _carried(self.carried.get(one.name)),
                 }
                 for one in royalty.invoices
@@ -195,6 +195,7 @@ def _invoices(found: Explanation) -> Table:
     for column in ("Base", "Share", "Carries"):
         table.add_column(column, justify="right")
     table.add_column("Names")
+    shares = found.shares
     for one in found.action.royalty.invoices:
         carried = found.carried[one.name]
         notes = ["return"] if one.is_return else []
@@ -203,7 +204,7 @@ def _invoices(found: Explanation) -> Table:
             escape(one.name),
             ", ".join(notes),
             f"{one.base:.2f}",
-            f"{found.shares[one.name]:.2f}",
+            f"{shares[one.name]:.2f}",
             f"{carried.share:.2f}",
             escape(carried.journal_entry or "no entry"),
         )

@@ -7,7 +7,7 @@ are. What does not: deciding whether a day has changed (`automation.changed_days
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,7 @@ from decimal import Decimal
 from scoopjoy_dagster.accounting.keys import day_of_key, digest, key_range
 from scoopjoy_dagster.accounting.money import ZERO, exact
 from scoopjoy_dagster.accounting.policy import Base
-from scoopjoy_dagster.accounting.royalties import CANCELLED, SUBMITTED, BaseInvoice, Franchise
+from scoopjoy_dagster.accounting.royalties import CANCELLED, SUBMITTED, BaseInvoice
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
 from scoopjoy_dagster.erpnext.royalty_entries import royalties_by_day
 from scoopjoy_dagster.erpnext.site import Books, Site
@@ -41,13 +41,16 @@ class DayNow:
     """A business day as ERPNext has it now.
 
     Attributes:
-        invoices: submitted Sales Invoices to franchises, once with each base that a policy may name.
+        invoices: submitted Sales Invoices to the customers asked for, once with each base that a policy may name.
+        created: when the newest of a customer's invoices was created, in site time. (`modified` says less: our own
+            annotations touch it.)
         ledger: what franchises owe by our royalty entries of the day, in INR.
         shifts: number of submitted POS Opening Entries that began on the day.
         open_shifts: names of those that are open.
     """
 
     invoices: Mapping[Base, Sequence[BaseInvoice]] = field(default_factory=dict)
+    created: Mapping[str, datetime] = field(default_factory=dict)
     ledger: Decimal = ZERO
     shifts: int = 0
     open_shifts: tuple[str, ...] = ()
@@ -127,13 +130,16 @@ class _Found:
 
 
 def read_days(
-    site: Site, books: Books, franchises: Iterable[Franchise], days: Collection[date]
+    site: Site, books: Books, customers: Collection[str], days: Collection[date]
 ) -> dict[date, DayNow]:
-    """These business days as they are now, with the filters by which royalties are computed and shifts are closed."""
+    """These business days as they are now, with the filters by which royalties are computed and shifts are closed.
+
+    `customers` are those whose invoices are read: the franchises, and whoever was one when the days were closed.
+    """
     if not days:
         return {}
     first, last = min(days), max(days)
-    invoices = _invoices(site, books, franchises, days)
+    invoices, created = _invoices(site, books, customers, days)
     ledger = royalties_by_day(site, books, first, last)
     shifts: dict[date, list[Row]] = defaultdict(list)
     for row in site.client.rows(
@@ -145,6 +151,7 @@ def read_days(
     return {
         day: DayNow(
             invoices[day],
+            created[day],
             ledger.get(day, ZERO),
             len(shifts[day]),
             tuple(str(row["name"]) for row in shifts[day] if row["status"] == "Open"),
@@ -154,33 +161,45 @@ def read_days(
 
 
 def _invoices(
-    site: Site, books: Books, franchises: Iterable[Franchise], days: Collection[date]
-) -> dict[date, dict[Base, list[BaseInvoice]]]:
-    """Submitted Sales Invoices of these days to these franchises, with each base."""
+    site: Site, books: Books, customers: Collection[str], days: Collection[date]
+) -> tuple[dict[date, dict[Base, list[BaseInvoice]]], dict[date, dict[str, datetime]]]:
+    """Submitted Sales Invoices of these days to these customers, with each base; and when the newest was created."""
     rows = site.client.rows(
         "Sales Invoice",
-        ["name", "customer", "posting_date", "is_return", "currency", *(base.field for base in Base)],
+        [
+            "name",
+            "customer",
+            "posting_date",
+            "creation",
+            "is_return",
+            "currency",
+            *(base.field for base in Base),
+        ],
         [
             ["docstatus", "=", SUBMITTED],
             ["company", "=", books.company],
             ["posting_date", "in", sorted(day.isoformat() for day in days)],
-            ["customer", "in", [one.customer for one in franchises]],
+            ["customer", "in", sorted(customers)],
         ],
     )
     found: dict[date, dict[Base, list[BaseInvoice]]] = {day: {base: [] for base in Base} for day in days}
+    created: dict[date, dict[str, datetime]] = {day: {} for day in days}
     for row in rows:
+        day, customer = _day(row["posting_date"]), str(row["customer"])
+        moment = datetime.fromisoformat(str(row["creation"]))
+        created[day][customer] = max(moment, created[day].get(customer, moment))
         for base in Base:
-            found[_day(row["posting_date"])][base].append(
+            found[day][base].append(
                 BaseInvoice(
                     str(row["name"]),
-                    str(row["customer"]),
+                    customer,
                     exact(row[base.field]),
                     bool(row["is_return"]),
                     str(row["currency"]),
                     exact(row[Base.GRAND_TOTAL.field]),
                 )
             )
-    return found
+    return found, created
 
 
 def _days_of(site: Site, books: Books, customers: Sequence[str], days: Sequence[str]) -> set[date]:

@@ -101,7 +101,9 @@ def entries_between(site: Site, books: Books, first: date, last: date) -> dict[d
     lowest, after = key_range("royalty", books.company, first, last)
     rows: list[tuple[date, Row]] = []
     for row in site.client.rows(
-        "Journal Entry", ENTRY_FIELDS, [[KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after]]
+        "Journal Entry",
+        ENTRY_FIELDS,
+        [["company", "=", books.company], [KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after]],
     ):
         day = day_of_key(str(row[KEY_FIELD]), "royalty", books.company)
         if day is not None and first <= day <= last:

@@ -160,9 +160,11 @@ def canonical(payload: Mapping[str, Any]) -> bytes:
 def digest(payload: Mapping[str, Any]) -> str:
     """SHA-256, in hex, of what the payload says of the day: two that say the same have the same digest.
 
-    The revision and the changes since the one before are not about the day.
+    The revision and the changes since the one before are not about the day, and neither is a franchise without sales
+    and entries: one that is new today is no news about a day last week.
     """
-    said = {key: value for key, value in payload.items() if key not in {"revision", "changes"}}
+    said = {key: value for key, value in payload.items() if key not in {"revision", "changes", "franchises"}}
+    said["franchises"] = [row for row in payload["franchises"] if row["invoices"] or row["journal_entries"]]
     return hashlib.sha256(canonical(said)).hexdigest()
 
 

@@ -30,7 +30,8 @@ def report_digest(report: DayReport) -> str:
 
     Content is the company, day, currency, policy, totals, findings and the rows of the day, whatever order rows and findings
     come in. The history is not (an adjusted day last week is no news about this one), nor are the revision and what changed
-    since the one before (they follow from the digest).
+    since the one before (they follow from the digest), nor an outlet without sales and entries: a franchise that is new today
+    is no news about a day last week.
     """
     content = {
         "kind": "day report",
@@ -43,8 +44,12 @@ def report_digest(report: DayReport) -> str:
     }
     for name in FRAMES:
         if name != "history":
-            content[name] = _sorted(read_rows(report, name))
+            content[name] = _sorted([row for row in read_rows(report, name) if not _idle(name, row)])
     return _digest(content)
+
+
+def _idle(frame: str, row: dict[str, Any]) -> bool:
+    return frame == "outlets" and not (row["invoices"] or row["royalty"] or row["journal_entries"])
 
 
 def statement_digest(statement: RoyaltyStatement) -> str:

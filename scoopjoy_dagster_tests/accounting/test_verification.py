@@ -359,9 +359,11 @@ def test_every_kind_of_difference_has_a_test() -> None:
 
 def test_a_rate_that_changed_since_is_told_apart_and_both_rates_are_shown(day: DayRecord) -> None:
     verdict = verify(day, (replace(ADYAR, rate=Decimal("8.5")), BANDRA))
-    (row,) = (one for one in verdict.differences if one.what == What.RATE_CHANGED)
+    # The invoices carry what was posted, and nobody can know yet whether they should carry anything else.
+    assert whats(verdict) == [What.RATE_CHANGED]
+    (row,) = verdict.differences
     assert (row.expected, row.actual, row.amount) == (Decimal("85.00"), Decimal("80.00"), Decimal("-5.00"))
-    assert "base of 1000.00 at 8 %" in row.message
+    assert f"base of 1000.00 at 8 % (policy {POLICY.version})" in row.message
     assert "85.00: 8.5 % of 1000.00" in row.message
     assert "It was right when it was posted" in row.action
 
@@ -408,6 +410,22 @@ def test_an_amended_entry_counts_with_its_amendment(day: DayRecord) -> None:
 
 def test_an_entry_posted_on_a_later_day_belongs_to_the_day_of_its_key(day: DayRecord) -> None:
     assert verify(first(day, posting_date=DAY + timedelta(days=9))).right
+
+
+def test_rows_left_over_are_those_of_the_cancelled_entry_and_not_of_its_amendment(day: DayRecord) -> None:
+    amended = first(day, name="JV-CUST-0001-0-1", keyed="JV-CUST-0001-0", left_over=Decimal(80))
+    (row,) = (one for one in verify(amended).differences if one.what == What.CANCELLED_IN_LEDGER)
+    assert (row.who, row.amount) == ("JV-CUST-0001-0", Decimal(80))
+
+
+@pytest.mark.parametrize(
+    ("rate", "share", "entry"), [("5", "0", ""), ("0", "1", ""), ("0", "0", "JV-7"), ("0", "0", "")]
+)
+def test_an_invoice_that_bore_nothing_must_say_nothing_at_all(rate: str, share: str, entry: str) -> None:
+    carried = Annotated("SINV-9", "CUST-9", Decimal(rate), Decimal(share), entry)
+    verdict = verify(DayRecord(DAY, annotated=(carried,)))
+    says_something = (rate, share, entry) != ("0", "0", "")
+    assert whats(verdict) == [What.ANNOTATED] * says_something
 
 
 def test_many_names_are_counted() -> None:

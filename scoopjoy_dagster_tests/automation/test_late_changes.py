@@ -16,7 +16,7 @@ from unittest import mock
 import dagster as dg
 import pytest
 
-from scoopjoy_dagster.automation import late_changes
+from scoopjoy_dagster.automation import late_changes, wiring
 from scoopjoy_dagster.automation.changed_days import Memory
 from scoopjoy_dagster.automation.steps import STEPS
 from scoopjoy_dagster.definitions import JOB
@@ -27,9 +27,11 @@ from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+from scoopjoy_dagster.settings import load_settings
 from scoopjoy_dagster_tests.automation.world import local_instance, origin
 from scoopjoy_dagster_tests.world import (
     DAY,
+    HEBBAL,
     INDIRANAGAR,
     NOW,
     THANE,
@@ -67,7 +69,9 @@ class Office:
 
     world: World
     cursor: str | None = None
-    window_days: int = late_changes.WINDOW_DAYS
+    window_days: int = 45
+    terms: str = ""
+    """SCOOPJOY_LATE_CHANGE_TERMS; empty: not set."""
     resources: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -92,7 +96,7 @@ class Office:
                 **self.resources,
             },
         )
-        data = _sensor(self.window_days).evaluate_tick(context)
+        data = _sensor(self.window_days, self.terms).evaluate_tick(context)
         self.cursor = data.cursor
         return Tick(list(data.run_requests or []), data.skip_message or "", data.cursor)
 
@@ -123,12 +127,21 @@ def _definitions() -> dg.Definitions:
 
 
 @cache
-def _sensor(window_days: int) -> dg.SensorDefinition:
-    """The sensor with this window, for the program's own job."""
-    days = business_days(date(2026, 11, 1))
+def _sensor(window_days: int, terms: str) -> dg.SensorDefinition:
+    """The sensor by these settings, for the program's own job."""
     job = dg.define_asset_job(JOB, selection=[step.asset for step in STEPS])
-    running = dg.DefaultSensorStatus.RUNNING
-    return late_changes.build(days, job, status=running, window_days=window_days)
+    settings = load_settings(
+        {
+            "ERPNEXT_URL": "http://127.0.0.1:9",
+            "ERPNEXT_API_KEY": "not used",
+            "ERPNEXT_API_SECRET": "not used",
+            "SCOOPJOY_GO_LIVE": "2026-11-01",
+            "SCOOPJOY_LATE_CHANGE_DAYS": str(window_days),
+            "SCOOPJOY_LATE_CHANGE_TERMS": terms,
+        }
+    )
+    sensors = wiring.build(business_days(settings.go_live), job, settings).sensors
+    return next(one for one in sensors if one.name == late_changes.NAME)
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +181,13 @@ def watched(office: Office, closed_days: Path) -> Office:
     """The same, after two quiet ticks."""
     office.cursor = (closed_days / "cursor").read_text()
     return office
+
+
+@pytest.fixture
+def following(watched: Office) -> Office:
+    """The same, and days of which only terms have changed are run again."""
+    watched.terms = "follow"
+    return watched
 
 
 @pytest.fixture
@@ -257,7 +277,7 @@ def shift_closed_by_a_person(office: Office) -> None:
 REASONS: dict[Callable[[Office], None], str] = {
     cancelled: "2 invoices of 3,000.00 when closed, 1 of 2,000.00 now",
     returned: "2 invoices of 3,000.00 when closed, 3 of 2,600.00 now",
-    amended: "2 invoices of 3,000.00 when closed and now, but a rate, a franchise or an invoice is another one",
+    amended: "2 invoices of 3,000.00 when closed and now, but an invoice is another one",
     deleted: "2 invoices of 3,000.00 when closed, 1 of 2,000.00 now",
     repriced: "2 invoices of 3,000.00 when closed, 2 of 3,001.00 now",
     entry_cancelled: "royalties of 175.00 when closed, 100.00 in the ledger now",
@@ -278,31 +298,172 @@ def test_whatever_changes_a_closed_day_requests_that_day_and_says_why(
     assert watched.tick().requests == []
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"custom_royalty_percentage": 6},
-        {"custom_royalty_exempt": 1},
-        {"disabled": 1},
-        {"customer_group": "Commercial"},
-    ],
-    ids=lambda values: next(iter(values)),
-)
-def test_a_franchise_that_changes_requests_every_day_on_which_it_has_invoices(
-    watched: Office, values: dict[str, object]
+# -- terms --------------------------------------------------------------------------------------------------------------
+
+
+TERMS = [
+    ({"custom_royalty_percentage": 6}, "6 %"),
+    ({"custom_royalty_percentage": 0}, "default rate"),
+    ({"custom_royalty_exempt": 1}, "exempt"),
+    ({"disabled": 1}, "no franchise"),
+    ({"customer_group": "Commercial"}, "no franchise"),
+]
+
+
+def told(days: str, terms: str) -> str:
+    """What a tick says of days of which only terms have changed."""
+    return (
+        f"only terms changed, nothing requested: {days} ({terms}); "
+        "backfill these days if the new terms hold for the past"
+    )
+
+
+@pytest.mark.parametrize(("values", "terms"), TERMS)
+def test_new_terms_alone_request_nothing_and_every_tick_names_days_and_franchise(
+    watched: Office, values: dict[str, object], terms: str
 ) -> None:
     change(watched.erpnext, "Customer", THANE, **values)
-    assert watched.tick().days == [BEFORE, DAY]
+    for _ in range(3):
+        tick = watched.tick()
+        assert tick.requests == []
+        assert tick.said == (
+            "2 closed days compared, 0 changed; "
+            + told("2026-11-21, 2026-11-22", f"Franchise Thane 7.5 % -> {terms}")
+        )
+    memory = Memory.of(watched.cursor)
+    assert (memory.requested, memory.waiting) == ({}, ())
 
 
-def test_days_without_an_invoice_of_the_franchise_are_left_alone(watched: Office) -> None:
-    change(watched.erpnext, "Customer", "Franchise Hebbal", custom_royalty_exempt=0)
-    assert watched.tick().days == [DAY]
+@pytest.mark.parametrize(("values", "terms"), TERMS)
+def test_when_terms_are_followed_every_day_on_which_the_franchise_has_invoices_is_requested(
+    following: Office, values: dict[str, object], terms: str
+) -> None:
+    change(following.erpnext, "Customer", THANE, **values)
+    tick = following.tick()
+    assert tick.days == [BEFORE, DAY]
+    assert {one.tags["scoopjoy/reason"] for one in tick.requests} == {
+        f"terms: Franchise Thane 7.5 % -> {terms}"
+    }
+    assert following.tick().requests == []
 
 
-def test_a_group_that_moves_out_of_the_franchises_takes_its_customers_along(watched: Office) -> None:
+@pytest.mark.parametrize("terms", ["tell", "follow"])
+def test_days_without_an_invoice_of_the_franchise_are_left_alone(watched: Office, terms: str) -> None:
+    watched.terms = terms
+    change(watched.erpnext, "Customer", HEBBAL, custom_royalty_exempt=0)
+    tick = watched.tick()
+    assert tick.days == ([DAY] if terms == "follow" else [])
+    assert ("(Franchise Hebbal exempt -> default rate)" in tick.said) is (terms == "tell")
+    assert "2026-11-21" not in tick.said
+
+
+def test_an_exempt_franchise_that_leaves_has_changed_its_terms_though_it_has_no_entry(
+    watched: Office,
+) -> None:
+    change(watched.erpnext, "Customer", HEBBAL, customer_group="Commercial")
+    assert watched.tick().said.endswith(told("2026-11-22", "Franchise Hebbal exempt -> no franchise"))
+
+
+@pytest.mark.parametrize("terms", ["tell", "follow"])
+def test_a_group_that_moves_out_of_the_franchises_takes_its_customers_along(
+    watched: Office, terms: str
+) -> None:
+    watched.terms = terms
     change(watched.erpnext, "Customer Group", "Metro Partners", parent_customer_group="All Customer Groups")
-    assert watched.tick().days == [DAY]
+    tick = watched.tick()
+    assert tick.days == ([DAY] if terms == "follow" else [])
+    if terms == "tell":
+        assert "2026-11-22 (Franchise Banjara Hills 8 % -> no franchise" in tick.said
+
+
+def test_a_day_with_new_terms_and_another_invoice_is_requested_and_the_others_are_told(
+    watched: Office,
+) -> None:
+    change(watched.erpnext, "Customer", THANE, custom_royalty_percentage=6)
+    assert watched.tick().requests == []
+    watched.world.invoice(THANE, "250", day=BEFORE)
+    (request,) = watched.tick().requests
+    assert request.partition_key == "2026-11-21"
+    assert request.tags["scoopjoy/reason"] == (
+        "2 invoices of 3,000.00 when closed, 3 of 3,250.00 now; terms: Franchise Thane 7.5 % -> 6 %"
+    )
+    assert watched.run(request).success
+    assert owed(watched.erpnext, THANE, BEFORE) == exact("75")  # 6 % of 1,250.00
+    assert watched.tick().said.endswith(f"0 changed; {told('2026-11-22', 'Franchise Thane 7.5 % -> 6 %')}")
+
+
+@pytest.mark.parametrize("what", [entry_cancelled, shift_open, returned], ids=lambda what: what.__name__)
+def test_whatever_else_changes_a_day_is_found_among_new_terms(
+    watched: Office, what: Callable[[Office], None]
+) -> None:
+    change(watched.erpnext, "Customer", INDIRANAGAR, custom_royalty_percentage=6)
+    assert watched.tick().requests == []
+    what(watched)
+    (request,) = watched.tick().requests
+    assert request.partition_key == "2026-11-21"
+    assert str(request.tags["scoopjoy/reason"]).startswith(REASONS[what])
+
+
+def test_an_invoice_of_a_franchise_that_has_left_changes_its_day(watched: Office) -> None:
+    change(watched.erpnext, "Customer", THANE, customer_group="Commercial")
+    watched.world.invoice(THANE, "250", day=BEFORE)
+    assert watched.tick().days == [BEFORE]
+
+
+def test_a_person_who_runs_the_days_makes_the_new_terms_hold_for_them(watched: Office) -> None:
+    change(watched.erpnext, "Customer", THANE, custom_royalty_percentage=6)
+    assert watched.tick().requests == []
+    watched.close(BEFORE, DAY)
+    assert owed(watched.erpnext, THANE, BEFORE) == exact("60")
+    assert watched.tick().said == "2 closed days compared, 0 changed"
+
+
+@pytest.mark.parametrize(
+    ("out", "back"),
+    [
+        ({"disabled": 1}, {"disabled": 0}),
+        ({"customer_group": "Commercial"}, {"customer_group": "Partner Outlets"}),
+    ],
+    ids=["enabled again", "moved in"],
+)
+@pytest.mark.parametrize("after_the_close", [False, True])
+def test_a_customer_that_joins_the_franchises_changes_a_day_only_by_an_invoice_made_after_its_close(
+    watched: Office, out: dict[str, object], back: dict[str, object], after_the_close: bool
+) -> None:
+    older = BEFORE - timedelta(days=1)
+    invoice = watched.world.invoice(THANE, "500", day=older)
+    change(watched.erpnext, "Customer", THANE, **out)
+    watched.close(older)
+    change(watched.erpnext, "Customer", THANE, **back)
+    created_around_the_close(watched, invoice, after=after_the_close)
+    tick = watched.tick()
+    if after_the_close:
+        assert tick.days == [older]
+    else:
+        assert tick.requests == []
+        assert tick.said.endswith(told("2026-11-20", "Franchise Thane no franchise -> 7.5 %"))
+
+
+def test_a_draft_from_before_the_close_that_is_submitted_after_it_changes_its_day(watched: Office) -> None:
+    older = BEFORE - timedelta(days=1)
+    draft = seed.add_invoice(watched.erpnext, THANE, older, "500", submit=False)
+    watched.close(older)
+    created_around_the_close(watched, draft, after=False)
+    assert watched.tick().requests == []
+    manager = watched.erpnext.session()
+    with watched.erpnext.site.transaction():
+        manager.submit(manager.load("Sales Invoice", draft))
+    (request,) = watched.tick().requests
+    assert request.tags["scoopjoy/reason"] == "0 invoices of 0.00 when closed, 1 of 500.00 now"
+
+
+def created_around_the_close(office: Office, invoice: str, *, after: bool) -> None:
+    """The invoice was created a minute before or after its day was closed: Dagster's time is this machine's."""
+    day = date.fromisoformat(str(office.erpnext.documents("Sales Invoice", name=invoice)[0]["posting_date"]))
+    closed_at = late_changes.newest_closes(office.world.instance, [day])[day].at
+    assert closed_at is not None
+    created = closed_at + timedelta(minutes=1 if after else -1)
+    office.sql('UPDATE "tabSales Invoice" SET creation = ? WHERE name = ?', f"{created}", invoice)
 
 
 # -- how it is found ----------------------------------------------------------------------------------------------------
@@ -420,25 +581,25 @@ def test_a_day_that_changes_twice_is_requested_twice(watched: Office) -> None:
     assert first.run_key != second.run_key
 
 
-def test_the_same_change_after_it_was_undone_is_requested_again(watched: Office) -> None:
+def test_the_same_change_after_it_was_undone_is_requested_again(following: Office) -> None:
     keys: list[str] = []
     for rate in (6, 7.5, 6):
-        change(watched.erpnext, "Customer", THANE, custom_royalty_percentage=rate)
-        tick = watched.tick()
+        change(following.erpnext, "Customer", THANE, custom_royalty_percentage=rate)
+        tick = following.tick()
         assert tick.days == [BEFORE, DAY]
         keys += [str(request.run_key) for request in tick.requests]
         for request in tick.requests:
-            assert watched.run(request).success
-        assert watched.tick().requests == []
+            assert following.run(request).success
+        assert following.tick().requests == []
     assert len(set(keys)) == 6
 
 
-def test_a_change_that_a_person_undoes_before_its_run_is_forgotten(watched: Office) -> None:
-    change(watched.erpnext, "Customer", THANE, custom_royalty_percentage=6)
-    assert watched.tick().days == [BEFORE, DAY]
-    change(watched.erpnext, "Customer", THANE, custom_royalty_percentage=7.5)
-    assert watched.tick().requests == []
-    assert Memory.of(watched.cursor).requested == {}
+def test_a_change_that_a_person_undoes_before_its_run_is_forgotten(following: Office) -> None:
+    change(following.erpnext, "Customer", THANE, custom_royalty_percentage=6)
+    assert following.tick().days == [BEFORE, DAY]
+    change(following.erpnext, "Customer", THANE, custom_royalty_percentage=7.5)
+    assert following.tick().requests == []
+    assert Memory.of(following.cursor).requested == {}
 
 
 def test_two_changed_days_are_requested_in_one_tick_oldest_first(watched: Office) -> None:
@@ -447,17 +608,17 @@ def test_two_changed_days_are_requested_in_one_tick_oldest_first(watched: Office
     assert watched.tick().days == [BEFORE, DAY]
 
 
-def test_a_tick_requests_three_days_at_most_and_the_next_one_the_rest(watched: Office) -> None:
+def test_a_tick_requests_three_days_at_most_and_the_next_one_the_rest(following: Office) -> None:
     older = [BEFORE - timedelta(days=offset) for offset in (3, 2, 1)]
-    with seed.at(watched.erpnext, NOW):
+    with seed.at(following.erpnext, NOW):
         for day in older:
-            watched.world.invoice(THANE, "500", day=day)
-            watched.close(day)
-    assert watched.tick().requests == []
-    change(watched.erpnext, "Customer", THANE, custom_royalty_percentage=6)
-    assert watched.tick().days == older
-    assert watched.tick().days == [BEFORE, DAY]
-    assert watched.tick().requests == []
+            following.world.invoice(THANE, "500", day=day)
+            following.close(day)
+    assert following.tick().requests == []
+    change(following.erpnext, "Customer", THANE, custom_royalty_percentage=6)
+    assert following.tick().days == older
+    assert following.tick().days == [BEFORE, DAY]
+    assert following.tick().requests == []
 
 
 def test_days_before_the_window_are_left_alone(watched: Office) -> None:

@@ -36,6 +36,10 @@ TILLS = (
     ("POS T Nagar", "cashier.tnagar@scoopjoy.example"),
     ("POS Salt Lake", "cashier.saltlake@scoopjoy.example"),
 )
+KINDS = (
+    *("added", "added", "cancelled", "returned", "more returned than sold"),
+    *("rate", "exempt", "moved", "disabled"),
+)
 MANY = 11
 """Sales of a long shift: ERPNext consolidates ten and more in the background."""
 
@@ -48,12 +52,14 @@ class Facts:
         days: its business days, oldest first.
         sellers: the franchises that sell.
         changed: what was changed later, by kind.
+        disabled: franchises that are disabled for a while: ERPNext takes no entry for them meanwhile.
     """
 
     erpnext: SandboxERPNext
     days: Sequence[date]
     sellers: Sequence[str] = ()
     changed: list[str] = field(default_factory=list)
+    disabled: list[str] = field(default_factory=list)
 
     @classmethod
     def seeded(cls, erpnext: SandboxERPNext, chance: random.Random, days: Sequence[date]) -> Facts:
@@ -83,21 +89,13 @@ class Facts:
 
     def change(self, chance: random.Random) -> str:
         """Change one fact of a day that may be closed already. Returns the kind of change."""
-        kinds = (
-            "added",
-            "added",
-            "cancelled",
-            "returned",
-            "more returned than sold",
-            "rate",
-            "exempt",
-            "moved",
-        )
-        kind = chance.choice(kinds)
+        kind = chance.choice(KINDS)
         customer, day = chance.choice(list(self.sellers)), chance.choice(list(self.days))
         # Drawn whatever the change is, so that the rest of the schedule is the same for every course of events.
         amount, rate, place = chance.choice(AMOUNTS), chance.choice(RATES), chance.random()
         sold = self.invoices(customer, day)
+        if customer in self.disabled:
+            kind = "rate"  # of a disabled one ERPNext takes no documents
         match kind:
             case "cancelled" if sold:
                 seed.cancel_document(self.erpnext, "Sales Invoice", sold[int(place * len(sold))])
@@ -115,11 +113,21 @@ class Facts:
                 now = self.erpnext.documents("Customer", name=customer)[0]["customer_group"]
                 group = GROUPS[customer] if now == OUTSIDE else OUTSIDE
                 change(self.erpnext, "Customer", customer, customer_group=group)
+            case "disabled":
+                change(self.erpnext, "Customer", customer, disabled=1)
+                self.disabled.append(customer)
             case _:
                 kind = "added"
                 seed.add_invoice(self.erpnext, customer, day, amount)
         self.changed.append(kind)
         return kind
+
+    def enable(self) -> bool:
+        """Enable the disabled franchises again. False if there are none."""
+        again, self.disabled[:] = list(self.disabled), []
+        for customer in again:
+            change(self.erpnext, "Customer", customer, disabled=0)
+        return bool(again)
 
     def invoices(self, customer: str, day: date) -> list[str]:
         """Invoices that can still be cancelled or returned: no returns, and none with a return against them."""

@@ -6,6 +6,7 @@ Here: drawing and setting them. Not here: carrying out a kill or a change in the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from scoopjoy_dagster.sandbox.erpnext.faults import HOOKED, KINDS
@@ -60,17 +61,18 @@ def _target(chance: random.Random) -> dict[str, Any]:
 
 def set_faults(
     chance: random.Random, erpnext: SandboxERPNext, headquarters: SandboxHQ, mail: MailSink, hooks: Hooks
-) -> None:
-    """Draw the faults of one disturbed close and set them."""
+) -> bool:
+    """Draw the faults of one disturbed close and set them. Returns whether PostgreSQL's connections are to be cut."""
     erpnext.faults.reseed(chance.getrandbits(32))
     for _ in range(chance.choice((1, 1, 2, 3))):
         _requests(chance, erpnext)
-    _events(chance, erpnext, hooks)
+    cut = _events(chance, erpnext, hooks)
     _background(chance, erpnext, hooks)
     if chance.random() < 0.3:
         _headquarters(chance, headquarters, hooks)
     if chance.random() < 0.3:
         _mail(chance, mail, hooks)
+    return cut
 
 
 def _requests(chance: random.Random, erpnext: SandboxERPNext) -> None:
@@ -89,25 +91,30 @@ def _requests(chance: random.Random, erpnext: SandboxERPNext) -> None:
             add(chance.choice(SLOW), seconds=SLOW_S, **_target(chance))
 
 
-def _events(chance: random.Random, erpnext: SandboxERPNext, hooks: Hooks) -> None:
+def _events(chance: random.Random, erpnext: SandboxERPNext, hooks: Hooks) -> bool:
     """What happens at some request besides: death, PostgreSQL's connections cut, a change at the desk."""
     add = erpnext.faults.add
     if chance.random() < 0.4:
         kind = chance.choice(("kill_before_commit", "kill_after_commit"))
         add(kind, hook=lambda _call: hooks.kill(), **_target(chance))
-    if chance.random() < 0.08:
+    cut = chance.random() < 0.08
+    if cut:
         add("meanwhile", nth=chance.randint(1, REQUESTS), hook=lambda _call: hooks.terminate_connections())
     if chance.random() < 0.12:
         add("meanwhile", nth=chance.randint(1, REQUESTS), hook=lambda _call: hooks.change_a_fact())
+    return cut
 
 
 def _background(chance: random.Random, erpnext: SandboxERPNext, hooks: Hooks) -> None:
-    """ERPNext's worker: jobs fail, or nobody takes them."""
+    """The site itself: its worker's jobs fail, or nobody takes them; its books are frozen."""
     if chance.random() < 0.25:
         erpnext.faults.fail_jobs(chance.choice((1, 1, 2, 3)))
     if chance.random() < 0.06:
         erpnext.settings.background_worker = False
         hooks.note("queued_for_ever")
+    if chance.random() < 0.05:
+        erpnext.settings.frozen_upto = date.max
+        hooks.note("books_frozen")
 
 
 def _headquarters(chance: random.Random, headquarters: SandboxHQ, hooks: Hooks) -> None:
@@ -146,6 +153,7 @@ def heal(erpnext: SandboxERPNext, headquarters: SandboxHQ, mail: MailSink) -> li
     struck = [kind for kind, _, _ in erpnext.faults.struck if kind not in HOOKED]
     erpnext.faults.clear()
     erpnext.settings.background_worker = True
+    erpnext.settings.frozen_upto = None
     headquarters.heal()
     mail.heal()
     return struck

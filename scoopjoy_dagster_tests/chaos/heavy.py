@@ -46,6 +46,8 @@ BACKFILL_DEADLINE_S = 240.0
 """The daemon looks at backfills twice a minute, and may have been dead for a while."""
 
 RERUNS = 4
+COMMAND = "from scoopjoy_dagster.cli.main import main; main()"
+"""What the script `scoopjoy` does."""
 
 
 def run_heavy(number: int, environment: Mapping[str, str]) -> Result:
@@ -202,7 +204,7 @@ class _Heavy:
     def _close(self, day: date) -> int:
         """`scoopjoy close` in a process of its own. Returns its exit code."""
         done = subprocess.run(
-            [sys.executable, "-m", "scoopjoy_dagster.cli.main", "close", "--date", day.isoformat(), "--json"],
+            [sys.executable, "-c", COMMAND, "close", "--date", day.isoformat(), "--json"],
             env=self._environment,
             cwd=PROJECT,
             capture_output=True,
@@ -212,7 +214,9 @@ class _Heavy:
         )
         try:
             assets = json.loads(done.stdout)["assets"]
-            said = ", ".join(f"{name} {one['status']} ({one['written']} written)" for name, one in assets.items())
+            said = ", ".join(
+                f"{name} {one['status']} ({one['written']} written)" for name, one in assets.items()
+            )
         except ValueError:
             said = " ".join(done.stderr.split())[-300:]
         self._result.tell(f"scoopjoy close {day}: exit code {done.returncode}; {said}")

@@ -7,12 +7,15 @@ it imports nothing of the program under test.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
+
+from pypdf import PdfReader
 
 from scoopjoy_dagster_tests.chaos.truth import Owed, Tables, owed, paise, rupees, shifts
 
@@ -53,6 +56,12 @@ class Verdict:
         return f"{self.fault}: {self.what}{money}"
 
 
+def _text(pdf: bytes) -> str:
+    """The words of a PDF, amounts without the commas between lakhs."""
+    pages = PdfReader(io.BytesIO(pdf)).pages
+    return "\n".join(page.extract_text() for page in pages).replace(",", "")
+
+
 @dataclass(slots=True)
 class Oracle:
     """The judge of one world. Tell it of every change of the facts (``note``), ask it when a day is settled (``judge``).
@@ -91,7 +100,7 @@ class Oracle:
             *self._strays(day),
             *self._closings(day),
             *self._annotations(day, truth, entries),
-            *self._statements(day, entries),
+            *self._statements(day, truth, entries),
             *self._headquarters(day, truth),
             *self._mails(day, truth),
             *self._ledger(),
@@ -321,10 +330,13 @@ class Oracle:
                     )
         return found
 
-    def _statements(self, day: date, entries: dict[str, list[dict[str, Any]]]) -> list[Verdict]:
-        """One statement on the first entry of every franchise, its content kept; none on an adjustment."""
+    def _statements(
+        self, day: date, truth: dict[str, Owed], entries: dict[str, list[dict[str, Any]]]
+    ) -> list[Verdict]:
+        """One statement over the royalty on the first entry of every franchise; none on an adjustment."""
         found: list[Verdict] = []
         for customer, mine in sorted(entries.items()):
+            due = truth[customer].royalty if customer in truth else 0
             for place, entry in enumerate(mine):
                 files = self.tables.rows(
                     'SELECT f.name, f.file_name, f.is_private, c.body FROM "tabFile" f LEFT JOIN content c ON c.url = f.file_url'
@@ -338,11 +350,11 @@ class Oracle:
                     Verdict("duplicate", f"{one['file_name']} is attached to {entry['name']} besides")
                     for one in files[wanted:]
                 ]
-                found += [
-                    Verdict("wrong", f"{one['file_name']} is no private PDF")
-                    for one in files[:wanted]
-                    if not bytes(one["body"] or b"").startswith(b"%PDF") or not one["is_private"]
-                ]
+                for one in files[:wanted]:
+                    if not bytes(one["body"] or b"").startswith(b"%PDF") or not one["is_private"]:
+                        found.append(Verdict("wrong", f"{one['file_name']} is no private PDF"))
+                    elif f"₹{rupees(due)}" not in _text(one["body"]):
+                        found.append(Verdict("wrong", f"{one['file_name']} does not say {rupees(due)}"))
         return found
 
     # -- headquarters -----------------------------------------------------------------------------------------------

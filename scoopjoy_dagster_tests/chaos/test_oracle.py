@@ -279,6 +279,11 @@ TAMPERED: dict[str, tuple[Tamper, str, int]] = {
     ),
     "statement twice": (another_statement, "is attached to ACC-JV-2026-00004 besides", 0),
     "statement emptied": (sql("UPDATE content SET body = x''"), "is no private PDF", 0),
+    "statement of another franchise": (
+        sql("UPDATE content SET body = (SELECT body FROM content ORDER BY url LIMIT 1)"),
+        f"{DAY}-ACC-JV-2026-00004",
+        0,
+    ),
     "headquarters forgets": (hq_forgets, "headquarters was not told", 0),
     "headquarters holds another royalty": (hq_holds_another_royalty, "headquarters holds royalty", 100),
     "headquarters is told twice": (hq_is_told_twice, "headquarters was told the same", 0),

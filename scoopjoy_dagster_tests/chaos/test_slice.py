@@ -6,7 +6,7 @@ from collections import Counter
 
 from scoopjoy_dagster_tests.chaos.campaign import Totals, run_campaign, seeds_of
 
-SCHEDULES = 8
+SCHEDULES = 6
 SEED = 1
 
 

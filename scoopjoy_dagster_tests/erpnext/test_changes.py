@@ -216,11 +216,27 @@ def test_days_are_read_with_the_invoices_that_royalties_are_computed_from(
         seed.cancel_document(erp, "Sales Invoice", seed.add_invoice(erp, THANE, day, "70"))
     seed.add_invoice(erp, THANE, DAY - timedelta(days=1), "80")
     known = franchises(site, books.franchise_group)
-    found = changes.read_days(site, books, known, [FIRST, DAY])
+    found = changes.read_days(site, books, {one.customer for one in known}, [FIRST, DAY])
     assert sorted(found) == [FIRST, DAY]
     for day in (FIRST, DAY):
         assert found[day].invoices[base] == base_invoices(site, books, RoyaltyPolicy(base=base), known, day)
         assert len(found[day].invoices[base]) == 3
+
+
+def test_it_is_known_when_the_newest_invoice_of_a_customer_was_created_whoever_touches_it_later(
+    erp: SandboxERPNext, site: Site, books: Books
+) -> None:
+    first = seed.add_invoice(erp, THANE, DAY, "100")
+    seed.add_invoice(erp, INDIRANAGAR, DAY, "100")
+    with seed.at(erp, LATER):
+        seed.add_invoice(erp, THANE, DAY, "100")
+    with seed.at(erp, LATER + timedelta(hours=1)):
+        change(erp, "Sales Invoice", first, po_no="seen")
+        change(erp, "Customer", THANE, disabled=1)
+    found = changes.read_days(site, books, {THANE, INDIRANAGAR}, [DAY, FIRST])
+    created = {customer: one.replace(microsecond=0) for customer, one in found[DAY].created.items()}
+    assert created == {THANE: LATER, INDIRANAGAR: NOW}
+    assert found[FIRST].created == {}
 
 
 def test_days_are_read_with_their_shifts_and_their_ledger(
@@ -233,7 +249,7 @@ def test_days_are_read_with_their_shifts_and_their_ledger(
     entry(erp, royalty_key("ScoopJoy", DAY, THANE, 0), DAY + timedelta(days=1))
     entry(erp, royalty_key("ScoopJoy", DAY, INDIRANAGAR, 0), customer=INDIRANAGAR)
     seed.cancel_document(erp, "Journal Entry", entry(erp, royalty_key("ScoopJoy", DAY, THANE, 1)))
-    found = changes.read_days(site, books, franchises(site, books.franchise_group), [DAY, FIRST])
+    found = changes.read_days(site, books, {THANE, INDIRANAGAR}, [DAY, FIRST])
     assert (found[DAY].shifts, found[DAY].open_shifts) == (2, (still_open,))
     assert found[DAY].ledger == exact("150")
     assert (found[FIRST].shifts, found[FIRST].ledger) == (0, Decimal(0))
@@ -248,10 +264,7 @@ def test_a_look_and_a_reading_take_a_fixed_number_of_requests(
         touched(site, NOW)
         look = erp.requests.total
         changes.read_days(
-            site,
-            books,
-            franchises(site, books.franchise_group),
-            [FIRST + timedelta(days=n) for n in range(7)],
+            site, books, {THANE, INDIRANAGAR, HEBBAL}, [FIRST + timedelta(days=n) for n in range(7)]
         )
         return look, erp.requests.total - look
 

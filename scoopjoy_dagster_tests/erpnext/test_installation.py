@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from scoopjoy_dagster.accounting.figures import DayFigures
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
+from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, figures_told, record_delivery
 from scoopjoy_dagster.erpnext.errors import Rejected
 from scoopjoy_dagster.erpnext.installation import install, plan_installation, read_installation
 from scoopjoy_dagster.erpnext.schema import DELIVERY_DOCTYPE, FIELDS, CustomField
+from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
-from scoopjoy_dagster_tests.world import insert, session_of
+from scoopjoy_dagster_tests.world import DAY, insert, session_of
 
-DELIVERY_FIELDS = [field["fieldname"] for field in DELIVERY_DOCTYPE["fields"]]
+DELIVERY_FIELDS: list[dict[str, Any]] = [dict(field) for field in DELIVERY_DOCTYPE["fields"]]
 
 
 def row(field: CustomField, **other: Any) -> dict[str, Any]:
@@ -80,10 +84,22 @@ def test_a_field_of_another_type_is_refused_and_nothing_is_done_to_it() -> None:
     assert "it is a Data field, a Percent field is needed" in step.sentence
 
 
-def test_a_delivery_doctype_of_somebody_else_is_refused() -> None:
-    (step,) = plan_installation(EVERYTHING, ["channel", "recipient"])
-    assert step.kind == "refuse"
-    assert "business_day" in step.sentence
+@pytest.mark.parametrize("missing", [field["fieldname"] for field in DELIVERY_FIELDS])
+def test_a_delivery_doctype_that_lacks_a_field_gets_it_and_keeps_its_own(missing: str) -> None:
+    """Made by an earlier version of the program, and a person added a field."""
+    theirs = {"fieldname": "remarks", "fieldtype": "Data", "label": "Remarks", "name": "a1b2c3"}
+    present = [*(one for one in DELIVERY_FIELDS if one["fieldname"] != missing), theirs]
+    (step,) = plan_installation(EVERYTHING, present)
+    assert (step.kind, step.doctype, step.name) == ("change", "DocType", DELIVERY_DOCTYPE["name"])
+    assert step.sentence == f"change DocType ScoopJoy Delivery: it lacks {missing}"
+    fields = step.body["fields"]
+    assert fields[: len(present)] == present
+    assert [one["fieldname"] for one in fields[len(present) :]] == [missing]
+
+
+def test_fields_of_a_person_on_the_delivery_doctype_are_none_of_our_business() -> None:
+    theirs = {"fieldname": "remarks", "fieldtype": "Data"}
+    assert plan_installation(EVERYTHING, [*DELIVERY_FIELDS, theirs]) == []
 
 
 @pytest.fixture
@@ -143,3 +159,68 @@ def test_a_key_that_lost_its_uniqueness_gets_it_back(chain_site: SandboxERPNext)
         assert step.kind == "change"
         install(client, [step], lambda _step: None)
         assert read_installation(client) == []
+
+
+ADDED_LATER = ("custom_scoopjoy_run", "custom_royalty_policy", "figures")
+
+
+def as_of_an_earlier_version(site: SandboxERPNext) -> None:
+    """A site with the program's fields as they were before documents said their run, policy and figures."""
+    delivery = DELIVERY_DOCTYPE | {
+        "fields": [field for field in DELIVERY_DOCTYPE["fields"] if field["fieldname"] not in ADDED_LATER]
+    }
+    with session_of(site) as session:
+        client = Client(session)
+        for step in plan_installation([], None):
+            if step.doctype == "DocType":
+                client.insert("DocType", delivery)
+            elif step.body["fieldname"] not in {"custom_scoopjoy_run", "custom_scoopjoy_reason"}:
+                client.insert(step.doctype, step.body)
+
+
+def test_setup_brings_a_site_of_an_earlier_version_up_to_date_and_keeps_its_records(
+    bare: SandboxERPNext,
+) -> None:
+    as_of_an_earlier_version(bare)
+    key = "hq:ScoopJoy:2026-11-22:headquarters:0"
+    kept = insert(
+        bare,
+        "ScoopJoy Delivery",
+        channel="hq",
+        business_day="2026-11-22",
+        recipient="headquarters",
+        revision=0,
+        reference="receipt-1",
+        custom_scoopjoy_key=key,
+        custom_scoopjoy_digest="0" * 32,
+    )
+    with session_of(bare) as session:
+        client = Client(session)
+        steps = read_installation(client)
+        assert {step.sentence for step in steps if step.kind == "change"} == {
+            "change DocType ScoopJoy Delivery: it lacks custom_royalty_policy, custom_scoopjoy_run, figures"
+        }
+        assert {step.name for step in steps if step.kind == "create"} == {
+            field.name
+            for field in FIELDS
+            if field.fieldname in {"custom_scoopjoy_run", "custom_scoopjoy_reason"}
+        }
+        install(client, steps, lambda _step: None)
+        assert read_installation(client) == []
+
+        site = Site.open(session)
+        company = str(site.company["name"])
+        (before,) = deliveries(site, "hq", company, DAY)
+        assert (before.name, before.reference) == (kept, "receipt-1")
+        assert figures_told(site, [before], 1) is None
+        figures = DayFigures(Decimal(1), Decimal(2), Decimal(3), 4, ())
+        later = Delivery("hq", DAY, "headquarters", 1, "1" * 32, "receipt-2")
+        record_delivery(site, company, later, figures, datetime(2026, 11, 23, 1))
+        told = deliveries(site, "hq", company, DAY)
+        assert [one.revision for one in told] == [0, 1]
+        assert figures_told(site, told, 2) == figures
+        with pytest.raises(Rejected):  # the key is as unique as before
+            client.insert(
+                "ScoopJoy Delivery",
+                {"channel": "hq", "business_day": "2026-11-22", "recipient": "x", "custom_scoopjoy_key": key},
+            )

@@ -44,6 +44,18 @@ def _freeze(site: SandboxERPNext) -> None:
     site.settings.frozen_upto = DAY
 
 
+def _close_period(site: SandboxERPNext) -> None:
+    insert(
+        site,
+        "Accounting Period",
+        period_name="November",
+        company="ScoopJoy",
+        start_date="2026-11-01",
+        end_date="2026-11-30",
+        closed_documents=[{"document_type": "Journal Entry", "closed": 1}],
+    )
+
+
 def _stop_scheduler(site: SandboxERPNext) -> None:
     site.settings.scheduler_active = False
 
@@ -80,8 +92,9 @@ def _foreign_account(site: SandboxERPNext) -> None:
             _freeze,
             "error",
             "books open",
-            "accounts are frozen up to 2026-11-22: nothing can be posted for 2026-11-22",
+            "nothing can be posted for 2026-11-22: the books are frozen up to 2026-11-22",
         ),
+        (_close_period, "error", "books open", "the Accounting Period"),
         (_stop_scheduler, "error", "scheduler", "refuses to close a shift with 10 invoices or more"),
         (_move_zone, "error", "time zone", "the site is in UTC, the business day in Asia/Kolkata"),
         (_remove_key, "error", "custom fields", "create Custom Field Journal Entry-custom_scoopjoy_key"),
@@ -89,7 +102,7 @@ def _foreign_account(site: SandboxERPNext) -> None:
         (_set("Account", "Royalty Income - SJ", disabled=1), "error", "accounts", "is disabled"),
         (_set("Account", "Debtors - SJ", disabled=1), "error", "accounts", "'Debtors - SJ' is disabled"),
     ],
-    ids=["frozen", "scheduler", "zone", "key", "franchises", "income-disabled", "debtors-disabled"],
+    ids=["frozen", "period", "scheduler", "zone", "key", "franchises", "income-disabled", "debtors-disabled"],
 )
 def test_what_is_wrong_on_the_site_is_one_line(
     chain_site: SandboxERPNext, spoil: Callable[[SandboxERPNext], None], level: str, what: str, message: str
@@ -174,7 +187,8 @@ def test_a_user_without_roles_gets_lines_and_no_traceback(chain_site: SandboxERP
 def test_a_day_outside_every_fiscal_year_is_named(chain_site: SandboxERPNext) -> None:
     far = DAY + timedelta(days=365 * 6)
     (line,) = problems(checks(chain_site, day=far))
-    assert line.message == f"no enabled Fiscal Year covers {far}"
+    assert line.message == f"nothing can be posted for {far}: no active Fiscal Year covers {far}"
+    assert "SCOOPJOY_LOCKED_DAYS" in line.action
 
 
 def test_a_check_that_cannot_be_made_does_not_end_the_others(chain_site: SandboxERPNext) -> None:

@@ -71,6 +71,7 @@ def test_the_document_of_a_day_is_this_one() -> None:
                 "journal_entries": ["ACC-JV-2026-00001", "ACC-JV-2026-00002"],
             },
         ],
+        "changes": [],
     }
 
 
@@ -90,11 +91,23 @@ def test_the_document_of_a_day_is_this_one() -> None:
         max_size=5,
     ),
     sales=exact,
+    changes=st.lists(
+        st.fixed_dictionaries(
+            {
+                "who": st.text(min_size=1),
+                "before": st.text(),
+                "after": st.text(),
+                "reason": st.text(min_size=1),
+            }
+        ),
+        max_size=3,
+    ),
 )
 def test_every_document_keeps_the_published_schema_and_its_own_sums(
-    rows: list[FranchiseDay], sales: Decimal
+    rows: list[FranchiseDay], sales: Decimal, changes: list[dict[str, str]]
 ) -> None:
-    document = a_day(franchises=rows, sales=sales)
+    document = a_day(franchises=rows, sales=sales, changes=changes)
+    assert document["changes"] == changes
     jsonschema.Draft202012Validator(schema()).validate(document)
     for total, part in (("royalty_base", "base"), ("royalty", "royalty")):
         summed = sum((Decimal(row[part]) for row in document["franchises"]), Decimal(0))
@@ -164,8 +177,33 @@ def test_a_negative_count_is_refused(changes: dict[str, Any]) -> None:
         a_day(**changes)
 
 
-def test_the_digest_speaks_of_everything_but_the_revision() -> None:
-    assert digest(a_day(revision=0)) == digest(a_day(revision=7))
+CHANGE = {"who": "ScoopJoy Pune", "before": "1 invoices", "after": "2 invoices", "reason": "one was added"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {**CHANGE, "reason": ""},
+        {**CHANGE, "who": ""},
+        {**CHANGE, "when": "today"},
+        {"who": "ScoopJoy Pune", "reason": "no figures"},
+    ],
+)
+def test_the_schema_refuses_a_change_that_does_not_say_who_and_why(change: dict[str, str]) -> None:
+    document = a_day(revision=1)
+    document["changes"] = [change]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema()).validate(document)
+
+
+def test_a_document_of_an_earlier_version_without_changes_keeps_the_schema() -> None:
+    document = a_day()
+    del document["changes"]
+    jsonschema.Draft202012Validator(schema()).validate(document)
+
+
+def test_the_digest_speaks_of_the_day_and_not_of_the_way_to_it() -> None:
+    assert digest(a_day(revision=0)) == digest(a_day(revision=7, changes=[CHANGE]))
     assert digest(a_day()) != digest(a_day(sales=Decimal("1700.11")))
 
 

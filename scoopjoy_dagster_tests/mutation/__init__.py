@@ -1,0 +1,1 @@
+"""Mutation testing of the accounting rules: `make mutation`. See docs/testing.md."""
