@@ -461,6 +461,9 @@ def _what_changed(royalty: Royalty, last: PostedEntry, posted: Decimal) -> str:
     return f"royalty {posted:.2f} -> {royalty.amount:.2f}: " + ", ".join(changes)
 
 
+_ADDED, _GONE = "added", "cancelled or no longer of this day"
+
+
 def with_named_invoices(plan: RoyaltyPlan, annotated: Mapping[str, Iterable[str]]) -> RoyaltyPlan:
     """The plan whose adjustments also name the invoices that came and went since the day was annotated.
 
@@ -474,11 +477,16 @@ def with_named_invoices(plan: RoyaltyPlan, annotated: Mapping[str, Iterable[str]
         if action.kind != "adjust" or action.royalty.former or not before:
             return action  # without annotations nothing is known of the day before
         now = {invoice.name for invoice in action.royalty.invoices}
-        notes = [
-            f"{_some(names)} {what}"
-            for names, what in ((now - before, "added"), (before - now, "cancelled or no longer of this day"))
-            if names
-        ]
+        # A cancelled invoice says for ever that it bore royalty: the adjustment that followed has named it already.
+        told = {
+            name.partition(" and ")[0]
+            for entry in action.entries
+            for note in entry.reason.split("; ")
+            if note.endswith(_GONE)
+            for name in note.removesuffix(f" {_GONE}").split(", ")
+        }
+        gone = before - now - told
+        notes = [f"{_some(names)} {what}" for names, what in ((now - before, _ADDED), (gone, _GONE)) if names]
         return replace(action, reason="; ".join([action.reason, *notes]))
 
     return replace(plan, actions=tuple(named(action) for action in plan.actions))

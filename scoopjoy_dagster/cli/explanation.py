@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from html import unescape
 from typing import Any
 
 from rich.console import Console
@@ -184,7 +185,7 @@ def print_explanation(out: Console, found: Explanation) -> None:
     for told in found.deliveries:
         say(
             f"Delivered  {told.channel} revision {told.revision} to {escape(told.recipient)} "
-            f"at {told.delivered_at} ({escape(told.reference)})"
+            f"at {told.delivered_at} ({escape(unescape(told.reference))})"  # ERPNext keeps a Message-ID escaped
         )
     if not found.deliveries:
         say("Nothing was delivered for this day: no report, nothing to headquarters.")

@@ -192,7 +192,7 @@ def _documents(site: Site, books: Books, first: date, last: date) -> list[Row]:
     return site.client.rows(
         "Journal Entry",
         ["name", "docstatus", "total_debit", KEY_FIELD, royalty_entries.ENTRY_ADJUSTS_FIELD],
-        [[KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after]],
+        [["company", "=", books.company], [KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after]],
     )
 
 

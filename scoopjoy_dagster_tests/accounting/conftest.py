@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from hypothesis import Phase, settings
+import pytest
+from hypothesis import Phase, is_hypothesis_test, settings
 
 settings.register_profile(
     "mutation",
-    max_examples=25,
+    max_examples=20,
     derandomize=True,
     database=None,
     deadline=None,
     phases=(Phase.explicit, Phase.generate),  # a mutant is killed by any example; nobody reads a smaller one
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The quick tests first, where the first failure ends it."""
+    if settings.get_current_profile_name() == "mutation":
+        items.sort(key=lambda item: is_hypothesis_test(getattr(item, "function", None)))

@@ -39,15 +39,19 @@ def main(schedules: int, seed: int, only: tuple[int, ...], heavy: int, jobs: int
     jobs = max(1, min(jobs or os.cpu_count() or 1, len(seeds)))
     totals = Totals()
     began = time.monotonic()
-    with Progress(console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("schedules", total=len(seeds) + len(heavies))
-        for result in run_campaign(seeds, jobs, heavies):
-            totals.results.append(result)
-            progress.advance(task)
-            if result.bad:
-                progress.console.print(
-                    f"[red]seed {result.seed}[/red]: {result.verdicts[0]}", highlight=False
-                )
+    interrupted = False
+    try:
+        with Progress(console=console, disable=not console.is_terminal) as progress:
+            task = progress.add_task("schedules", total=len(seeds) + len(heavies))
+            for result in run_campaign(seeds, jobs, heavies):
+                totals.results.append(result)
+                progress.advance(task)
+                if result.bad:
+                    said = f"seed {result.seed}: {result.verdicts[0]}"
+                    progress.console.print(said, highlight=False, markup=False)
+    except KeyboardInterrupt:
+        interrupted = True
+        console.print(f"Interrupted after {len(totals.results)} of {len(seeds) + len(heavies)} schedules.")
     console.print(totals.table())
     console.print(f"{time.monotonic() - began:.0f} s with {jobs} worker processes")
     for one in totals.bad:
@@ -57,7 +61,7 @@ def main(schedules: int, seed: int, only: tuple[int, ...], heavy: int, jobs: int
     for one in totals.results if only else []:
         console.print(f"\nseed {one.seed}")
         console.print(*(f"  {line}" for line in one.story), sep="\n", highlight=False, markup=False)
-    sys.exit(1 if totals.bad else 0)
+    sys.exit(1 if totals.bad else 130 if interrupted else 0)
 
 
 if __name__ == "__main__":

@@ -155,8 +155,12 @@ def run_campaign(seeds: Sequence[int], jobs: int, heavy: Sequence[int] = ()) -> 
     with laboratory(jobs) as (pool, start), ProcessPoolExecutor(1, mp_context=CONTEXT) as aside:
         futures = [aside.submit(_work_heavily, seed, *start) for seed in heavy]
         futures += [pool.submit(_work, seed) for seed in seeds]
-        for future in as_completed(futures):
-            yield future.result()
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()  # whoever stops listening does not want the rest
 
 
 def seeds_of(seed: int, schedules: int) -> list[int]:

@@ -31,9 +31,9 @@ from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster_tests.chaos import faults
 from scoopjoy_dagster_tests.chaos.facts import GROUPS, Facts
-from scoopjoy_dagster_tests.chaos.oracle import Verdict
 from scoopjoy_dagster_tests.chaos.result import Result
 from scoopjoy_dagster_tests.chaos.servers import Servers, servers
+from scoopjoy_dagster_tests.chaos.verdict import Verdict
 from scoopjoy_dagster_tests.end_to_end.graphql import UI
 from scoopjoy_dagster_tests.world import MANAGERS
 

@@ -1,23 +1,24 @@
 """Judges what the program has left on the embedded servers, against the truth that is worked out independently.
 
-Here: documents, annotations, statements, headquarters and mails of a settled day, each exactly once. Not here: what must
-be true (``truth``), how it came about (``schedule``). It reads the site's tables, what headquarters took and the mails;
+Here: the whole judgement of a settled day, and that of entries, annotations, statements and mails that came twice; the
+rest is in ``till`` and ``deliveries``. Not here: what must be true (``truth``), how it came about (``schedule``). It reads the site's tables, what headquarters took and the mails;
 it imports nothing of the program under test.
 """
 
 from __future__ import annotations
 
 import io
-import json
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pypdf import PdfReader
 
-from scoopjoy_dagster_tests.chaos.truth import Owed, Tables, owed, paise, rupees, shifts
+from scoopjoy_dagster_tests.chaos.deliveries import judge_headquarters, judge_mails
+from scoopjoy_dagster_tests.chaos.till import judge_till
+from scoopjoy_dagster_tests.chaos.truth import Owed, Tables, owed, paise, rupees
+from scoopjoy_dagster_tests.chaos.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,35 +26,13 @@ if TYPE_CHECKING:
 
     from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
     from scoopjoy_dagster.sandbox.hq import SandboxHQ
-    from scoopjoy_dagster.sandbox.mail import MailSink
+    from scoopjoy_dagster.sandbox.mail import MailSink, ReceivedMail
     from scoopjoy_dagster_tests.chaos.mails import MailWatch
 
 COMPANY = "ScoopJoy"
 RECEIVABLE = "Debtors - SJ"
 INCOME = "Royalty Income - SJ"
 KEY = "custom_scoopjoy_key"
-
-Fault = Literal["duplicate", "lost", "difference", "wrong"]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One thing that is not as it must be.
-
-    Attributes:
-        fault: ``duplicate`` (there more than once, or though it must not be), ``lost`` (not there), ``difference``
-            (there with another amount), ``wrong`` (there with something else that is not right).
-        what: in words, with names.
-        amount: by how much, in paise, never negative; 0 where it is no matter of an amount.
-    """
-
-    fault: Fault
-    what: str
-    amount: int = 0
-
-    def __str__(self) -> str:
-        money = f" ({rupees(self.amount)} INR)" if self.amount else ""
-        return f"{self.fault}: {self.what}{money}"
 
 
 def _text(pdf: bytes) -> str:
@@ -98,11 +77,12 @@ class Oracle:
         return [
             *self._royalties(day, truth, entries),
             *self._strays(day),
-            *self._closings(day),
+            *judge_till(self.tables, day),
             *self._annotations(day, truth, entries),
             *self._statements(day, truth, entries),
-            *self._headquarters(day, truth),
-            *self._mails(day, truth),
+            *judge_headquarters(self.tables, self.headquarters, day, truth),
+            *judge_mails(self.tables, self._mails(day), self.recipients, day, truth),
+            *self._mails_twice(day),
             *self._ledger(),
         ]
 
@@ -211,86 +191,21 @@ class Oracle:
             [Verdict("difference", "debit and credit of the whole ledger differ", abs(left))] if left else []
         )
 
-    # -- the till -------------------------------------------------------------------------------------------------
+    # -- mails that came twice ----------------------------------------------------------------------------------------
 
-    def _closings(self, day: date) -> list[Verdict]:
+    def _mails(self, day: date) -> list[ReceivedMail]:
+        return [one for one in self.mail.messages if f"Nightly close {day}" in one.subject]
+
+    def _mails_twice(self, day: date) -> list[Verdict]:
+        """Mails that came again without need; those in the window are counted."""
         found: list[Verdict] = []
-        for shift in shifts(self.tables, day):
-            closings = self.tables.rows(
-                'SELECT name, docstatus, status, grand_total FROM "tabPOS Closing Entry" WHERE pos_opening_entry = ?',
-                shift.opening,
-            )
-            submitted = [one for one in closings if one["docstatus"] == 1]
-            if not submitted:
-                found.append(Verdict("lost", f"{shift.opening} of {day} has no submitted closing"))
-            found += [
-                Verdict("duplicate", f"{one['name']} closes {shift.opening} again") for one in submitted[1:]
-            ]
-            found += [
-                Verdict("duplicate", f"the draft {one['name']} of {shift.opening} is left")
-                for one in closings
-                if one["docstatus"] == 0
-            ]
-            for one in submitted[:1]:
-                due = sum(shift.invoices.values())
-                if one["status"] != "Submitted":
-                    found.append(Verdict("wrong", f"{one['name']} is {one['status']}"))
-                if paise(one["grand_total"]) != due:
-                    short = abs(paise(one["grand_total"]) - due)
-                    found.append(
-                        Verdict("difference", f"the sales of {one['name']} are {rupees(due)}", short)
-                    )
-            for invoice, amount in shift.invoices.items():
-                found += self._consolidated(invoice, amount)
-        return [*found, *self._consolidations()]
-
-    def _consolidated(self, invoice: str, amount: int) -> list[Verdict]:
-        """A POS Invoice is in one submitted closing, in one merge log, and booked by one submitted Sales Invoice."""
-        booked = self.tables.names(
-            'SELECT s.name FROM "tabPOS Invoice" p JOIN "tabSales Invoice" s ON s.name = p.consolidated_invoice'
-            " WHERE p.name = ? AND s.docstatus = 1",
-            invoice,
-        )
-        found = [] if booked else [Verdict("lost", f"{invoice} is not consolidated", abs(amount))]
-        for parent in ("POS Closing Entry", "POS Invoice Merge Log"):
-            places = self.tables.names(
-                'SELECT parent FROM "tabPOS Invoice Reference" WHERE parenttype = ? AND pos_invoice = ? AND docstatus = 1',
-                parent,
-                invoice,
-            )
-            if not places:
-                found.append(Verdict("lost", f"{invoice} is in no submitted {parent}", abs(amount)))
-            if len(places) > 1:
-                found.append(
-                    Verdict("duplicate", f"{invoice} is in {', '.join(sorted(places))}", abs(amount))
-                )
+        for again, excused in self.watch.repeated(self._mails(day)):
+            if excused:
+                self.mails_twice += again not in self.watch.counted
+                self.watch.counted.add(again)
+            else:
+                found.append(Verdict("duplicate", f"{again} came again without need"))
         return found
-
-    def _consolidations(self) -> list[Verdict]:
-        """What a consolidated Sales Invoice books is the sum of its POS Invoices."""
-        rows = self.tables.rows(
-            'SELECT s.name, s.base_grand_total AS booked, p.base_grand_total AS sold FROM "tabSales Invoice" s'
-            ' JOIN "tabPOS Invoice" p ON p.consolidated_invoice = s.name WHERE s.docstatus = 1'
-        )
-        sold: Counter[str] = Counter()
-        booked: dict[str, int] = {}
-        for row in rows:
-            sold[row["name"]] += paise(row["sold"])
-            booked[row["name"]] = paise(row["booked"])
-        found = [
-            Verdict(
-                "difference",
-                f"{name} books {rupees(amount)} for sales of {rupees(sold[name])}",
-                abs(amount - sold[name]),
-            )
-            for name, amount in sorted(booked.items())
-            if amount != sold[name]
-        ]
-        empty = self.tables.names(
-            'SELECT name FROM "tabSales Invoice" s WHERE is_consolidated = 1 AND docstatus = 1'
-            ' AND NOT EXISTS (SELECT 1 FROM "tabPOS Invoice" p WHERE p.consolidated_invoice = s.name)'
-        )
-        return [*found, *(Verdict("duplicate", f"{name} consolidates nothing") for name in empty)]
 
     # -- annotations and statements ---------------------------------------------------------------------------------
 
@@ -356,127 +271,3 @@ class Oracle:
                     elif f"₹{rupees(due)}" not in _text(one["body"]):
                         found.append(Verdict("wrong", f"{one['file_name']} does not say {rupees(due)}"))
         return found
-
-    # -- headquarters -----------------------------------------------------------------------------------------------
-
-    def _headquarters(self, day: date, truth: dict[str, Owed]) -> list[Verdict]:
-        taken = [
-            one.payload
-            for one in self.headquarters.deliveries
-            if one.payload["business_day"] == day.isoformat()
-        ]
-        if not taken:
-            return [Verdict("lost", f"headquarters was not told of {day}")]
-        found: list[Verdict] = []
-        revisions = [one["revision"] for one in taken]
-        if sorted(revisions) != list(range(len(taken))):
-            found.append(Verdict("wrong", f"headquarters holds the revisions {revisions} of {day}"))
-        taken.sort(key=lambda one: one["revision"])
-        said = [json.dumps({**one, "revision": 0}, sort_keys=True) for one in taken]
-        found += [
-            Verdict(
-                "duplicate",
-                f"headquarters was told the same of {day} as revision {taken[place]['revision']} again",
-            )
-            for place in range(1, len(said))
-            if said[place] == said[place - 1]
-        ]
-        held, till = taken[-1]["totals"], shifts(self.tables, day)
-        wanted = {
-            "royalty": sum(one.royalty for one in truth.values()),
-            "royalty_base": sum(one.base for one in truth.values()),
-            "sales": sum(one.base for one in truth.values()),
-            "pos_sales": sum(sum(one.invoices.values()) for one in till),
-        }
-        for name, amount in wanted.items():
-            if paise(held[name]) != amount:
-                what = f"headquarters holds {name} {held[name]} for {day}, not {rupees(amount)}"
-                found.append(Verdict("difference", what, abs(paise(held[name]) - amount)))
-        counts = {
-            "invoices": sum(len(one.invoices) for one in truth.values()),
-            "pos_shifts": len(till),
-            "pos_invoices": sum(len(one.invoices) for one in till),
-        }
-        found += [
-            Verdict("wrong", f"headquarters holds {name} {held[name]} for {day}, not {number}")
-            for name, number in counts.items()
-            if held[name] != number
-        ]
-        rows = {row["customer"]: paise(row["royalty"]) for row in taken[-1]["franchises"]}
-        found += [
-            Verdict(
-                "difference",
-                f"headquarters holds another royalty of {name} for {day}",
-                abs(rows.get(name, 0) - one.royalty),
-            )
-            for name, one in truth.items()
-            if rows.get(name, 0) != one.royalty
-        ]
-        return [*found, *self._records(day, "hq", ["headquarters"], {"headquarters": revisions})]
-
-    # -- mails ------------------------------------------------------------------------------------------------------
-
-    def _records(
-        self, day: date, channel: str, recipients: Sequence[str], delivered: dict[str, list[int]]
-    ) -> list[Verdict]:
-        """Delivery records: every recipient has the newest revision, and no record is without its delivery."""
-        rows = self.tables.rows(
-            'SELECT recipient, revision FROM "tabScoopJoy Delivery" WHERE channel = ? AND business_day = ?',
-            channel,
-            day.isoformat(),
-        )
-        newest = max((row["revision"] for row in rows), default=-1)
-        found = [
-            Verdict("lost", f"no record that {one} has revision {newest} ({channel}, {day})")
-            for one in recipients
-            if (one, newest) not in {(row["recipient"], row["revision"]) for row in rows}
-        ]
-        found += [
-            Verdict(
-                "lost",
-                f"{row['recipient']} never had revision {row['revision']} that is recorded ({channel}, {day})",
-            )
-            for row in rows
-            if row["revision"] not in delivered.get(row["recipient"], [])
-        ]
-        twice = Counter((row["recipient"], row["revision"]) for row in rows)
-        return [
-            *found,
-            *(
-                Verdict("duplicate", f"{who} is recorded {n} times with revision {rev} ({channel}, {day})")
-                for (who, rev), n in twice.items()
-                if n > 1
-            ),
-        ]
-
-    def _mails(self, day: date, truth: dict[str, Owed]) -> list[Verdict]:
-        found: list[Verdict] = []
-        mails = [one for one in self.mail.messages if f"Nightly close {day}" in one.subject]
-        delivered: dict[str, list[int]] = defaultdict(list)
-        for mail in mails:
-            number = re.search(r"\(revision (\d+)\)$", mail.subject)
-            delivered[mail.recipient].append(int(number[1]) if number else 0)
-        found += [
-            Verdict("duplicate", f"{who} has mails of {day} and is no recipient")
-            for who in delivered.keys() - set(self.recipients)
-        ]
-        due = sum(one.royalty for one in truth.values())
-        for who in self.recipients:
-            mine = [mail for mail in mails if mail.recipient == who]
-            if not mine:
-                found.append(Verdict("lost", f"{who} has no mail of {day}"))
-                continue
-            body = mine[-1].message.get_body(("plain",))
-            text = body.get_content() if body else ""
-            line = re.search(r"^Royalty .*$", text, re.MULTILINE)
-            said = int(re.sub(r"[^0-9]", "", line[0]) or 0) if line else -1
-            if said != due:
-                what = f"the last mail of {who} says a royalty of {rupees(said)} for {day}, not {rupees(due)}"
-                found.append(Verdict("difference", what, abs(said - due)))
-        for again, excused in self.watch.repeated(mails):
-            if excused:
-                self.mails_twice += again not in self.watch.counted
-                self.watch.counted.add(again)
-            else:
-                found.append(Verdict("duplicate", f"{again} came again without need"))
-        return [*found, *self._records(day, "report", self.recipients, delivered)]

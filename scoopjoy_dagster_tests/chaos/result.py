@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scoopjoy_dagster_tests.chaos.oracle import Verdict
+    from scoopjoy_dagster_tests.chaos.verdict import Verdict
 
 
 @dataclass(slots=True)

@@ -19,9 +19,9 @@ from scoopjoy_dagster.sandbox.erpnext.errors import SiteError
 from scoopjoy_dagster_tests.chaos import faults
 from scoopjoy_dagster_tests.chaos.closing import Closing, Ended, Order
 from scoopjoy_dagster_tests.chaos.facts import Facts
-from scoopjoy_dagster_tests.chaos.oracle import Verdict
 from scoopjoy_dagster_tests.chaos.result import Result
 from scoopjoy_dagster_tests.chaos.servers import Servers, servers
+from scoopjoy_dagster_tests.chaos.verdict import Verdict
 from scoopjoy_dagster_tests.world import DAY, NOW
 
 if TYPE_CHECKING:

@@ -1,0 +1,255 @@
+"""A dry run from the launchpad: the plan of all that is selected is shown, and nothing is written, sent or recorded."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+from unittest import mock
+
+import dagster as dg
+import pytest
+
+from scoopjoy_dagster.assets.preview import Preview, preview_day
+from scoopjoy_dagster.assets.tools import TOOLS, Tools
+from scoopjoy_dagster_tests.world import (
+    DAY,
+    INDIRANAGAR,
+    MANAGERS,
+    THANE,
+    Close,
+    World,
+    change,
+    entries,
+    insert,
+)
+
+pytestmark = pytest.mark.usefixtures("quick_charts")
+
+ASSETS = ("closed_shifts", "royalties", "invoices", "reports", "hq_sync")
+
+
+def dry_run(chain: World, *assets: str) -> Close:
+    """What "Materialize" with `dry_run: true` in the launchpad does."""
+    with mock.patch.dict(os.environ, chain.environment):
+        result = chain.job().execute_in_process(
+            instance=chain.instance,
+            partition_key=DAY.isoformat(),
+            asset_selection=[dg.AssetKey(name) for name in assets] or None,
+            raise_on_error=False,
+            run_config={
+                "resources": {"close": {"config": {"dry_run": True}}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+        )
+    return Close(result, chain.instance)
+
+
+def plan_of(run: Close, asset: str) -> str:
+    (observed,) = run.observations(asset)
+    assert observed.partition == DAY.isoformat()
+    assert observed.metadata["dry_run"].value is True
+    assert observed.metadata["business_day"].value == DAY.isoformat()
+    return str(observed.metadata["plan"].value)
+
+
+def counted(chain: World) -> tuple[int, int, int]:
+    """Writes at ERPNext, attempts at headquarters, mails."""
+    return (
+        chain.erpnext.requests.writes,
+        len(chain.headquarters.attempts) if chain.headquarters else 0,
+        len(chain.mail.messages) if chain.mail else 0,
+    )
+
+
+@pytest.fixture
+def fresh(full_chain: World) -> World:
+    """An ordinary day that nobody has closed."""
+    full_chain.shift(2)
+    full_chain.a_day()
+    full_chain.erpnext.requests.reset()
+    return full_chain
+
+
+def test_it_shows_the_plan_of_every_asset_and_writes_nothing(fresh: World) -> None:
+    run = dry_run(fresh)
+    assert run.success
+    assert counted(fresh) == (0, 0, 0)
+    assert [run.materializations(asset) for asset in ASSETS] == [[]] * 5
+    assert run.result.get_asset_check_evaluations() == []
+
+    assert "| complete |" in plan_of(run, "closed_shifts") or "| create |" in plan_of(run, "closed_shifts")
+    royalties = plan_of(run, "royalties")
+    assert f"| create | {THANE} | 72.50 |" in royalties
+    assert "7.5 % of 966.68" in royalties
+    for asset in ASSETS[2:]:
+        assert "after the royalties are posted" in plan_of(run, asset)
+    # The first step has shown everything; what is behind it has nothing to do.
+    assert {asset: run.status(asset) for asset in ASSETS} == {"closed_shifts": "success"} | dict.fromkeys(
+        ASSETS[1:], "skipped"
+    )
+
+
+def test_what_a_person_should_know_is_shown_too(fresh: World) -> None:
+    change(fresh.erpnext, "Customer", THANE, custom_royalty_percentage=250)
+    run = dry_run(fresh)
+    assert run.success  # a plan that needs a person is a plan
+    (observed,) = run.observations("royalties")
+    assert "royalty rate out of range" in str(observed.metadata["exception_table"].value)
+    assert f"| refuse | {THANE} |" in plan_of(run, "royalties")
+
+
+def test_of_a_closed_day_it_shows_that_everything_is_there(fresh: World) -> None:
+    assert fresh.close().success
+    fresh.erpnext.requests.reset()
+    before = counted(fresh)
+    run = dry_run(fresh)
+    assert run.success
+    assert counted(fresh) == before
+    for asset in ASSETS:
+        kinds = Counter(line.split("|")[1].strip() for line in plan_of(run, asset).splitlines()[2:])
+        assert set(kinds) <= {"adopt", "skip"}, asset
+    shown = plan_of(run, "invoices")
+    assert f"royalty-statement-{DAY}-{entries(fresh.erpnext, THANE)[0]['name']}-" in shown
+    assert "revision 0 is acknowledged" in plan_of(run, "hq_sync")
+
+
+def test_of_a_late_change_it_shows_the_adjustment_with_its_reason(fresh: World) -> None:
+    assert fresh.close().success
+    fresh.invoice(THANE, "1000")
+    fresh.erpnext.requests.reset()
+    run = dry_run(fresh)
+    first = entries(fresh.erpnext, THANE)[0]["name"]
+    table = plan_of(run, "royalties")
+    assert f"| adjust | {THANE} | 75.00 | {first} |" in table
+    assert "base 966.68 -&gt; 1966.68" in table
+    assert fresh.erpnext.requests.writes == 0
+
+
+@pytest.mark.parametrize(
+    ("selected", "skipped"),
+    [
+        (("royalties",), ()),
+        (("royalties", "reports"), ("reports",)),
+        (("closed_shifts", "royalties"), ("royalties",)),
+        (("reports",), ()),
+        (("reports", "hq_sync", "invoices"), ()),
+        (("closed_shifts", "reports"), ()),
+    ],
+    ids=lambda one: "+".join(one) or "none",
+)
+def test_only_what_is_selected_is_shown_and_each_once(
+    fresh: World, selected: tuple[str, ...], skipped: tuple[str, ...]
+) -> None:
+    run = dry_run(fresh, *selected)
+    assert run.success
+    assert {asset: len(run.observations(asset)) for asset in ASSETS} == {
+        asset: int(asset in selected) for asset in ASSETS
+    }
+    assert counted(fresh) == (0, 0, 0)
+    assert [asset for asset in selected if run.status(asset) == "skipped"] == list(skipped)
+
+
+def test_a_real_run_after_it_is_as_if_it_had_not_been(fresh: World) -> None:
+    assert dry_run(fresh).success
+    day = fresh.close()
+    assert day.success
+    assert all(len(day.materializations(asset)) == 1 for asset in ASSETS)
+    assert fresh.owed() == fresh.expected()
+
+
+def test_a_site_that_cannot_be_reached_is_a_failure_of_a_dry_run_too(fresh: World) -> None:
+    fresh.options = {"url": "http://127.0.0.1:9", "attempts": 1}
+    run = dry_run(fresh, "royalties")
+    assert not run.success
+    assert "no connection to" in (run.failure("royalties").user_failure_data.description or "")
+
+
+# -- the plan itself ------------------------------------------------------------------------------------------------
+
+
+def previews(chain: World) -> dict[str, Preview]:
+    with mock.patch.dict(os.environ, chain.environment):
+        resources: dict[str, Any] = {
+            name: resource for name, resource in (chain.defs().resources or {}).items() if name in TOOLS
+        }
+        with dg.build_resources(resources) as built, built.erpnext.open() as site:
+            return {one.asset: one for one in preview_day(site, Tools.of(built), DAY)}
+
+
+def lines(shown: Preview) -> set[tuple[str, str, Decimal]]:
+    return {(one.action, one.who, one.amount) for one in shown.lines}
+
+
+def test_the_plan_covers_statements_mails_and_headquarters_once_the_royalties_are_posted(
+    fresh: World,
+) -> None:
+    assert fresh.close("closed_shifts", "royalties").success
+    fresh.erpnext.requests.reset()
+    shown = previews(fresh)
+    assert list(shown) == list(ASSETS)
+    assert counted(fresh) == (0, 0, 0)
+    statements = {one for one in lines(shown["invoices"]) if not one[1].startswith("ACC-")}
+    due = {name: amount for name, amount in fresh.expected().items() if amount}
+    assert statements == {("create", name, amount) for name, amount in due.items()}
+    names = {one.reason for one in shown["invoices"].lines if one.reason.startswith("royalty-statement-")}
+    assert len(names) == len(due)
+    assert {(one.action, one.who, one.reason) for one in shown["reports"].lines} == {
+        ("create", manager, "revision 0") for manager in MANAGERS
+    }
+    assert lines(shown["hq_sync"]) == {("create", "headquarters", sum(due.values()))}
+
+
+def test_a_statement_that_must_be_replaced_is_planned_as_one(fresh: World) -> None:
+    assert fresh.close().success
+    fresh.invoice(THANE, "1000")
+    assert fresh.close("royalties").success
+    shown = previews(fresh)
+    statements = {one for one in lines(shown["invoices"]) if one[1] in fresh.expected()}
+    assert ("create", THANE, Decimal("147.50")) in statements
+    assert {kind for kind, name, _ in statements if name != THANE} == {"adopt"}
+    assert {one.reason for one in shown["reports"].lines} == {"revision 1"}
+    assert [one.reason for one in shown["hq_sync"].lines] == ["revision 1"]
+
+
+def test_the_plan_of_the_chain_without_mail_and_headquarters_is_empty_there(chain: World) -> None:
+    chain.a_day()
+    assert chain.close("royalties").success
+    shown = previews(chain)
+    assert (shown["reports"].lines, shown["hq_sync"].lines) == ((), ())
+
+
+def test_annotations_that_must_be_cleared_are_planned(fresh: World) -> None:
+    assert fresh.close().success
+    change(fresh.erpnext, "Customer", INDIRANAGAR, customer_group="Commercial")
+    assert fresh.close("royalties").success
+    (invoice,) = fresh.erpnext.documents("Sales Invoice", customer=INDIRANAGAR)
+    assert ("create", invoice["name"], Decimal(0)) in lines(previews(fresh)["invoices"])
+
+
+def test_a_draft_closing_of_a_person_is_shown_as_the_real_run_would_treat_it(fresh: World) -> None:
+    """The preview makes its plan by the same function as the asset."""
+    opening = fresh.erpnext.documents("POS Opening Entry")[0]
+    insert(
+        fresh.erpnext,
+        "POS Closing Entry",
+        company="ScoopJoy",
+        pos_profile=opening["pos_profile"],
+        user=opening["user"],
+        pos_opening_entry=opening["name"],
+        period_start_date=opening["period_start_date"],
+        period_end_date=f"{DAY} 22:00:00",
+        posting_date=DAY.isoformat(),
+        pos_transactions=[],
+        payment_reconciliation=[],
+        docstatus=0,
+    )
+    fresh.erpnext.requests.reset()
+    planned = previews(fresh)["closed_shifts"]
+    day = fresh.close("closed_shifts")
+    kinds = {
+        line.split("|")[1].strip()
+        for line in str(day.metadata("closed_shifts")["documents"].value).splitlines()[2:]
+    }
+    assert {one.action for one in planned.lines} == kinds
