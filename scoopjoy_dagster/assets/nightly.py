@@ -83,13 +83,13 @@ def _close_day(site: Site, tools: Tools, asset: str, day: date, work: Work) -> O
 def _show_plans(context: dg.AssetExecutionContext, site: Site, tools: Tools, days: list[date]) -> None:
     """Record the plan of everything that the run selected, each on its own asset and day."""
     # The preview is made of all five assets, which are made with this module.
-    from scoopjoy_dagster.assets.preview import preview_day
+    from scoopjoy_dagster.assets.preview import preview_day, shown_by
 
-    chosen = context.run.asset_selection  # None: all of the job
+    # Empty or None: all of the job.
+    chosen = {key.to_user_string() for key in context.run.asset_selection or ()}
     for day in days:
         for shown in preview_day(site, tools, day):
-            key = dg.AssetKey(shown.asset)
-            if chosen is None or key in chosen:
+            if shown_by(shown.asset, chosen) == context.asset_key.to_user_string():
                 metadata = {
                     "dry_run": dg.MetadataValue.bool(True),
                     "business_day": dg.MetadataValue.text(day.isoformat()),
@@ -97,7 +97,7 @@ def _show_plans(context: dg.AssetExecutionContext, site: Site, tools: Tools, day
                     "exception_table": dg.MetadataValue.md(exception_table(shown.findings)),
                 }
                 context.log_event(
-                    dg.AssetObservation(asset_key=key, partition=day.isoformat(), metadata=metadata)
+                    dg.AssetObservation(asset_key=shown.asset, partition=day.isoformat(), metadata=metadata)
                 )
                 context.log.info(
                     "dry run, %s %s: %d actions, nothing written", shown.asset, day, len(shown.lines)

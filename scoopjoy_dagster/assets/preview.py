@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,6 +16,12 @@ from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.erpnext.invoice_royalty import read_annotations
 from scoopjoy_dagster.erpnext.site import Books, Site
 
+BEFORE = {
+    royalties.NAME: closed_shifts.NAME,
+    **dict.fromkeys((invoices.NAME, reports.NAME, hq_sync.NAME), royalties.NAME),
+}
+"""The asset that each of the others waits for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
@@ -23,6 +30,17 @@ class Preview:
     asset: str
     lines: tuple[PlanLine, ...]
     findings: tuple[Finding, ...] = ()
+
+
+def shown_by(asset: str, chosen: AbstractSet[str]) -> str | None:
+    """The asset whose step shows the plan of `asset` in a dry run of `chosen` (none: all); None when it is not chosen.
+
+    It is the first of those that wait for each other: nothing is materialized, so the steps behind it are skipped.
+    """
+    if chosen and asset not in chosen:
+        return None
+    before = BEFORE.get(asset)
+    return shown_by(before, chosen) or asset if before else asset
 
 
 def preview_day(site: Site, tools: Tools, day: date) -> Iterator[Preview]:

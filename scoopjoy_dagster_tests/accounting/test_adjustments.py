@@ -115,7 +115,7 @@ def test_by_policy_a_former_franchise_keeps_what_is_posted_and_it_is_said_each_t
 ) -> None:
     kept = plan(posted=ledger, former=[MOVED], franchises=(), policy=KEEP)
     (action,) = kept.actions
-    assert (action.kind, action.amount, action.royalty.amount) == ("adopt", 0, Decimal("80.00"))
+    assert (action.kind, action.amount, action.royalty.amount) == ("adopt", NOTHING, Decimal("80.00"))
     assert action.royalty.kept
     assert kept.unsettled() is None
     assert kept.due == Decimal("80.00")
@@ -139,7 +139,7 @@ def test_a_former_franchise_whose_royalty_is_nothing_already_is_left_alone_by_ei
     ledger = carried_out(plan(posted=ledger, former=[MOVED], franchises=()), ledger)
     for policy in (RoyaltyPolicy(), KEEP):
         (action,) = plan(posted=ledger, former=[MOVED], franchises=(), policy=policy).actions
-        assert (action.kind, action.royalty.amount, action.royalty.kept) == ("adopt", 0, False)
+        assert (action.kind, action.royalty.amount, action.royalty.kept) == ("adopt", NOTHING, False)
 
 
 def test_a_former_franchise_whose_entry_a_person_cancelled_needs_nobody(
@@ -213,8 +213,10 @@ def test_cancelled_entries_of_nobody_are_nobody_s_business() -> None:
             "-100",
             "8",
             RoyaltyPolicy(negative_days=NegativeDays.REVERSE),
-            "royalty 80.00 -> -8.00: base 1000.00 -> -100.00, policy "
-            f"{RoyaltyPolicy().version} -> {RoyaltyPolicy(negative_days=NegativeDays.REVERSE).version}",
+            (
+                "royalty 80.00 -> -8.00: base 1000.00 -> -100.00, policy "
+                f"{RoyaltyPolicy().version} -> {RoyaltyPolicy(negative_days=NegativeDays.REVERSE).version}"
+            ),
         ),
     ],
     ids=["base", "rate", "base and rate", "policy"],

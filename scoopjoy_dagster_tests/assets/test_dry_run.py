@@ -11,7 +11,7 @@ from unittest import mock
 import dagster as dg
 import pytest
 
-from scoopjoy_dagster.assets.preview import Preview, preview_day
+from scoopjoy_dagster.assets.preview import BEFORE, Preview, preview_day
 from scoopjoy_dagster.assets.tools import TOOLS, Tools
 from scoopjoy_dagster_tests.world import (
     DAY,
@@ -22,7 +22,6 @@ from scoopjoy_dagster_tests.world import (
     World,
     change,
     entries,
-    insert,
 )
 
 pytestmark = pytest.mark.usefixtures("quick_charts")
@@ -84,7 +83,9 @@ def test_it_shows_the_plan_of_every_asset_and_writes_nothing(fresh: World) -> No
     assert f"| create | {THANE} | 72.50 |" in royalties
     assert "7.5 % of 966.68" in royalties
     for asset in ASSETS[2:]:
-        assert "after the royalties are posted" in plan_of(run, asset)
+        assert "after the shifts are closed" in plan_of(run, asset)
+    (observed,) = run.observations("royalties")
+    assert "shifts not closed yet" in str(observed.metadata["exception_table"].value)
     # The first step has shown everything; what is behind it has nothing to do.
     assert {asset: run.status(asset) for asset in ASSETS} == {"closed_shifts": "success"} | dict.fromkeys(
         ASSETS[1:], "skipped"
@@ -149,6 +150,14 @@ def test_only_what_is_selected_is_shown_and_each_once(
     }
     assert counted(fresh) == (0, 0, 0)
     assert [asset for asset in selected if run.status(asset) == "skipped"] == list(skipped)
+
+
+def test_what_is_told_waits_for_the_royalties(fresh: World) -> None:
+    assert fresh.close("closed_shifts").success
+    run = dry_run(fresh)
+    for asset in ASSETS[2:]:
+        assert f"| wait | {DAY} | {sum(fresh.expected().values())} |" in plan_of(run, asset)
+        assert "after the royalties are posted" in plan_of(run, asset)
 
 
 def test_a_real_run_after_it_is_as_if_it_had_not_been(fresh: World) -> None:
@@ -228,28 +237,9 @@ def test_annotations_that_must_be_cleared_are_planned(fresh: World) -> None:
     assert ("create", invoice["name"], Decimal(0)) in lines(previews(fresh)["invoices"])
 
 
-def test_a_draft_closing_of_a_person_is_shown_as_the_real_run_would_treat_it(fresh: World) -> None:
-    """The preview makes its plan by the same function as the asset."""
-    opening = fresh.erpnext.documents("POS Opening Entry")[0]
-    insert(
-        fresh.erpnext,
-        "POS Closing Entry",
-        company="ScoopJoy",
-        pos_profile=opening["pos_profile"],
-        user=opening["user"],
-        pos_opening_entry=opening["name"],
-        period_start_date=opening["period_start_date"],
-        period_end_date=f"{DAY} 22:00:00",
-        posting_date=DAY.isoformat(),
-        pos_transactions=[],
-        payment_reconciliation=[],
-        docstatus=0,
-    )
-    fresh.erpnext.requests.reset()
-    planned = previews(fresh)["closed_shifts"]
-    day = fresh.close("closed_shifts")
-    kinds = {
-        line.split("|")[1].strip()
-        for line in str(day.metadata("closed_shifts")["documents"].value).splitlines()[2:]
-    }
-    assert {one.action for one in planned.lines} == kinds
+def test_the_order_in_which_the_plan_is_shown_is_that_of_the_definitions(chain: World) -> None:
+    """Behind a step that materializes nothing the others are skipped: the first one shows their plans."""
+    graph = chain.defs().resolve_asset_graph()
+    for asset in ASSETS:
+        parents = {key.to_user_string() for key in graph.get(dg.AssetKey(asset)).parent_keys}
+        assert parents == ({BEFORE[asset]} if asset in BEFORE else set())

@@ -137,7 +137,7 @@ def _sensor(window_days: int, terms: str) -> dg.SensorDefinition:
             "ERPNEXT_API_SECRET": "not used",
             "SCOOPJOY_GO_LIVE": "2026-11-01",
             "SCOOPJOY_LATE_CHANGE_DAYS": str(window_days),
-            "SCOOPJOY_LATE_CHANGE_TERMS": terms,
+            **({"SCOOPJOY_LATE_CHANGE_TERMS": terms} if terms else {}),
         }
     )
     sensors = wiring.build(business_days(settings.go_live), job, settings).sensors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
@@ -31,6 +32,7 @@ from scoopjoy_dagster_tests.chaos.campaign import Totals, run_campaign, seeds_of
 def main(schedules: int, seed: int, only: tuple[int, ...], heavy: int, jobs: int) -> None:
     """Close business days under seeded faults, kills and late changes, and judge what is left."""
     console = Console(stderr=False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a time limit ends it as Ctrl-C does
     if not only:
         seeds = seeds_of(seed, schedules)
         heavies = seeds_of(seed, schedules // 100 if heavy < 0 else heavy)

@@ -1,8 +1,8 @@
 """Judges what the program has left on the embedded servers, against the truth that is worked out independently.
 
 Here: the whole judgement of a settled day, and that of entries, annotations, statements and mails that came twice; the
-rest is in ``till`` and ``deliveries``. Not here: what must be true (``truth``), how it came about (``schedule``). It reads the site's tables, what headquarters took and the mails;
-it imports nothing of the program under test.
+rest is in ``till`` and ``deliveries``. Not here: what must be true (``truth``), how it came about (``schedule``). It reads
+the site's tables, what headquarters took and the mails; it imports nothing of the program under test.
 """
 
 from __future__ import annotations

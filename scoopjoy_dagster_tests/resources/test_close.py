@@ -118,14 +118,13 @@ def test_the_day_is_free_again_after_an_error(close: CloseResource) -> None:
 
 def test_who_has_waited_long_enough_is_told_who_has_it(close: CloseResource) -> None:
     impatient = CloseResource(postgres_url=close.postgres_url, lock_wait_s=0.2)
-    with close.alone("reports", SITE, DAY):
-        with (
-            pytest.raises(
-                DayBusy, match=rf"another run has been working on reports of {DAY} for more than 0.2 s"
-            ),
-            impatient.alone("reports", SITE, DAY),
-        ):
-            raise AssertionError
+    said = rf"another run has been working on reports of {DAY} for more than 0\.2 s"
+    with (
+        close.alone("reports", SITE, DAY),
+        pytest.raises(DayBusy, match=said),
+        impatient.alone("reports", SITE, DAY),
+    ):
+        raise AssertionError
     with impatient.alone("reports", SITE, DAY):
         pass
 
@@ -157,9 +156,9 @@ def test_without_postgresql_nobody_waits() -> None:
 def test_a_postgresql_that_cannot_be_asked_is_a_busy_day_without_its_password(url: str) -> None:
     close = CloseResource(postgres_url=url)
     assert "s3cret-value" not in repr(close)
-    with pytest.raises(DayBusy, match=rf"could not be asked whether another run is closing {DAY}") as caught:
-        with close.alone("reports", SITE, DAY):
-            raise AssertionError
+    said = rf"could not be asked whether another run is closing {DAY}"
+    with pytest.raises(DayBusy, match=said) as caught, close.alone("reports", SITE, DAY):
+        raise AssertionError
     assert "s3cret-value" not in str(caught.value)
 
 
@@ -171,7 +170,7 @@ def test_the_lock_leaves_no_connection_behind(close: CloseResource) -> None:
 
     def none() -> bool:
         with engine.connect() as connection:
-            return connection.execute(text(mine)).scalar_one() == 0
+            return bool(connection.execute(text(mine)).scalar_one() == 0)
 
     assert eventually(none)
 
@@ -260,7 +259,12 @@ def test_a_day_that_another_run_works_on_too_long_is_an_exception_row_and_nothin
             asset_selection=[dg.AssetKey("royalties")],
             raise_on_error=False,
             run_config={
-                "resources": {"close": {"config": {"lock_wait_s": 0.2}}},
+                # Config of one field takes the others back to the class's defaults.
+                "resources": {
+                    "close": {
+                        "config": {"lock_wait_s": 0.2, "postgres_url": {"env": "SCOOPJOY_POSTGRES_URL"}}
+                    }
+                },
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
         )

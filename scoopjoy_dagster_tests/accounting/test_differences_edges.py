@@ -1,0 +1,65 @@
+"""Rows and sums of `scoopjoy verify` as programs read them."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+from scoopjoy_dagster.accounting.differences import DayDifference, DayVerdict, Period, What, by_month
+
+DAY = date(2026, 11, 22)
+ROW = DayDifference(
+    DAY, "Franchise Adyar", What.DIFFERS, "it differs", "Close it again.", Decimal("85"), Decimal("80.5")
+)
+
+
+def test_a_row_as_json_has_exact_amounts() -> None:
+    assert ROW.amount == Decimal("-4.5")
+    assert ROW.as_dict() == {
+        "business_day": "2026-11-22",
+        "who": "Franchise Adyar",
+        "what": "royalty differs",
+        "expected": "85.00",
+        "actual": "80.50",
+        "difference": "-4.50",
+        "message": "it differs",
+        "action": "Close it again.",
+    }
+
+
+def test_a_row_about_no_amount_has_none() -> None:
+    for expected, actual in ((None, None), (None, Decimal(5)), (Decimal(5), None)):
+        row = DayDifference(DAY, "x", "y", "z", "", expected, actual)
+        assert row.amount is None
+        texts = [row.as_dict()[name] for name in ("expected", "actual", "difference")]
+        assert texts == [expected and "5.00", actual and "5.00", None]
+    nothing = DayDifference(DAY, "x", "y", "z", "", Decimal(0), Decimal(0))
+    assert (nothing.amount, nothing.as_dict()["difference"]) == (0, "0.00")
+
+
+def test_a_day_is_right_when_nothing_differs_whatever_its_amounts() -> None:
+    assert DayVerdict(DAY, Decimal(5), Decimal(4), ()).right
+    assert not DayVerdict(DAY, Decimal(5), Decimal(5), (ROW,)).right
+
+
+def test_a_period_counts_its_days_and_sums_its_amounts() -> None:
+    assert Period("all") == Period("all", 0, 0, Decimal(0), Decimal(0))
+    period = Period("2026-11")
+    for expected, actual, rows in (("10", "10", ()), ("20.5", "20", (ROW, ROW)), ("1", "1", ()), ("0", "1", (ROW,))):
+        period.add(DayVerdict(DAY, Decimal(expected), Decimal(actual), rows))
+    assert period.as_dict() == {
+        "period": "2026-11",
+        "days": 4,
+        "right": 2,
+        "different": 2,
+        "expected": "31.50",
+        "actual": "32.00",
+        "difference": "0.50",
+    }
+
+
+def test_months_are_calendar_months_in_order_of_time() -> None:
+    days = [date(2027, 1, 1), date(2026, 11, 30), date(2026, 12, 31), date(2026, 11, 1)]
+    months = by_month(DayVerdict(day, Decimal(1), Decimal(2), ()) for day in days)
+    assert [(one.name, one.days) for one in months] == [("2026-11", 2), ("2026-12", 1), ("2027-01", 1)]
+    assert by_month([]) == []

@@ -1,0 +1,188 @@
+"""Verdicts at the edges: exact texts, who is named and who is only counted, and days taken together."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
+from scoopjoy_dagster.accounting.royalties import Action, Royalty, RoyaltyPlan
+from scoopjoy_dagster.accounting.totals import (
+    CONTROL_TOTALS,
+    Difference,
+    Verdict,
+    combined,
+    count_text,
+    ledger_against_rule,
+    money_text,
+    name_list,
+    totals_of,
+    worst_of,
+)
+
+DAY = date(2026, 11, 22)
+
+
+def action(kind: str, name: str, owed: str, missing: str = "0", reason: str = "why") -> Action:
+    royalty = Royalty(
+        name, f"Franchise {name}", (), Decimal(0), Decimal(5), Decimal(owed), "standard-1"
+    )
+    return Action(kind, royalty, Decimal(missing), reason)  # type: ignore[arg-type]
+
+
+def plan(*actions: Action) -> RoyaltyPlan:
+    return RoyaltyPlan("ScoopJoy", DAY, RoyaltyPolicy(), actions, ())
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("0", "0.00"),
+        ("-0.000", "0.00"),
+        ("1.5", "1.50"),
+        ("-1.50000", "-1.50"),
+        ("0.005", "0.005"),
+        ("-0.0040", "-0.004"),
+        ("1E+3", "1000.00"),
+        ("12345678901.125", "12345678901.125"),
+    ],
+)
+def test_an_amount_is_shown_with_two_decimals_and_with_more_only_where_there_are_more(
+    amount: str, text: str
+) -> None:
+    assert money_text(Decimal(amount)) == text
+
+
+def test_a_count_has_no_decimals() -> None:
+    assert [count_text(Decimal(one)) for one in ("0", "12", "-3", "1E+2")] == ["0", "12", "-3", "100"]
+
+
+def test_fifty_names_are_listed_and_the_rest_is_counted() -> None:
+    names = [f"N{number:02d}" for number in range(1, 53)]
+    assert name_list(names[:50]) == ", ".join(names[:50])
+    assert name_list(names[50::-1]) == ", ".join(names[:50]) + " and 1 more"
+    assert name_list(names) == ", ".join(names[:50]) + " and 2 more"
+    assert name_list([]) == "none"
+
+
+def test_the_worst_are_the_largest_of_either_sign_and_equals_are_in_order_of_name() -> None:
+    differences = [Difference(who, Decimal(by)) for who, by in zip("fedcba", (1, -3, 2, 3, -2, -1), strict=True)]
+    assert [one.who for one in worst_of(differences)] == ["c", "e", "b", "d", "a"]
+
+
+def test_the_texts_of_a_verdict_about_money_and_of_one_about_a_count() -> None:
+    worst = (Difference("Adyar", Decimal("-2")), Difference("Bandra", Decimal(-1), "not seen"))
+    money = Verdict(False, Decimal(5), Decimal(3), "x", worst, {"more": "1", "actual": "told otherwise"})
+    assert money.texts() == {
+        "expected": "5.00",
+        "actual": "told otherwise",  # a figure of its own has the last word
+        "difference": "-2.00",
+        "worst_five": "Adyar: -2.00; Bandra: not seen",
+        "more": "1",
+    }
+    count = Verdict(False, Decimal(5), Decimal(3), "x", worst, unit="count")
+    assert count.texts() == {
+        "expected": "5",
+        "actual": "3",
+        "difference": "-2",
+        "worst_five": "Adyar: -2; Bandra: not seen",
+    }
+    assert Verdict(True, Decimal(0), Decimal(0), "x").texts() == {
+        "expected": "0.00",
+        "actual": "0.00",
+        "difference": "0.00",
+        "worst_five": "none",
+    }
+
+
+def test_where_a_figure_is_not_known_there_is_no_difference() -> None:
+    assert Verdict(True, None, Decimal(1), "x").difference is None
+    assert Verdict(False, Decimal(1), None, "x").difference is None
+    assert Verdict(True, Decimal(0), Decimal(0), "x").difference == 0
+
+
+def test_a_ledger_that_is_right_is_told_with_its_sum() -> None:
+    verdict = ledger_against_rule(plan(action("adopt", "A", "80"), action("skip", "B", "0"), action("adopt", "C", "5.5")))
+    assert verdict == Verdict(
+        True, Decimal("85.5"), Decimal("85.5"), "The ledger holds exactly 85.50."
+    )
+    assert str(ledger_against_rule(plan()).actual) == "0"
+
+
+def test_a_ledger_that_is_wrong_is_told_with_both_sums_and_everybody_who_differs() -> None:
+    """Two differences that cancel out are two differences."""
+    verdict = ledger_against_rule(
+        plan(
+            action("adopt", "A", "80"),
+            action("create", "B", "10", "10"),
+            action("adjust", "C", "20", "-10"),
+            action("refuse", "D", "0", "0", "rate is 250"),
+            action("refuse", "E", "7", "3", "an entry was cancelled"),
+        )
+    )
+    assert verdict == Verdict(
+        False,
+        Decimal(117),
+        Decimal(114),
+        "The ledger holds 114.00, the rule says 117.00: 4 franchises differ.",
+        (
+            Difference("Franchise B", Decimal(-10)),
+            Difference("Franchise C", Decimal(10)),
+            Difference("Franchise E", Decimal(-3)),
+            Difference("Franchise D", Decimal(0), "refused: rate is 250"),
+        ),
+    )
+
+
+def test_several_days_are_told_in_order_of_time_with_the_worst_of_all() -> None:
+    first, second = date(2026, 11, 22), date(2026, 11, 23)
+    days = {
+        second: Verdict(
+            False,
+            Decimal(5),
+            Decimal(3),
+            "Two are missing.",
+            (Difference("Adyar", Decimal(-2), "not seen"),),
+            {"a": "1", "b": "2"},
+            "count",
+        ),
+        first: Verdict(
+            True, Decimal(7), Decimal(8), "All well.", (Difference("Bandra", Decimal(3)),), {"a": "0"}, "count"
+        ),
+    }
+    assert combined(days) == Verdict(
+        False,
+        Decimal(12),
+        Decimal(11),
+        "2026-11-22: All well. 2026-11-23: Two are missing.",
+        (Difference("2026-11-22 Bandra", Decimal(3)), Difference("2026-11-23 Adyar", Decimal(-2), "not seen")),
+        {"a": "2026-11-22: 0; 2026-11-23: 1"},
+        "count",
+    )
+    days[first] = Verdict(True, Decimal(7), None, "All well.", figures={"c": "9"})
+    whole = combined(days)
+    assert (whole.expected, whole.actual, whole.unit) == (Decimal(12), None, "money")
+    assert whole.figures == {"c": "2026-11-22: 9; 2026-11-23: none"}
+
+
+def test_no_day_cannot_be_judged() -> None:
+    with pytest.raises(ValueError, match="^there is no day to judge$"):
+        combined({})
+
+
+def test_what_stops_the_close_is_what_would_make_money_wrong() -> None:
+    assert {one.name: one.blocking for one in CONTROL_TOTALS} == {
+        "shifts_closed": True,
+        "ledger_equals_rule": True,
+        "invoices_counted_and_summed": True,
+        "debit_equals_credit": True,
+        "outlets_seen": False,
+        "franchises_not_fallen": False,
+        "usual_day": False,
+        "shares_equal_royalties": True,
+        "headquarters_equals_ours": True,
+    }
+    assert [one.name for one in totals_of("invoices")] == ["shares_equal_royalties"]
+    assert totals_of("nothing") == ()
