@@ -1,6 +1,5 @@
 """`royalties`: every franchise owes exactly its royalty for the day."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -184,10 +183,9 @@ def post_royalties(
             "invoices": inputs.invoices,
             "base": str(inputs.base),
             "currency": books.currency,
-            # The late changes sensor compares both with what it reads later.
-            "sold": inputs.sold,
-            "terms": json.dumps(inputs.terms, ensure_ascii=False),
         },
+        # The late changes sensor compares both with what it reads later.
+        record={"sold": inputs.sold, "terms": dict(inputs.terms)},
     )
 
 

@@ -6,7 +6,6 @@ What does not: reading ERPNext (`erpnext.changes`) or Dagster's storage (`automa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -89,7 +88,7 @@ class Closed:
     @classmethod
     def of(cls, record: int, at: datetime, royalties: Mapping[str, Any], shifts: Mapping[str, Any]) -> Closed:
         """From the outcomes of `royalties` and `closed_shifts` (`assets.outcome.Outcome.as_dict`)."""
-        facts = royalties.get("facts") or {}
+        facts, kept = royalties.get("facts") or {}, royalties.get("record") or {}
         seen = shifts.get("seen")
         return cls(
             record,
@@ -97,8 +96,8 @@ class Closed:
             int(royalties.get("seen") or 0),
             str(facts.get("invoices") or ""),
             str(facts.get("base") or ""),
-            str(facts.get("sold") or ""),
-            json.loads(facts.get("terms") or "{}"),
+            str(kept.get("sold") or ""),
+            dict(kept.get("terms") or {}),
             str(facts.get("policy_version") or ""),
             _amount(royalties.get("amount")),
             None if seen is None else int(seen),

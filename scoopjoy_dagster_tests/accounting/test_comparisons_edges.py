@@ -30,6 +30,7 @@ from scoopjoy_dagster.accounting.shifts import Opening
 from scoopjoy_dagster.accounting.totals import Difference, Verdict
 
 DAY = date(2026, 11, 22)
+HOLDS, FAILS = True, False
 ONE = Decimal(1)
 
 
@@ -54,7 +55,7 @@ def test_every_way_in_which_a_shift_is_not_closed_is_told() -> None:
         [],
     )
     assert shifts_closed(figures) == Verdict(
-        False,
+        FAILS,
         Decimal(5),
         Decimal(1),
         "1 of 5 shifts have exactly one submitted closing; 0 of their POS Invoices are not consolidated; 0 POS Invoices of "
@@ -75,7 +76,7 @@ def test_shifts_that_the_list_does_not_show_and_invoices_that_nothing_consolidat
         [opening(1)], 3, {"OPE-1": ["CLO-1"]}, {"PSINV-2": "CLO-1", "PSINV-1": "CLO-1"}, ["W"], ["P", "O"]
     )
     assert shifts_closed(figures) == Verdict(
-        False,
+        FAILS,
         Decimal(3),
         Decimal(1),
         "1 of 3 shifts have exactly one submitted closing; 2 of their POS Invoices are not consolidated; 3 POS Invoices of "
@@ -124,7 +125,7 @@ def test_rows_that_differ_from_the_count_of_the_server_are_told_by_franchise() -
         {"X": "Franchise X"},
     )
     assert verdict == Verdict(
-        False,
+        FAILS,
         Decimal("67.51"),
         Decimal("26.5"),
         "The royalties follow from 5 invoices of 26.50; ERPNext counts 8 of 67.51.",
@@ -142,7 +143,7 @@ def test_rows_that_the_server_counts_the_same_are_told_with_their_sum() -> None:
     assert invoices_counted_and_summed(
         plan_of({"A": ["10"], "D": []}), {"A": sales(1, "10.00"), "Walk-in": sales(1, "1")}, {}
     ) == Verdict(
-        True,
+        HOLDS,
         Decimal(10),
         Decimal(10),
         "The royalties follow from 1 invoices of 10.00; ERPNext counts 1 of 10.00.",
@@ -158,7 +159,9 @@ def test_rows_that_the_server_counts_the_same_are_told_with_their_sum() -> None:
 DEBTORS, INCOME, CASH = "Debtors - SJ", "Royalty Income - SJ", "Cash - SJ"
 
 
-def booked(entry: str, amount: str, *, party: str = "Adyar", debit: str = DEBTORS, credit: str = INCOME) -> list[BookedRow]:
+def booked(
+    entry: str, amount: str, *, party: str = "Adyar", debit: str = DEBTORS, credit: str = INCOME
+) -> list[BookedRow]:
     return [BookedRow(entry, debit, party, Decimal(amount)), BookedRow(entry, credit, "", -Decimal(amount))]
 
 
@@ -171,7 +174,7 @@ def judged(due: str, entries: list[str], journal: list[BookedRow], ledger: list[
 def test_books_that_agree_are_told_with_all_four_sums() -> None:
     rows = [*booked("JV-1", "80"), *booked("JV-2", "-5.5", party="Bandra")]
     assert judged("74.5", ["JV-2", "JV-1", "JV-1"], rows, rows) == Verdict(
-        True,
+        HOLDS,
         Decimal("74.5"),
         Decimal("74.5"),
         "By the rule 74.50; 2 Journal Entries of 74.50; in the ledger debit 74.50, credit 74.50.",
@@ -234,21 +237,29 @@ def test_an_entry_that_is_booked_otherwise_is_told_with_its_largest_gap(
 
 def test_an_entry_that_is_booked_on_another_party_is_told_with_its_amount_though_the_sums_are_right() -> None:
     verdict = judged("80", ["JV-1"], booked("JV-1", "80"), booked("JV-1", "80", party="Bandra"))
-    assert (verdict.ok, verdict.difference) == (False, 0)
+    assert (verdict.ok, verdict.difference) == (False, Decimal(0))
     (one,) = verdict.worst
-    assert (one.who, abs(one.by)) == ("JV-1", Decimal(80))  # 80 too little on one party, 80 too much on the other
+    assert (one.who, abs(one.by)) == (
+        "JV-1",
+        Decimal(80),
+    )  # 80 too little on one party, 80 too much on the other
     assert one.said == "the entry says 80.00, debit 80.00, credit 80.00"
 
 
 def test_an_entry_that_no_row_was_read_of_is_another_sum_than_the_rule_s() -> None:
     verdict = judged("80", ["JV-1"], [], [])
-    assert (verdict.ok, verdict.expected, verdict.actual, verdict.worst) == (False, Decimal(80), Decimal(0), ())
+    assert (verdict.ok, verdict.expected, verdict.actual, verdict.worst) == (
+        False,
+        Decimal(80),
+        Decimal(0),
+        (),
+    )
 
 
 def test_gaps_of_two_entries_that_cancel_out_fail() -> None:
     journal = [*booked("JV-1", "80"), *booked("JV-2", "10")]
     verdict = judged("90", ["JV-1", "JV-2"], journal, [*booked("JV-1", "79"), *booked("JV-2", "11")])
-    assert (verdict.ok, verdict.difference) == (False, 0)
+    assert (verdict.ok, verdict.difference) == (False, Decimal(0))
     assert [one.who for one in verdict.worst] == ["JV-1", "JV-2"]
 
 
@@ -264,7 +275,7 @@ def test_outlets_that_were_not_seen_are_named() -> None:
         shifts=["POS Adyar"],
     )
     assert verdict == Verdict(
-        False,
+        FAILS,
         Decimal(4),
         Decimal(2),
         "2 of the 4 outlets of the week before were seen; missing: Bandra, POS Bandra.",
@@ -274,13 +285,13 @@ def test_outlets_that_were_not_seen_are_named() -> None:
     )
     seen = outlets_seen({"A": "Adyar"}, sold_before=["A"], sold=["A"], shifts_before=[], shifts=["POS X"])
     assert seen == Verdict(
-        True, ONE, ONE, "1 of the 1 outlets of the week before were seen.", (), {"missing": "none"}, "count"
+        HOLDS, ONE, ONE, "1 of the 1 outlets of the week before were seen.", (), {"missing": "none"}, "count"
     )
 
 
 def test_customers_that_are_no_franchise_any_more_are_named_as_they_were_written() -> None:
     assert franchises_not_fallen({"ADYAR": "Adyar"}, ["Colaba ", "adyar", "Bandra"]) == Verdict(
-        False,
+        FAILS,
         Decimal(3),
         ONE,
         "1 of the 3 customers that owed a royalty in the week before are among the 1 franchises now; no more: Bandra, "
@@ -290,7 +301,7 @@ def test_customers_that_are_no_franchise_any_more_are_named_as_they_were_written
         "count",
     )
     assert franchises_not_fallen({"A": "x", "B": "y"}, ["a"]) == Verdict(
-        True,
+        HOLDS,
         ONE,
         ONE,
         "1 of the 1 customers that owed a royalty in the week before are among the 2 franchises now.",
@@ -333,7 +344,9 @@ def test_franchises_far_from_their_own_mean_are_named_in_paise() -> None:
         DAY - timedelta(weeks=2): {"A": Decimal("10.01")},
         DAY - timedelta(weeks=3): {"A": Decimal("10.01")},
     }
-    verdict = usual_day({"A": "Adyar", "B": "Bandra", "C": "Colaba"}, {"C": Decimal(1), "A": Decimal(10)}, before)
+    verdict = usual_day(
+        {"A": "Adyar", "B": "Bandra", "C": "Colaba"}, {"C": Decimal(1), "A": Decimal(10)}, before
+    )
     assert verdict.expected == Decimal("11.67")  # 35.02 / 3
     assert verdict.worst == (
         Difference("Bandra", Decimal("-1.67")),
@@ -345,7 +358,7 @@ def test_franchises_far_from_their_own_mean_are_named_in_paise() -> None:
 def test_a_first_day_has_nothing_to_be_compared_with() -> None:
     for before in ({}, weeks("0"), {DAY - timedelta(weeks=1): {"Walk-in": Decimal(7)}}):
         assert usual_day({"A": "Adyar"}, {"A": Decimal(25), "Walk-in": Decimal(1)}, before) == Verdict(
-            True,
+            HOLDS,
             None,
             Decimal(25),
             "There is no earlier day of this weekday to compare with.",
@@ -379,7 +392,7 @@ def test_shares_are_judged_by_franchise_over_all_its_entries_and_told() -> None:
         "JV-8": Decimal(0),
     }
     assert shares_equal_royalties(entries, shares) == Verdict(
-        False,
+        FAILS,
         Decimal(92),
         Decimal("89.5"),
         "The invoices carry 89.50, the ledger holds 92.00.",
@@ -391,7 +404,9 @@ def test_shares_are_judged_by_franchise_over_all_its_entries_and_told() -> None:
         ),
     )
     right = shares_equal_royalties(entries[:2], {"JV-2": Decimal(75), "": Decimal(0)})
-    assert right == Verdict(True, Decimal(75), Decimal(75), "The invoices carry 75.00, the ledger holds 75.00.")
+    assert right == Verdict(
+        HOLDS, Decimal(75), Decimal(75), "The invoices carry 75.00, the ledger holds 75.00."
+    )
     nothing = shares_equal_royalties([], {})
     assert (nothing.ok, str(nothing.expected), str(nothing.actual)) == (True, "0", "0")
 
@@ -430,7 +445,7 @@ OURS = day_figures(a="5", b="7")
 
 def test_headquarters_that_acknowledged_nothing_is_told_with_what_it_should_have() -> None:
     assert headquarters_equals_ours(OURS, None, revision=None, same=False) == Verdict(
-        False,
+        FAILS,
         Decimal(12),
         Decimal(0),
         "Headquarters has acknowledged nothing; the royalties are 12.00.",
@@ -440,9 +455,11 @@ def test_headquarters_that_acknowledged_nothing_is_told_with_what_it_should_have
 
 
 @pytest.mark.parametrize("told", [None, day_figures(a="99")])
-def test_headquarters_that_acknowledged_the_very_same_is_right_whatever_was_kept(told: DayFigures | None) -> None:
+def test_headquarters_that_acknowledged_the_very_same_is_right_whatever_was_kept(
+    told: DayFigures | None,
+) -> None:
     assert headquarters_equals_ours(OURS, told, revision=0, same=True) == Verdict(
-        True,
+        HOLDS,
         Decimal(12),
         Decimal(12),
         "Headquarters acknowledged exactly 12.00 as revision 0.",
@@ -453,7 +470,7 @@ def test_headquarters_that_acknowledged_the_very_same_is_right_whatever_was_kept
 
 def test_what_headquarters_was_told_otherwise_is_unknown_where_it_was_not_kept() -> None:
     assert headquarters_equals_ours(OURS, None, revision=3, same=False) == Verdict(
-        False,
+        FAILS,
         Decimal(12),
         None,
         "What headquarters acknowledged as revision 3 is not what the day is now; its figures were not kept.",
@@ -464,14 +481,20 @@ def test_what_headquarters_was_told_otherwise_is_unknown_where_it_was_not_kept()
 
 def test_what_headquarters_was_told_otherwise_is_told_figure_by_figure() -> None:
     told = DayFigures(Decimal(900), Decimal(11), Decimal("499.5"), 2, day_figures(a="6", c="1").franchises)
-    ours = replace(OURS, franchises=(replace(OURS.franchises[0], customer_name="Adyar now"), OURS.franchises[1]))
+    ours = replace(
+        OURS, franchises=(replace(OURS.franchises[0], customer_name="Adyar now"), OURS.franchises[1])
+    )
     shown = "sales 900.00 -> 1000.00; royalty 11.00 -> 12.00; POS sales 499.50 -> 500.00; shifts 2 -> 3"
     assert headquarters_equals_ours(ours, told, revision=1, same=False) == Verdict(
-        False,
+        FAILS,
         Decimal(12),
         Decimal(11),
         f"What headquarters acknowledged as revision 1 is not what the day is now: {shown}.",
-        (Difference("Franchise b", Decimal(-7)), Difference("Adyar now", ONE), Difference("Franchise c", ONE)),
+        (
+            Difference("Franchise b", Decimal(-7)),
+            Difference("Adyar now", ONE),
+            Difference("Franchise c", ONE),
+        ),
         {"revision": "1", "differs": shown},
     )
 

@@ -9,7 +9,7 @@ from scoopjoy_dagster.accounting.differences import DayDifference, DayVerdict, P
 
 DAY = date(2026, 11, 22)
 ROW = DayDifference(
-    DAY, "Franchise Adyar", What.DIFFERS, "it differs", "Close it again.", Decimal("85"), Decimal("80.5")
+    DAY, "Franchise Adyar", What.DIFFERS, "it differs", "Close it again.", Decimal(85), Decimal("80.5")
 )
 
 
@@ -34,7 +34,7 @@ def test_a_row_about_no_amount_has_none() -> None:
         texts = [row.as_dict()[name] for name in ("expected", "actual", "difference")]
         assert texts == [expected and "5.00", actual and "5.00", None]
     nothing = DayDifference(DAY, "x", "y", "z", "", Decimal(0), Decimal(0))
-    assert (nothing.amount, nothing.as_dict()["difference"]) == (0, "0.00")
+    assert (nothing.amount, nothing.as_dict()["difference"]) == (Decimal(0), "0.00")
 
 
 def test_a_day_is_right_when_nothing_differs_whatever_its_amounts() -> None:
@@ -45,7 +45,12 @@ def test_a_day_is_right_when_nothing_differs_whatever_its_amounts() -> None:
 def test_a_period_counts_its_days_and_sums_its_amounts() -> None:
     assert Period("all") == Period("all", 0, 0, Decimal(0), Decimal(0))
     period = Period("2026-11")
-    for expected, actual, rows in (("10", "10", ()), ("20.5", "20", (ROW, ROW)), ("1", "1", ()), ("0", "1", (ROW,))):
+    for expected, actual, rows in (
+        ("10", "10", ()),
+        ("20.5", "20", (ROW, ROW)),
+        ("1", "1", ()),
+        ("0", "1", (ROW,)),
+    ):
         period.add(DayVerdict(DAY, Decimal(expected), Decimal(actual), rows))
     assert period.as_dict() == {
         "period": "2026-11",

@@ -9,7 +9,9 @@ import pytest
 
 from scoopjoy_dagster.accounting.figures import Change, DayFigures, FranchiseFigures, changes
 
-ADYAR = FranchiseFigures("CUST-1", "Franchise Adyar", 3, Decimal("1000.00"), Decimal("8.00"), Decimal("80.00"))
+ADYAR = FranchiseFigures(
+    "CUST-1", "Franchise Adyar", 3, Decimal("1000.00"), Decimal("8.00"), Decimal("80.00")
+)
 DAY = DayFigures(Decimal("1000.00"), Decimal("80.00"), Decimal("210.00"), 2, (ADYAR,))
 
 
@@ -36,7 +38,9 @@ def test_what_changed_when_the_figures_before_are_not_known() -> None:
 
 def test_what_changed_when_no_figure_did() -> None:
     assert changes(DAY, DAY, {"CUST-1": "why"}) == (
-        Change("The day", "", "", "the totals are the same; documents, counted amounts or exceptions changed"),
+        Change(
+            "The day", "", "", "the totals are the same; documents, counted amounts or exceptions changed"
+        ),
     )
 
 

@@ -15,7 +15,10 @@ ROOM = keys.MAX_KEY_LENGTH - len("royalty:ScoopJoy:2026-11-22::0")
 
 def test_each_kind_of_key_reads_as_documented() -> None:
     assert keys.closing_key("ScoopJoy", DAY, "POS-OPE-1", 2) == "closing:ScoopJoy:2026-11-22:POS-OPE-1:2"
-    assert keys.delivery_key("mail", "ScoopJoy", DAY, "a@b.example", 0) == "mail:ScoopJoy:2026-11-22:a@b.example:0"
+    assert (
+        keys.delivery_key("mail", "ScoopJoy", DAY, "a@b.example", 0)
+        == "mail:ScoopJoy:2026-11-22:a@b.example:0"
+    )
     assert keys.day_prefix("royalty", "ScoopJoy", DAY) == "royalty:ScoopJoy:2026-11-22:"
     assert keys.key_range("royalty", "ScoopJoy", DAY, date(2026, 12, 31)) == (
         "royalty:ScoopJoy:2026-11-22:",
@@ -32,7 +35,9 @@ def test_a_name_that_just_fits_is_kept_and_one_more_letter_is_shortened() -> Non
     assert len(cut) == 140
     subject = cut.split(":")[3]
     assert subject[: ROOM - 16] == "x" * (ROOM - 17) + "~"
-    assert subject[ROOM - 16 :] == "5ba60613dba318e9"  # the same in every process, or no entry would be met again
+    assert (
+        subject[ROOM - 16 :] == "5ba60613dba318e9"
+    )  # the same in every process, or no entry would be met again
 
 
 def test_a_shortened_name_is_the_same_in_any_case_and_with_spaces_around() -> None:
@@ -60,7 +65,7 @@ def test_spaces_in_front_of_a_key_count_and_those_behind_it_do_not() -> None:
 
 
 def test_a_key_without_a_revision_is_named() -> None:
-    with pytest.raises(ValueError, match="^the key 'royalty:manual' does not end in a revision$"):
+    with pytest.raises(ValueError, match=r"^the key 'royalty:manual' does not end in a revision$"):
         keys.revision_of("royalty:manual")
 
 
@@ -70,12 +75,14 @@ def test_a_digest_is_32_hex_digits_and_the_same_for_names_of_any_script() -> Non
 
 def test_a_digest_tells_days_from_times_and_knows_only_one_zero() -> None:
     assert keys.digest({"a": Decimal("0.00")}) == keys.digest({"a": Decimal("-0")}) == keys.digest({"a": "0"})
-    assert keys.digest({"a": Decimal("1E+3")}) == keys.digest({"a": Decimal(1000)}) == keys.digest({"a": "1000"})
+    assert (
+        keys.digest({"a": Decimal("1E+3")}) == keys.digest({"a": Decimal(1000)}) == keys.digest({"a": "1000"})
+    )
     assert keys.digest({"a": DAY}) == keys.digest({"a": "2026-11-22"})
     moment = datetime(2026, 11, 22, 9, 30)
     assert keys.digest({"a": moment}) == keys.digest({"a": "2026-11-22T09:30:00"})
 
 
 def test_what_cannot_be_part_of_a_digest_is_named_by_its_type() -> None:
-    with pytest.raises(TypeError, match="^a set cannot be part of a digest$"):
+    with pytest.raises(TypeError, match=r"^a set cannot be part of a digest$"):
         keys.digest({"a": {1}})

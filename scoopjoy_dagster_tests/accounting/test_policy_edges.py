@@ -46,8 +46,10 @@ def test_a_policy_has_the_same_version_in_every_process(policy: RoyaltyPolicy, v
     [
         (
             RoyaltyPolicy(),
-            "each franchise's own rate, 5 % where none is set, of base_grand_total; rounded half up once per franchise "
-            "and day; a day with a negative base posts nothing",
+            (
+                "each franchise's own rate, 5 % where none is set, of base_grand_total; rounded half up once per franchise "
+                "and day; a day with a negative base posts nothing"
+            ),
         ),
         (
             RoyaltyPolicy(
@@ -57,10 +59,14 @@ def test_a_policy_has_the_same_version_in_every_process(policy: RoyaltyPolicy, v
                 negative_days=NegativeDays.REVERSE,
                 former_franchises=FormerFranchises.KEEP,
             ),
-            "each franchise's own rate, 10 % where none is set, of base_net_total; rounded down once per franchise and "
-            "day; a day with a negative base is posted with sides swapped; a former franchise keeps what is posted",
+            (
+                "each franchise's own rate, 10 % where none is set, of base_net_total; rounded down once per franchise and "
+                "day; a day with a negative base is posted with sides swapped; a former franchise keeps what is posted"
+            ),
         ),
     ],
 )
-def test_the_policy_in_words_says_everything_that_decides_about_an_amount(policy: RoyaltyPolicy, words: str) -> None:
+def test_the_policy_in_words_says_everything_that_decides_about_an_amount(
+    policy: RoyaltyPolicy, words: str
+) -> None:
     assert policy.sentence == f"{policy.version}: {words}"

@@ -100,7 +100,10 @@ def test_a_count_of_nothing_is_a_count() -> None:
 
 
 def test_a_closing_says_everything_that_erpnext_will_not_work_out() -> None:
-    taxes = (TaxAmount("SGST", Decimal("2.5"), Decimal("1.25")), TaxAmount("CGST", Decimal("2.5"), Decimal("1.25")))
+    taxes = (
+        TaxAmount("SGST", Decimal("2.5"), Decimal("1.25")),
+        TaxAmount("CGST", Decimal("2.5"), Decimal("1.25")),
+    )
     one = replace(sale("B", cash("100")), taxes=taxes)
     other = replace(sale("A", upi("40")), taxes=(*taxes, TaxAmount("CGST", Decimal(9), Decimal(3))))
     draft = draft_closing(OPENING, [one, other], DAY, 1, {"Cash": Decimal(2100)})
@@ -173,7 +176,9 @@ def test_a_shift_ends_with_the_next_one_of_the_same_cashier_and_profile(
 
 
 def test_of_several_later_shifts_the_first_ends_it() -> None:
-    later = [replace(OPENING, name=f"OPE-{day}", period_start=datetime(2026, 11, day, 9)) for day in (25, 23, 24)]
+    later = [
+        replace(OPENING, name=f"OPE-{day}", period_start=datetime(2026, 11, day, 9)) for day in (25, 23, 24)
+    ]
     assert window_end(OPENING, later, datetime(2026, 11, 30)) == datetime(2026, 11, 23, 9)
 
 
@@ -258,7 +263,9 @@ def test_a_shift_that_is_not_open_and_was_never_closed_is_refused_with_its_state
     assert action == ShiftAction("refuse", cancelled, reason)
     assert action.sales == 0
     assert findings == [
-        Finding("error", "shift without a closing", LABEL, reason, "Look at the POS Opening Entry in ERPNext.")
+        Finding(
+            "error", "shift without a closing", LABEL, reason, "Look at the POS Opening Entry in ERPNext."
+        )
     ]
 
 

@@ -23,12 +23,11 @@ from scoopjoy_dagster.accounting.totals import (
 )
 
 DAY = date(2026, 11, 22)
+HOLDS, FAILS = True, False
 
 
 def action(kind: str, name: str, owed: str, missing: str = "0", reason: str = "why") -> Action:
-    royalty = Royalty(
-        name, f"Franchise {name}", (), Decimal(0), Decimal(5), Decimal(owed), "standard-1"
-    )
+    royalty = Royalty(name, f"Franchise {name}", (), Decimal(0), Decimal(5), Decimal(owed), "standard-1")
     return Action(kind, royalty, Decimal(missing), reason)  # type: ignore[arg-type]
 
 
@@ -68,13 +67,15 @@ def test_fifty_names_are_listed_and_the_rest_is_counted() -> None:
 
 
 def test_the_worst_are_the_largest_of_either_sign_and_equals_are_in_order_of_name() -> None:
-    differences = [Difference(who, Decimal(by)) for who, by in zip("fedcba", (1, -3, 2, 3, -2, -1), strict=True)]
+    differences = [
+        Difference(who, Decimal(by)) for who, by in zip("fedcba", (1, -3, 2, 3, -2, -1), strict=True)
+    ]
     assert [one.who for one in worst_of(differences)] == ["c", "e", "b", "d", "a"]
 
 
 def test_the_texts_of_a_verdict_about_money_and_of_one_about_a_count() -> None:
-    worst = (Difference("Adyar", Decimal("-2")), Difference("Bandra", Decimal(-1), "not seen"))
-    money = Verdict(False, Decimal(5), Decimal(3), "x", worst, {"more": "1", "actual": "told otherwise"})
+    worst = (Difference("Adyar", Decimal(-2)), Difference("Bandra", Decimal(-1), "not seen"))
+    money = Verdict(FAILS, Decimal(5), Decimal(3), "x", worst, {"more": "1", "actual": "told otherwise"})
     assert money.texts() == {
         "expected": "5.00",
         "actual": "told otherwise",  # a figure of its own has the last word
@@ -82,14 +83,14 @@ def test_the_texts_of_a_verdict_about_money_and_of_one_about_a_count() -> None:
         "worst_five": "Adyar: -2.00; Bandra: not seen",
         "more": "1",
     }
-    count = Verdict(False, Decimal(5), Decimal(3), "x", worst, unit="count")
+    count = Verdict(FAILS, Decimal(5), Decimal(3), "x", worst, unit="count")
     assert count.texts() == {
         "expected": "5",
         "actual": "3",
         "difference": "-2",
         "worst_five": "Adyar: -2; Bandra: not seen",
     }
-    assert Verdict(True, Decimal(0), Decimal(0), "x").texts() == {
+    assert Verdict(HOLDS, Decimal(0), Decimal(0), "x").texts() == {
         "expected": "0.00",
         "actual": "0.00",
         "difference": "0.00",
@@ -98,16 +99,16 @@ def test_the_texts_of_a_verdict_about_money_and_of_one_about_a_count() -> None:
 
 
 def test_where_a_figure_is_not_known_there_is_no_difference() -> None:
-    assert Verdict(True, None, Decimal(1), "x").difference is None
-    assert Verdict(False, Decimal(1), None, "x").difference is None
-    assert Verdict(True, Decimal(0), Decimal(0), "x").difference == 0
+    assert Verdict(HOLDS, None, Decimal(1), "x").difference is None
+    assert Verdict(FAILS, Decimal(1), None, "x").difference is None
+    assert Verdict(HOLDS, Decimal(0), Decimal(0), "x").difference == 0
 
 
 def test_a_ledger_that_is_right_is_told_with_its_sum() -> None:
-    verdict = ledger_against_rule(plan(action("adopt", "A", "80"), action("skip", "B", "0"), action("adopt", "C", "5.5")))
-    assert verdict == Verdict(
-        True, Decimal("85.5"), Decimal("85.5"), "The ledger holds exactly 85.50."
+    verdict = ledger_against_rule(
+        plan(action("adopt", "A", "80"), action("skip", "B", "0"), action("adopt", "C", "5.5"))
     )
+    assert verdict == Verdict(HOLDS, Decimal("85.5"), Decimal("85.5"), "The ledger holds exactly 85.50.")
     assert str(ledger_against_rule(plan()).actual) == "0"
 
 
@@ -123,7 +124,7 @@ def test_a_ledger_that_is_wrong_is_told_with_both_sums_and_everybody_who_differs
         )
     )
     assert verdict == Verdict(
-        False,
+        FAILS,
         Decimal(117),
         Decimal(114),
         "The ledger holds 114.00, the rule says 117.00: 4 franchises differ.",
@@ -140,7 +141,7 @@ def test_several_days_are_told_in_order_of_time_with_the_worst_of_all() -> None:
     first, second = date(2026, 11, 22), date(2026, 11, 23)
     days = {
         second: Verdict(
-            False,
+            FAILS,
             Decimal(5),
             Decimal(3),
             "Two are missing.",
@@ -149,26 +150,35 @@ def test_several_days_are_told_in_order_of_time_with_the_worst_of_all() -> None:
             "count",
         ),
         first: Verdict(
-            True, Decimal(7), Decimal(8), "All well.", (Difference("Bandra", Decimal(3)),), {"a": "0"}, "count"
+            HOLDS,
+            Decimal(7),
+            Decimal(8),
+            "All well.",
+            (Difference("Bandra", Decimal(3)),),
+            {"a": "0"},
+            "count",
         ),
     }
     assert combined(days) == Verdict(
-        False,
+        FAILS,
         Decimal(12),
         Decimal(11),
         "2026-11-22: All well. 2026-11-23: Two are missing.",
-        (Difference("2026-11-22 Bandra", Decimal(3)), Difference("2026-11-23 Adyar", Decimal(-2), "not seen")),
+        (
+            Difference("2026-11-22 Bandra", Decimal(3)),
+            Difference("2026-11-23 Adyar", Decimal(-2), "not seen"),
+        ),
         {"a": "2026-11-22: 0; 2026-11-23: 1"},
         "count",
     )
-    days[first] = Verdict(True, Decimal(7), None, "All well.", figures={"c": "9"})
+    days[first] = Verdict(HOLDS, Decimal(7), None, "All well.", figures={"c": "9"})
     whole = combined(days)
     assert (whole.expected, whole.actual, whole.unit) == (Decimal(12), None, "money")
     assert whole.figures == {"c": "2026-11-22: 9; 2026-11-23: none"}
 
 
 def test_no_day_cannot_be_judged() -> None:
-    with pytest.raises(ValueError, match="^there is no day to judge$"):
+    with pytest.raises(ValueError, match=r"^there is no day to judge$"):
         combined({})
 
 

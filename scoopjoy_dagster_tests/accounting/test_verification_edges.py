@@ -27,7 +27,7 @@ LEDGER = "Look at the entry's ledger in ERPNext (Repost Accounting Ledger)."
 
 
 def sale(name: str, amount: str, customer: str = "CUST-1", currency: str = "INR") -> BaseInvoice:
-    return BaseInvoice(name, customer, Decimal(amount), False, currency, Decimal(amount))
+    return BaseInvoice(name, customer, Decimal(amount), currency=currency, sales=Decimal(amount))
 
 
 def entry(revision: int, amount: str, of: str = "CUST-1", **changes: object) -> BookedEntry:
@@ -66,7 +66,10 @@ RIGHT = DayRecord(
 
 
 def rows(
-    record: DayRecord, franchises: Sequence[Franchise] = (ADYAR,), policy: RoyaltyPolicy = POLICY, currency: str = "INR"
+    record: DayRecord,
+    franchises: Sequence[Franchise] = (ADYAR,),
+    policy: RoyaltyPolicy = POLICY,
+    currency: str = "INR",
 ) -> list[DayDifference]:
     return list(verify_day("ScoopJoy", policy, franchises, currency, record).differences)
 
@@ -100,7 +103,10 @@ def test_the_plan_behind_it_is_that_of_a_close() -> None:
     )
     plan = plan_of("ScoopJoy", POLICY, (ADYAR,), "EUR", record)
     assert (plan.company, plan.day, plan.policy) == ("ScoopJoy", DAY, POLICY)
-    assert [(one.kind, one.royalty.customer) for one in plan.actions] == [("adjust", "CUST-1"), ("adjust", "CUST-9")]
+    assert [(one.kind, one.royalty.customer) for one in plan.actions] == [
+        ("adjust", "CUST-1"),
+        ("adjust", "CUST-9"),
+    ]
     assert plan.findings[-2].message.endswith("at its base amount of 1.00 EUR")
 
 
@@ -155,7 +161,7 @@ def test_an_entry_without_a_kept_policy_is_said_to_be_of_an_unknown_one() -> Non
 def test_a_rate_that_changed_is_told_apart_from_a_royalty_that_was_wrong(
     posted: str, last: dict[str, object], what: What
 ) -> None:
-    (found, *_) = rows(replace(RIGHT, entries=(entry(0, posted, **last),)))
+    (found, *_) = rows(replace(RIGHT, entries=(entry(0, posted, "CUST-1", **last),)))
     assert (found.what, found.expected, found.actual) == (what, Decimal(80), Decimal(posted))
     assert found.action == (
         "It was right when it was posted. Nothing is to do if the new rate only counts from a later day on; otherwise: "
@@ -187,7 +193,9 @@ def test_whether_it_was_right_is_judged_with_the_rounding_of_the_policy(
 
 def test_a_former_franchise_is_told_with_its_reason_and_how_to_keep_it() -> None:
     left = FormerFranchise("CUST-1", "Franchise Adyar", "the customer is disabled")
-    record = replace(RIGHT, invoices=(), former=(left,), entries=(entry(0, "80"), entry(1, "8")), headquarters=None)
+    record = replace(
+        RIGHT, invoices=(), former=(left,), entries=(entry(0, "80"), entry(1, "8")), headquarters=None
+    )
     assert of_kind(rows(record, ()), What.FORMER) == [
         row(
             "Franchise Adyar",
@@ -235,7 +243,9 @@ def test_each_refused_franchise_has_its_own_row_and_a_rate_out_of_range_no_amoun
 
 
 def test_entries_of_nobody_are_told_with_their_key_and_amount_unless_it_is_nothing() -> None:
-    record = DayRecord(DAY, entries=(entry(0, "5", "CUST-9"), entry(1, "0", "CUST-9"), entry(2, "-2", "CUST-9")))
+    record = DayRecord(
+        DAY, entries=(entry(0, "5", "CUST-9"), entry(1, "0", "CUST-9"), entry(2, "-2", "CUST-9"))
+    )
     action = (
         "See that the user may read every Customer and that this one was not deleted; otherwise reverse the entry in "
         "ERPNext."
@@ -342,7 +352,9 @@ def test_rows_of_a_cancelled_entry_that_still_count_are_told_under_the_name_that
 def test_the_rows_of_entries_behind_a_cancelled_one_are_compared_too() -> None:
     entries = (entry(0, "0", docstatus=2, total=Decimal(5)), entry(1, "80", debit=Decimal(79)))
     found = rows(replace(RIGHT, entries=entries))
-    assert [(one.who, one.what) for one in of_kind(found, What.LEDGER_DIFFERS)] == [("JV-1-1", What.LEDGER_DIFFERS)]
+    assert [(one.who, one.what) for one in of_kind(found, What.LEDGER_DIFFERS)] == [
+        ("JV-1-1", What.LEDGER_DIFFERS)
+    ]
 
 
 def test_an_entry_that_is_booked_on_another_franchise_is_told_under_the_one_that_was_meant() -> None:
@@ -413,7 +425,14 @@ def test_an_invoice_that_says_anything_though_nothing_is_posted_is_told(carried:
 
 
 def test_customers_that_are_no_franchise_are_named_as_they_are_written_and_come_in_order() -> None:
-    record = replace(RIGHT, annotated=(*RIGHT.annotated, carries("S-9", "1", "", customer="Walk-in"), carries("S-8", "2", "", customer="A")))
+    record = replace(
+        RIGHT,
+        annotated=(
+            *RIGHT.annotated,
+            carries("S-9", "1", "", customer="Walk-in"),
+            carries("S-8", "2", "", customer="A"),
+        ),
+    )
     found = of_kind(rows(record), What.ANNOTATED)
     assert [(one.who, one.actual) for one in found] == [("A", Decimal(2)), ("Walk-in", Decimal(1))]
 
@@ -453,9 +472,7 @@ def test_shares_that_lie_on_the_wrong_invoices_are_told_by_invoice(
     annotated: tuple[Annotated, ...], wrong: str
 ) -> None:
     assert rows(replace(RIGHT, annotated=annotated)) == [
-        row(
-            "Franchise Adyar", What.SHARE_WRONG, f"{wrong} do not carry 8 % and their share of 80.00", AGAIN
-        )
+        row("Franchise Adyar", What.SHARE_WRONG, f"{wrong} do not carry 8 % and their share of 80.00", AGAIN)
     ]
 
 
@@ -469,8 +486,13 @@ def test_shares_of_another_precision_are_those_of_the_policy() -> None:
         statements=frozenset({"JV-1-0"}),
     )
     assert rows(record, policy=policy) == []
-    uneven = replace(record, annotated=(carries("S-1", "0.041", "JV-1-0"), carries("S-2", "0.039", "JV-1-0"), record.annotated[2]))
-    assert [one.message for one in rows(uneven, policy=policy)] == ["S-1, S-2 do not carry 8 % and their share of 0.12"]
+    uneven = replace(
+        record,
+        annotated=(carries("S-1", "0.041", "JV-1-0"), carries("S-2", "0.039", "JV-1-0"), record.annotated[2]),
+    )
+    assert [one.message for one in rows(uneven, policy=policy)] == [
+        "S-1, S-2 do not carry 8 % and their share of 0.12"
+    ]
 
 
 def test_shares_are_not_judged_one_by_one_where_the_royalty_itself_is_another() -> None:
@@ -504,7 +526,12 @@ def test_headquarters_is_asked_only_where_there_is_one_and_believed_where_its_ro
     ]
     assert rows(replace(RIGHT, headquarters=Told(2, Decimal("79.5")))) == [
         row(
-            "headquarters", What.TOLD_OTHERWISE, "revision 2 says 79.50, 80.00 are in the ledger", AGAIN, "80", "79.50"
+            "headquarters",
+            What.TOLD_OTHERWISE,
+            "revision 2 says 79.50, 80.00 are in the ledger",
+            AGAIN,
+            "80",
+            "79.50",
         )
     ]
 

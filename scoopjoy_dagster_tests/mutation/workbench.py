@@ -37,6 +37,12 @@ class Mutant:
     change: str = ""
 
     @property
+    def function(self) -> str:
+        """Where it is: `module.function` or `module.Class.method`."""
+        mangled = self.name.rpartition(".")[2].rpartition("__mutmut_")[0]
+        return f"{self.module}.{mangled.removeprefix('x').removeprefix('_').strip('ǁ').replace('ǁ', '.')}"
+
+    @property
     def outcome(self) -> str:
         """`killed`, `survived` (also where no test reaches it), `noticed` (timeout or crash) or `not run`."""
         if self.exit_code is None:
@@ -71,7 +77,9 @@ class _Properties(cst.CSTTransformer):
     def leave_FunctionDef(
         self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
     ) -> cst.FunctionDef | cst.FlattenSentinel[cst.BaseStatement]:
-        names = [one.decorator.value for one in original_node.decorators if isinstance(one.decorator, cst.Name)]
+        names = [
+            one.decorator.value for one in original_node.decorators if isinstance(one.decorator, cst.Name)
+        ]
         if names != ["property"]:
             return updated_node
         name = updated_node.name.value
