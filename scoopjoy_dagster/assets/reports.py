@@ -264,7 +264,9 @@ def _send(
         with mail.mailer() as mailer:
             for recipient in sending.to_send:
                 try:
-                    message_id = deterministic_message_id("report", company, day, revision, recipient, domain)
+                    message_id = deterministic_message_id(
+                        "report", company, day, revision, recipient, domain, content=the_plan.digest
+                    )
                     message = rendered.message(
                         sender=mail.sender, recipient=recipient, message_id=message_id, date=now
                     )

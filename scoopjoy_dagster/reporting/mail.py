@@ -102,18 +102,20 @@ class Attachment:
 
 
 def deterministic_message_id(
-    kind: str, company: str, day: date, revision: int, recipient: str, domain: str
+    kind: str, company: str, day: date, revision: int, recipient: str, domain: str, *, content: str = ""
 ) -> str:
     """The Message-ID that this mail has whenever it is built: mail readers drop the second copy of one.
 
-    The recipient is inside as a hash only. `kind` names the sort of mail, e.g. `report`.
+    The recipient is inside as a hash only. `kind` names the sort of mail, e.g. `report`. `content` is a digest of what
+    it says: when a mail was taken, its record was lost and the day has changed since, the next mail is no copy of it.
 
     Raises:
         ValueError: `domain` is not a domain name.
     """
     if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", domain):
         raise ValueError(f"{domain!r} is not a domain name that a Message-ID can end with.")
-    parts = (kind, company, day.isoformat(), str(revision), _address(recipient).addr_spec.casefold())
+    address = _address(recipient).addr_spec.casefold()
+    parts = (kind, company, day.isoformat(), str(revision), address, *filter(None, (content,)))
     unique = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
     label = re.sub(r"[^a-z0-9]+", "-", kind.lower()).strip("-") or "mail"
     return f"<{label}.{day.isoformat()}.r{revision}.{unique}@{domain}>"

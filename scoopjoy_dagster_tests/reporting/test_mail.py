@@ -188,8 +188,11 @@ def test_a_message_id_is_the_same_for_the_same_mail_and_hides_the_recipient() ->
         deterministic_message_id("report", "Other", DAY, 0, "asha@scoopjoy.example", "scoopjoy.example"),
         deterministic_message_id("report", "ScoopJoy", DAY, 1, "asha@scoopjoy.example", "scoopjoy.example"),
         deterministic_message_id("report", "ScoopJoy", DAY, 0, "ravi@scoopjoy.example", "scoopjoy.example"),
+        deterministic_message_id(
+            "report", "ScoopJoy", DAY, 0, "asha@scoopjoy.example", "scoopjoy.example", content="other figures"
+        ),
     }
-    assert len(others | {first}) == 5
+    assert len(others | {first}) == 6
     assert "asha" not in first
     with pytest.raises(ValueError, match="not a domain name"):
         deterministic_message_id("report", "ScoopJoy", DAY, 0, "asha@scoopjoy.example", "x>\r\nBcc: y")
