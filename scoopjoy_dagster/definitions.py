@@ -21,6 +21,7 @@ from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.headquarters import HeadquartersResource
+from scoopjoy_dagster.resources.launchpad import overridable
 from scoopjoy_dagster.resources.mail import MailResource
 from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 from scoopjoy_dagster.settings import Settings, load_settings
@@ -57,7 +58,7 @@ def _build(settings: Settings, resources: Mapping[str, Any]) -> dg.Definitions:
         sensors=automation.sensors,
         # On Definitions, not on the job: backfills and "Materialize" run the implicit asset job, which has no other.
         executor=dg.in_process_executor,
-        resources={**site_resources(settings), **resources},
+        resources={name: overridable(one) for name, one in {**site_resources(settings), **resources}.items()},
     )
 
 

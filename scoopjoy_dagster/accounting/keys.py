@@ -17,14 +17,22 @@ MAX_KEY_LENGTH = 140
 """Length of a Frappe `Data` field."""
 
 
+LONGEST_COMPANY = 60
+"""Characters of a company in a key; ERPNext allows 140, which would leave no room for whose key it is."""
+
+
 def _key(kind: str, company: str, day: date, subject: str, revision: int) -> str:
-    prefix, tail = f"{kind}:{company}:{day.isoformat()}:", f":{revision}"
+    prefix, tail = day_prefix(kind, company, day), f":{revision}"
     room = MAX_KEY_LENGTH - len(prefix) - len(tail)
-    subject = subject.strip()
-    if len(subject) > room:
-        short = hashlib.sha256(normalised(subject).encode()).hexdigest()[:16]
-        subject = f"{subject[: max(room - 17, 0)].strip()}~{short}"
-    return f"{prefix}{subject}{tail}"
+    return f"{prefix}{_short(subject.strip(), room)}{tail}"
+
+
+def _short(text: str, room: int) -> str:
+    """The text, or as much of it as there is room for and a hash of the whole."""
+    if len(text) <= room:
+        return text
+    mark = hashlib.sha256(normalised(text).encode()).hexdigest()[:16]
+    return f"{text[: room - 17].strip()}~{mark}"
 
 
 def royalty_key(company: str, day: date, customer: str, revision: int) -> str:
@@ -44,15 +52,16 @@ def delivery_key(channel: str, company: str, day: date, recipient: str, revision
 
 def day_prefix(kind: str, company: str, day: date) -> str:
     """The beginning that all keys of one kind and day share; what a list call filters by."""
-    return f"{kind}:{company}:{day.isoformat()}:"
+    return f"{_kind_prefix(kind, company)}{day.isoformat()}:"
+
+
+def _kind_prefix(kind: str, company: str) -> str:
+    return f"{kind}:{_short(company, LONGEST_COMPANY)}:"
 
 
 def key_range(kind: str, company: str, first: date, last: date) -> tuple[str, str]:
     """The lowest key of `first` and the lowest key after `last`: what a list call of several days filters by."""
-    return (
-        f"{kind}:{company}:{first.isoformat()}:",
-        f"{kind}:{company}:{(last + timedelta(days=1)).isoformat()}:",
-    )
+    return day_prefix(kind, company, first), day_prefix(kind, company, last + timedelta(days=1))
 
 
 def day_of_key(key: str, kind: str, company: str) -> date | None:
@@ -60,7 +69,7 @@ def day_of_key(key: str, kind: str, company: str) -> date | None:
 
     The posting date of an entry does not tell it: an entry for a locked day may be posted on a later one.
     """
-    prefix, text = normalised(f"{kind}:{company}:"), normalised(key)  # some letters fold to two
+    prefix, text = normalised(_kind_prefix(kind, company)), normalised(key)  # some letters fold to two
     if not text.startswith(prefix):
         return None
     try:

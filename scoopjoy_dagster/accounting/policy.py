@@ -73,7 +73,9 @@ class RoyaltyPolicy:
         """Name and fingerprint: two policies that could give different royalties have different versions."""
         rate = format(self.default_rate.normalize(), "f")
         content = f"{rate}|{self.base}|{self.rounding}|{self.negative_days}|{self.precision}"
-        if self.former_franchises is FormerFranchises.KEEP:  # a later option: without it, versions stay what they were
+        if (
+            self.former_franchises is FormerFranchises.KEEP
+        ):  # a later option: without it, versions stay what they were
             content += f"|{self.former_franchises}"
         return f"{self.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 

@@ -192,7 +192,8 @@ def plan_royalties(
     by_customer: dict[str, list[BaseInvoice]] = defaultdict(list)
     for invoice in invoices:
         by_customer[invoice.customer].append(invoice)
-    entries = _by_customer(posted)
+    posted = list(posted)
+    entries, taken = _by_customer(posted), _taken(posted)
 
     actions: list[Action] = []
     findings: list[Finding] = []
@@ -204,14 +205,14 @@ def plan_royalties(
         if any(note.severity == "error" for note in notes):
             actions.append(Action("refuse", royalty, ZERO, notes[-1].message))
             continue
-        action, problem = _compare(company, day, royalty, mine)
+        action, problem = _compare(company, day, royalty, mine, taken)
         actions.append(action)
         findings += problem
 
     for one in sorted(former, key=lambda one: one.customer):
         mine = _pop(entries, company, day, one.customer)
         if mine:
-            action, problem = _former(company, day, one, mine, policy)
+            action, problem = _former(company, day, one, mine, policy, taken)
             actions.append(action)
             findings += problem
     findings += _unexplained(entries.values(), company_currency)
@@ -227,6 +228,15 @@ def _by_customer(posted: Iterable[PostedEntry]) -> dict[str, list[PostedEntry]]:
     return found
 
 
+def _taken(posted: Iterable[PostedEntry]) -> dict[str, int]:
+    """The highest revision of every key, whoever owes by it: a name may be that of a customer who was renamed since."""
+    found: dict[str, int] = {}
+    for entry in posted:
+        key = without_revision(entry.key)
+        found[key] = max(found.get(key, 0), revision_of(entry.key))
+    return found
+
+
 def _pop(entries: dict[str, list[PostedEntry]], company: str, day: date, customer: str) -> list[PostedEntry]:
     """Take a customer's entries out of those that are left."""
     by_key = without_revision(royalty_key(company, day, customer, 0))
@@ -234,7 +244,12 @@ def _pop(entries: dict[str, list[PostedEntry]], company: str, day: date, custome
 
 
 def _former(
-    company: str, day: date, former: FormerFranchise, entries: Sequence[PostedEntry], policy: RoyaltyPolicy
+    company: str,
+    day: date,
+    former: FormerFranchise,
+    entries: Sequence[PostedEntry],
+    policy: RoyaltyPolicy,
+    taken: Mapping[str, int],
 ) -> tuple[Action, list[Finding]]:
     """A former franchise owes nothing for the day by the rule: what is posted is taken back, or kept by the policy."""
     live = _live(entries)
@@ -257,7 +272,7 @@ def _former(
     royalty = Royalty(
         former.customer, former.customer_name, (), ZERO, ZERO, nothing, policy.version, former.why
     )
-    action, problem = _compare(company, day, royalty, entries)
+    action, problem = _compare(company, day, royalty, entries, taken)
     if action.kind == "adjust":
         problem = [
             Finding(
@@ -383,9 +398,9 @@ def _owed(
 
 
 def _compare(
-    company: str, day: date, royalty: Royalty, entries: Sequence[PostedEntry]
+    company: str, day: date, royalty: Royalty, entries: Sequence[PostedEntry], taken: Mapping[str, int]
 ) -> tuple[Action, list[Finding]]:
-    """What to post for one franchise, given all its entries of the day."""
+    """What to post for one franchise, given all its entries of the day and the highest revision of every key."""
     live = _live(entries)
     unbooked = [entry for entry in live if not entry.booked]
     if unbooked:
@@ -420,7 +435,8 @@ def _compare(
         )
         return Action("refuse", royalty, difference, finding.message), [finding]
 
-    revision = 1 + max((revision_of(entry.key) for entry in entries), default=-1)
+    own = taken.get(without_revision(royalty_key(company, day, royalty.customer, 0)), -1)
+    revision = 1 + max((own, *(revision_of(entry.key) for entry in entries)))
     key = royalty_key(company, day, royalty.customer, revision)
     content = digest(
         {

@@ -201,7 +201,12 @@ def submitted_entries(site: Site, books: Books, first: date, last: date) -> dict
     rows = site.client.rows(
         "Journal Entry",
         ["name", KEY_FIELD],
-        [["docstatus", "=", 1], [KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after]],
+        [
+            ["docstatus", "=", 1],
+            ["company", "=", books.company],
+            [KEY_FIELD, ">=", lowest],
+            [KEY_FIELD, "<", after],
+        ],
     )
     found: dict[date, list[str]] = defaultdict(list)
     for row in rows:

@@ -370,3 +370,30 @@ def test_after_any_changes_one_plan_settles_the_day_and_the_next_has_no_writes(
         assert again.writes() == []
         assert again.unsettled() is None
         assert again.due == now.due
+
+
+def test_a_name_that_was_a_renamed_customer_s_gets_a_key_that_is_free() -> None:
+    """Adyar was renamed to Besant after its royalty was posted, and a new customer is called Adyar now."""
+    posted = PostedEntry("JE-1", royalty_key(COMPANY, DAY, "Adyar", 0), 1, Decimal("80.00"), "", "Besant")
+    besant = Franchise("Besant", "Franchise Besant", Decimal(8))
+    found = plan(
+        sale("1000", "Besant", "SINV-1"),
+        sale("100", "Adyar", "SINV-2"),
+        franchises=(ADYAR, besant),
+        posted=(posted,),
+    )
+    (action,) = found.writes()
+    assert (action.kind, action.royalty.customer, action.amount) == ("create", "Adyar", Decimal("8.00"))
+    assert action.key == royalty_key(COMPANY, DAY, "Adyar", 1)
+
+
+def test_an_adjustment_names_a_cancelled_invoice_once_and_not_in_every_later_one() -> None:
+    first = plan(sale("1000"), sale("500", name="SINV-2"))
+    ledger = carried_out(first)
+    annotated = {"JE-1": ["SINV-1", "SINV-2"]}
+    second = with_named_invoices(plan(sale("1000"), posted=ledger), annotated)
+    assert second.writes()[0].reason.endswith("SINV-2 cancelled or no longer of this day")
+    ledger = carried_out(second, ledger)
+    third = with_named_invoices(plan(sale("1000"), sale("70", name="SINV-3"), posted=ledger), annotated)
+    assert third.writes()[0].reason.endswith("SINV-3 added")
+    assert "SINV-2" not in third.writes()[0].reason

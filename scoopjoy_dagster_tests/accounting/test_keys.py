@@ -135,3 +135,20 @@ def test_a_customer_that_looks_like_a_day_or_a_revision_is_a_customer(customer: 
 def test_case_and_trailing_spaces_of_the_company_do_not_hide_a_key() -> None:
     key = keys.royalty_key("SCOOPJOY", DAY, "Adyar", 0)
     assert keys.day_of_key(key, "royalty", "ScoopJoy") == DAY
+
+
+def test_a_company_of_any_length_leaves_room_for_whose_key_it_is() -> None:
+    companies = [
+        "ScoopJoy " + "Frozen Desserts " * 8 + "Private Limited",
+        "ScoopJoy " + "Frozen Desserts " * 8 + "Ltd",
+    ]
+    found = {
+        keys.royalty_key(company, date(2026, 11, 22), "Franchise " + "x" * 140, revision)
+        for company in companies
+        for revision in (0, 12)
+    }
+    assert len(found) == 4
+    assert all(len(key) <= keys.MAX_KEY_LENGTH for key in found)
+    for company in companies:
+        own = [key for key in found if keys.day_of_key(key, "royalty", company)]
+        assert len(own) == 2

@@ -259,12 +259,7 @@ def test_a_day_that_another_run_works_on_too_long_is_an_exception_row_and_nothin
             asset_selection=[dg.AssetKey("royalties")],
             raise_on_error=False,
             run_config={
-                # Config of one field takes the others back to the class's defaults.
-                "resources": {
-                    "close": {
-                        "config": {"lock_wait_s": 0.2, "postgres_url": {"env": "SCOOPJOY_POSTGRES_URL"}}
-                    }
-                },
+                "resources": {"close": {"config": {"lock_wait_s": 0.2}}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
         )
