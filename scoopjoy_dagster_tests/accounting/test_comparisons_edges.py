@@ -256,6 +256,12 @@ def test_an_entry_that_no_row_was_read_of_is_another_sum_than_the_rule_s() -> No
     )
 
 
+def test_rows_in_the_ledger_of_an_entry_that_has_none_of_its_own_are_told() -> None:
+    assert judged("80", ["JV-1"], [], booked("JV-1", "80")).worst == (
+        Difference("JV-1", Decimal(80), "the entry says 0.00, debit 80.00, credit 80.00"),
+    )
+
+
 def test_gaps_of_two_entries_that_cancel_out_fail() -> None:
     journal = [*booked("JV-1", "80"), *booked("JV-2", "10")]
     verdict = judged("90", ["JV-1", "JV-2"], journal, [*booked("JV-1", "79"), *booked("JV-2", "11")])
@@ -418,6 +424,14 @@ def test_entries_without_a_party_are_a_franchise_by_their_key_and_named_by_the_e
     ]
     assert shares_equal_royalties(blind, {"JV-1": Decimal(75)}).ok
     assert shares_equal_royalties(blind, {}).worst == (Difference("JV-1", Decimal(-75)),)
+
+
+def test_entries_of_a_renamed_customer_are_one_franchise_s_whatever_their_keys_say() -> None:
+    entries = [
+        entry("JV-1", "80", key=royalty_key("ScoopJoy", DAY, "Besant", 0)),
+        entry("JV-2", "-5", 1),
+    ]
+    assert shares_equal_royalties(entries, {"JV-1": Decimal(75)}).ok
 
 
 def test_parties_in_another_case_are_one_franchise() -> None:

@@ -50,12 +50,13 @@ def test_a_period_counts_its_days_and_sums_its_amounts() -> None:
         ("20.5", "20", (ROW, ROW)),
         ("1", "1", ()),
         ("0", "1", (ROW,)),
+        ("0", "0", ()),
     ):
         period.add(DayVerdict(DAY, Decimal(expected), Decimal(actual), rows))
     assert period.as_dict() == {
         "period": "2026-11",
-        "days": 4,
-        "right": 2,
+        "days": 5,
+        "right": 3,
         "different": 2,
         "expected": "31.50",
         "actual": "32.00",
@@ -68,3 +69,27 @@ def test_months_are_calendar_months_in_order_of_time() -> None:
     months = by_month(DayVerdict(day, Decimal(1), Decimal(2), ()) for day in days)
     assert [(one.name, one.days) for one in months] == [("2026-11", 2), ("2026-12", 1), ("2027-01", 1)]
     assert by_month([]) == []
+
+
+def test_the_words_of_every_kind_of_difference_are_those_that_programs_look_for() -> None:
+    assert {one.name: one.value for one in What} == {
+        "MISSING": "royalty missing",
+        "DIFFERS": "royalty differs",
+        "RATE_CHANGED": "rate changed after the close",
+        "FORMER": "royalty of a former franchise",
+        "OF_NOBODY": "royalty entry of nobody",
+        "KEY_UNREADABLE": "key cannot be read",
+        "KEY_TWICE": "key is there twice",
+        "REVISION_MISSING": "revision is missing",
+        "LEDGER_DIFFERS": "general ledger differs from the entry",
+        "OTHER_PARTY": "entry is booked on another customer",
+        "CANCELLED_IN_LEDGER": "cancelled entry is still in the general ledger",
+        "SHARES_DIFFER": "shares differ from the royalty",
+        "SHARE_WRONG": "invoice carries a wrong share or rate",
+        "OTHER_ENTRY": "invoice names another entry",
+        "ANNOTATED": "annotated although nothing is owed",
+        "STATEMENT_MISSING": "statement missing",
+        "NOT_ACKNOWLEDGED": "not acknowledged by headquarters",
+        "TOLD_OTHERWISE": "headquarters was told another royalty",
+        "SHIFT_OPEN": "shift still open",
+    }

@@ -51,11 +51,16 @@ def test_a_name_is_not_cut_to_a_trailing_space() -> None:
     assert " ~" not in keys.royalty_key("ScoopJoy", DAY, name, 0)
 
 
-def test_a_company_that_leaves_no_room_still_gives_different_keys() -> None:
-    company = "C" * (140 - len("royalty::2026-11-22::0") - 10)
-    one, other = (keys.royalty_key(company, DAY, "Franchise " + end, 0) for end in "ab")
-    assert one != other
-    assert one.split(":")[3].startswith("~")
+def test_a_company_is_kept_up_to_sixty_letters_and_then_shortened_like_a_name() -> None:
+    """ERPNext allows 140, which would leave no room for whose key it is."""
+    fits, cut = "C" * 60, "C" * 61
+    assert keys.day_prefix("royalty", fits, DAY) == f"royalty:{fits}:2026-11-22:"
+    assert keys.day_prefix("royalty", cut, DAY) == f"royalty:{'C' * 43}~b3f77e3181c8adfa:2026-11-22:"
+    for company in (fits, cut):
+        key = keys.royalty_key(company, DAY, "Adyar", 0)
+        assert key == keys.day_prefix("royalty", company, DAY) + "Adyar:0"
+        assert keys.day_of_key(key, "royalty", company) == DAY
+        assert keys.key_range("royalty", company, DAY, DAY)[0] == keys.day_prefix("royalty", company, DAY)
 
 
 def test_spaces_in_front_of_a_key_count_and_those_behind_it_do_not() -> None:

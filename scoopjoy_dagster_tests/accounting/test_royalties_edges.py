@@ -205,7 +205,9 @@ def test_rates_up_to_a_hundred_percent_are_taken(rate: str) -> None:
     assert (action.kind, action.amount) == ("create", Decimal(rate) * 10)
 
 
-@pytest.mark.parametrize(("rate", "shown"), [("-0.01", "-0.01"), ("100.0100", "100.01"), ("250", "250")])
+@pytest.mark.parametrize(
+    ("rate", "shown"), [("-0.01", "-0.01"), ("100.001", "100.001"), ("100.0100", "100.01"), ("250", "250")]
+)
 def test_a_rate_out_of_range_is_refused_with_its_value_and_what_to_do(rate: str, shown: str) -> None:
     wrong = replace(ADYAR, rate=Decimal(rate))
     made = plan(sale("1000"), sale("100", "Bandra"), franchises=[wrong, BANDRA], posted=[entry(0, "80")])
@@ -471,6 +473,20 @@ def test_a_party_in_another_case_is_the_same_customer() -> None:
     assert action.kind == "adopt"
 
 
+def test_entries_of_a_customer_whose_name_does_not_fit_into_a_key_are_found_by_their_keys() -> None:
+    long = Franchise("Franchise " + "x" * 130, "Franchise Long", Decimal(8))
+    posted = [entry(0, "80", long.customer, customer="")]
+    made = plan(sale("1000", long.customer), franchises=[long], posted=posted)
+    assert ([one.kind for one in made.actions], made.findings) == (["adopt"], ())
+
+
+def test_a_long_name_that_was_another_customer_s_gets_the_next_free_key() -> None:
+    long = Franchise("Franchise " + "x" * 130, "Franchise Long", Decimal(8))
+    posted = [entry(3, "80", long.customer, customer="Besant")]
+    made = plan(sale("1000", long.customer), franchises=[long], posted=posted)
+    assert made.actions[0].key == royalty_key("ScoopJoy", DAY, long.customer, 4)
+
+
 def test_entries_of_another_company_or_day_are_not_taken_for_this_one() -> None:
     for key in ("royalty:Other:2026-11-22:Adyar:0", "royalty:ScoopJoy:2026-11-23:Adyar:0"):
         made = plan(sale("1000"), posted=[entry(0, "80", customer="", key=key)])
@@ -526,6 +542,53 @@ def test_invoices_that_came_and_went_are_named_up_to_five(
     assert action == replace(made.actions[0], reason=made.actions[0].reason + notes)
 
 
+def test_an_invoice_that_went_is_named_by_the_first_adjustment_behind_it_and_never_again() -> None:
+    went = "cancelled or no longer of this day"
+    posted = [
+        entry(0, "80"),
+        entry(
+            1, "-8", reason=f"royalty 80.00 -> 72.00: base 1000.00 -> 900.00; Z added; A, B and 2 more {went}"
+        ),
+        entry(2, "-8", reason=f"royalty 72.00 -> 64.00: base 900.00 -> 800.00; G, H {went}"),
+    ]
+    made = plan(sale("1500", name="X"), posted=posted)
+    (action,) = with_named_invoices(made, {"JE-1": ["X", "A", "B", "F", "G", "H", "Z"]}).actions
+    assert action.reason == f"{made.actions[0].reason}; F, Z {went}"
+    (action,) = with_named_invoices(made, {"JE-1": ["X", "A", "G"]}).actions
+    assert action.reason == made.actions[0].reason
+
+
+def test_a_new_customer_under_the_old_name_of_another_gets_the_next_free_key() -> None:
+    """Adyar was renamed to Besant after three entries were posted."""
+    besant = Franchise("Besant", "Franchise Besant", Decimal(8))
+    renamed = [
+        entry(revision, amount, customer="Besant") for revision, amount in ((2, "0"), (0, "70"), (1, "10"))
+    ]
+    made = plan(
+        sale("1000", "Besant"), sale("100", name="SINV-2"), franchises=[ADYAR, besant], posted=renamed
+    )
+    assert [(one.kind, one.royalty.customer) for one in made.actions] == [
+        ("create", "Adyar"),
+        ("adopt", "Besant"),
+    ]
+    assert made.actions[0].key == "royalty:ScoopJoy:2026-11-22:Adyar:3"
+
+
+def test_a_former_franchise_under_the_old_name_of_another_is_taken_back_under_the_next_free_key() -> None:
+    besant = Franchise("Besant", "Franchise Besant", Decimal(8))
+    posted = [
+        entry(0, "80", customer="Besant"),
+        entry(4, "0", customer="Besant"),
+        entry(0, "5", "Adyar", name="JE-9", key=royalty_key("ScoopJoy", DAY, "Old name", 0)),
+    ]
+    made = plan(sale("1000", "Besant"), franchises=[besant], former=[MOVED], posted=posted)
+    assert [(one.kind, one.amount) for one in made.actions] == [
+        ("adjust", Decimal("-5.00")),
+        ("adopt", Decimal(0)),
+    ]
+    assert made.actions[0].key == "royalty:ScoopJoy:2026-11-22:Adyar:5"
+
+
 def test_only_an_adjustment_of_a_franchise_is_given_the_names_of_invoices() -> None:
     settled = plan(sale("1000"), posted=[entry(0, "80")])
     assert with_named_invoices(settled, {"": ["X"], "JE-1": ["X"]}) == settled
@@ -564,7 +627,15 @@ def test_a_day_that_is_not_settled_names_five_franchises_and_counts_all() -> Non
 
 
 def test_a_plan_of_nobody_owes_an_amount_of_nothing() -> None:
-    assert str(plan(franchises=()).due) == "0"
+    assert plan(franchises=()).due == 0
+    assert isinstance(plan(franchises=()).due, Decimal)
+
+
+def test_a_franchise_without_sales_has_a_base_that_is_an_amount() -> None:
+    """It is part of the digest of the entry that takes a royalty back: 0 and Decimal(0) are written differently."""
+    (action,) = plan(posted=[entry(0, "80")]).actions
+    assert (action.kind, action.royalty.base) == ("adjust", Decimal(0))
+    assert isinstance(action.royalty.base, Decimal)
 
 
 def test_the_shares_of_a_royalty_are_by_invoice_and_in_the_precision_asked_for() -> None:

@@ -128,7 +128,10 @@ def test_a_closing_says_everything_that_erpnext_will_not_work_out() -> None:
 
 def test_totals_of_an_empty_shift_are_amounts() -> None:
     draft = draft_closing(OPENING, [], DAY, 0)
-    assert [str(one) for one in (draft.grand_total, draft.net_total, draft.quantity)] == ["0", "0", "0"]
+    totals = (draft.grand_total, draft.net_total, draft.quantity)
+    assert totals == (Decimal(0), Decimal(0), Decimal(0))
+    assert all(isinstance(one, Decimal) for one in totals)
+    assert draft.digest == "086749d944f701bfc7ff5cb34bef3369"
 
 
 def test_the_digest_of_a_closing_is_of_what_it_books_and_the_same_in_every_process() -> None:

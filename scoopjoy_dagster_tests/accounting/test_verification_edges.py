@@ -90,7 +90,8 @@ def test_a_right_day_has_its_sums_and_no_rows() -> None:
     assert (verdict.day, verdict.expected, verdict.actual) == (DAY, Decimal(80), Decimal(80))
     assert verdict.differences == ()
     empty = verify_day("ScoopJoy", POLICY, (), "INR", DayRecord(DAY))
-    assert (str(empty.expected), str(empty.actual), empty.right) == ("0", "0", True)
+    assert (empty.expected, empty.actual, empty.right) == (Decimal(0), Decimal(0), True)
+    assert isinstance(empty.actual, Decimal)
 
 
 def test_the_plan_behind_it_is_that_of_a_close() -> None:
@@ -108,6 +109,21 @@ def test_the_plan_behind_it_is_that_of_a_close() -> None:
         ("adjust", "CUST-9"),
     ]
     assert plan.findings[-2].message.endswith("at its base amount of 1.00 EUR")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        DayRecord(DAY, RIGHT.invoices),
+        replace(RIGHT, entries=(entry(0, "0", docstatus=2),), annotated=()),
+        replace(RIGHT, annotated=()),
+    ],
+    ids=["nothing posted", "only a cancelled entry", "no invoice that says anything"],
+)
+def test_an_amount_of_nothing_is_an_amount_too(record: DayRecord) -> None:
+    found = [one for one in rows(record) if one.actual == 0]
+    assert found
+    assert all(isinstance(one.expected, Decimal) and isinstance(one.actual, Decimal) for one in found)
 
 
 # -- the ledger against the rule ----------------------------------------------------------------------------------
@@ -371,6 +387,18 @@ def test_an_entry_that_is_booked_on_another_franchise_is_told_under_the_one_that
             "Cancel the entry in ERPNext and amend it with the right party.",
         )
     ]
+
+
+def test_names_that_do_not_fit_into_a_key_are_told_apart_by_their_keys() -> None:
+    long = Franchise("CUST " + "x" * 130, "Franchise Long", Decimal(8))
+    record = DayRecord(
+        DAY, (sale("S-1", "1000", long.customer),), entries=(entry(0, "80", long.customer, customer=""),)
+    )
+    plan = plan_of("ScoopJoy", POLICY, (long,), "INR", record)
+    assert list(entries_by_customer(plan, record)) == [long.customer]
+    moved = replace(record, entries=(entry(0, "80", long.customer, customer="CUST-1"),))
+    (found,) = of_kind(rows(moved, (ADYAR, long)), What.OTHER_PARTY)
+    assert found.who == "Franchise Long"
 
 
 def test_an_entry_with_the_key_of_a_franchise_and_the_party_of_nobody_is_nobody_s() -> None:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
+RECORDED = 0.25
+"""Share of the schedules in which Dagster's record of every run is kept in PostgreSQL; runs whose connections are cut
+always keep it there. The lock of the day is PostgreSQL's in all of them."""
+
 RERUNS = 6
 """So many re-runs a phase may need; those after the second one are without faults."""
 
@@ -74,6 +78,7 @@ class _Schedule:
         self._oracle = there.oracle()
         self._running: list[Closing] = []
         self._changed = False
+        self._recorded = self._chance("recorded").random() < RECORDED
 
     def _chance(self, what: str) -> random.Random:
         """A stream of chance of its own for each purpose: how long one is drawn from changes nothing in the others."""
@@ -81,7 +86,7 @@ class _Schedule:
 
     def run(self) -> None:
         """All phases: the first close, then late changes and the closes that follow them."""
-        phases = self._chance("phases").choices((1, 2, 3), (6, 4, 1))[0]
+        phases = self._chance("phases").choices((1, 2, 3), (8, 3, 1))[0]
         for phase in range(phases):
             chance = self._chance(f"phase {phase}")
             if phase:
@@ -131,7 +136,10 @@ class _Schedule:
         )
         victim, change = chance.random(), random.Random(chance.getrandbits(64))
         cut = faults.set_faults(chance, self._erpnext, self._hq, self._mail, hooks)
-        orders = [replace(order, hurried=True, pooled=not cut) for order in self._orders(chance)]
+        orders = [
+            replace(order, hurried=True, recorded=order.recorded or cut, pooled=not cut)
+            for order in self._orders(chance)
+        ]
         ended = self._run(orders)
         struck = faults.heal(self._erpnext, self._hq, self._mail)
         self.result.struck(struck)
@@ -165,6 +173,7 @@ class _Schedule:
             chosen[0],
             chosen[-1],
             hurried=False,
+            recorded=self._recorded,
             pooled=True,
             environment={
                 **self._place.environment,

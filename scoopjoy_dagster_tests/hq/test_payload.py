@@ -207,6 +207,13 @@ def test_the_digest_speaks_of_the_day_and_not_of_the_way_to_it() -> None:
     assert digest(a_day()) != digest(a_day(sales=Decimal("1700.11")))
 
 
+def test_a_franchise_without_sales_that_is_new_today_is_no_news_about_an_old_day() -> None:
+    new = FranchiseDay("NEW", "Franchise New", 0, Decimal(0), Decimal(5), Decimal(0))
+    rows = [MUMBAI, PUNE]
+    assert digest(a_day(franchises=[*rows, new])) == digest(a_day(franchises=rows))
+    assert digest(a_day(franchises=[*rows, replace(new, invoices=1)])) != digest(a_day(franchises=rows))
+
+
 def test_the_revision_rises_only_when_the_totals_changed() -> None:
     assert next_revision(None, None, "a") == 0
     assert next_revision(2, "a", "a") == 2

@@ -16,11 +16,11 @@ from scoopjoy_dagster_tests.mutation.explained import Explained
 from scoopjoy_dagster_tests.mutation.workbench import ROOT, Mutant, build, found, modules, mutate
 
 BENCH = ROOT / "build" / "mutation"
-COLUMNS = ("killed", "noticed", "survived", "explained", "not run")
+COLUMNS = ("killed", "timed out", "survived", "explained", "not run")
 
 
 def table_of(mutants: list[Mutant], explained: Explained) -> Table:
-    """Figures by module: mutants, killed by a test, noticed otherwise (timeout), survived, and how many of these are explained."""
+    """Figures by module: mutants, killed by a test, timed out, survived, and how many of these are explained."""
     table = Table("module", "mutants", *COLUMNS, title="Mutants of the accounting rules")
     names = sorted({one.module for one in mutants})
     for title, those in [
@@ -58,7 +58,9 @@ def main(only: tuple[str, ...]) -> None:
         )
     bad = [one for one in mutants if one.outcome in {"survived", "not run"} and not explained.covers(one)]
     for one in bad:
-        console.print(f"\n{one.outcome}: {one.name}\n{one.change}", highlight=False, markup=False)
+        console.print(
+            f"\n{one.outcome}: {one.name}\n{one.change}", highlight=False, markup=False, soft_wrap=True
+        )
     sys.exit(1 if bad else 0)
 
 

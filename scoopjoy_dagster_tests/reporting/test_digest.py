@@ -53,6 +53,19 @@ def test_history_revision_and_the_order_of_rows_and_findings_are_not_content() -
     assert report_digest(same) == report_digest(report)
 
 
+def test_an_outlet_without_sales_that_is_new_today_is_no_news_about_an_old_day() -> None:
+    report = day_report()
+    idle = {
+        name: {"text": "", "count": 0, "money": Decimal(0)}[kind] for name, kind in FRAMES["outlets"].items()
+    } | {"customer": "NEW", "customer_name": "Franchise New", "rate": Decimal(5)}
+    more = pd.DataFrame(
+        [*report.outlets.to_dict("records"), idle], columns=list(FRAMES["outlets"]), dtype=object
+    )
+    assert report_digest(replace(report, outlets=more)) == report_digest(report)
+    more.loc[len(more) - 1, "invoices"] = 1
+    assert report_digest(replace(report, outlets=more)) != report_digest(report)
+
+
 def test_trailing_zeros_and_extra_columns_are_not_content() -> None:
     report = day_report()
     outlets = report.outlets.assign(rate=objects([Decimal("5.00")] * 10), colour="pink")
