@@ -204,7 +204,7 @@ def debit_equals_credit(
         posted, debit, credit = posted + owed, debit + debited, credit + credited
         gaps = [
             *(debited - owed, credited - owed),
-            *(held.get(key, ZERO) - said.get(key, ZERO) for key in said.keys() | held.keys()),
+            *(held.get(key, ZERO) - said.get(key, ZERO) for key in sorted(said.keys() | held.keys())),
         ]
         if any(gaps):
             by = max(gaps, key=abs)

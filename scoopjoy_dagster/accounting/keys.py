@@ -17,14 +17,18 @@ MAX_KEY_LENGTH = 140
 """Length of a Frappe `Data` field."""
 
 
+LONGEST_REVISION = len(":9999")
+
 LONGEST_COMPANY = 60
 """Characters of a company in a key; ERPNext allows 140, which would leave no room for whose key it is."""
 
 
 def _key(kind: str, company: str, day: date, subject: str, revision: int) -> str:
-    prefix, tail = day_prefix(kind, company, day), f":{revision}"
-    room = MAX_KEY_LENGTH - len(prefix) - len(tail)
-    return f"{prefix}{_short(subject.strip(), room)}{tail}"
+    prefix = day_prefix(kind, company, day)
+    room = (
+        MAX_KEY_LENGTH - len(prefix) - LONGEST_REVISION
+    )  # the same for all: revisions of one subject share the rest
+    return f"{prefix}{_short(subject.strip(), room)}:{revision}"
 
 
 def _short(text: str, room: int) -> str:

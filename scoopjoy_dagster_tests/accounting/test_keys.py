@@ -152,3 +152,12 @@ def test_a_company_of_any_length_leaves_room_for_whose_key_it_is() -> None:
     for company in companies:
         own = [key for key in found if keys.day_of_key(key, "royalty", company)]
         assert len(own) == 2
+
+
+def test_all_revisions_of_one_subject_share_the_rest_of_the_key_however_long_it_is() -> None:
+    found = [
+        keys.royalty_key("ScoopJoy", date(2026, 11, 22), "x" * 120, revision) for revision in (0, 9, 10, 9999)
+    ]
+    assert len({keys.without_revision(key) for key in found}) == 1
+    assert [keys.revision_of(key) for key in found] == [0, 9, 10, 9999]
+    assert max(len(key) for key in found) == keys.MAX_KEY_LENGTH

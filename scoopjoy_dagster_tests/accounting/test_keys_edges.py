@@ -10,7 +10,7 @@ import pytest
 from scoopjoy_dagster.accounting import keys
 
 DAY = date(2026, 11, 22)
-ROOM = keys.MAX_KEY_LENGTH - len("royalty:ScoopJoy:2026-11-22::0")
+ROOM = keys.MAX_KEY_LENGTH - len("royalty:ScoopJoy:2026-11-22::9999")
 
 
 def test_each_kind_of_key_reads_as_documented() -> None:
@@ -28,10 +28,10 @@ def test_each_kind_of_key_reads_as_documented() -> None:
 
 def test_a_name_that_just_fits_is_kept_and_one_more_letter_is_shortened() -> None:
     """Data fields of Frappe hold 140 characters."""
-    fits = keys.royalty_key("ScoopJoy", DAY, "x" * ROOM, 0)
+    fits = keys.royalty_key("ScoopJoy", DAY, "x" * ROOM, 9999)
     assert (len(fits), keys.MAX_KEY_LENGTH) == (140, 140)
     assert "~" not in fits
-    cut = keys.royalty_key("ScoopJoy", DAY, "x" * (ROOM + 1), 0)
+    cut = keys.royalty_key("ScoopJoy", DAY, "x" * (ROOM + 1), 9999)
     assert len(cut) == 140
     subject = cut.split(":")[3]
     assert subject[: ROOM - 16] == "x" * (ROOM - 17) + "~"
