@@ -148,7 +148,7 @@ def close_shifts(
             )
         )
     still_open = [one for one in pos.openings(site, day, day) if one.status == "Open"]
-    lost = orphans(pos.loose_invoices(site, day), still_open)
+    lost = orphans(pos.loose_invoices(site, day, day), still_open)
     return Outcome(
         NAME,
         day,

@@ -78,6 +78,6 @@ def read_day(site: Site, policy: RoyaltyPolicy, day: date) -> DayFacts:
             )
             for shift in not_closed
         ),
-        *orphans(pos.loose_invoices(site, day), not_closed),
+        *orphans(pos.loose_invoices(site, day, day), not_closed),
     ]
     return DayFacts(books, plan, tuple(shifts), tuple(payments), tuple(findings))

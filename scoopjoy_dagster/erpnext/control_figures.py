@@ -19,7 +19,6 @@ from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.shifts import LooseInvoice, Opening, orphans
 from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter
-from scoopjoy_dagster.erpnext.dialect import moment
 from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, SHARE
 from scoopjoy_dagster.erpnext.site import Books, Site
 
@@ -66,7 +65,7 @@ def shift_figures(site: Site, day: date) -> ShiftFigures:
     # A shift may end after midnight: its last sales carry the next day's date.
     ends = [date.fromisoformat(str(row["period_end_date"])[:10]) for row in closings]
     last = min(max([day, *ends]), day + pos.LOOK_AHEAD)
-    loose = _loose_invoices(site, day, last)
+    loose = pos.loose_invoices(site, day, last)
     held = _closing_of(site, [str(row["name"]) for row in closings], loose)
     free = [one for one in loose if one.name not in held and one.posted_at.date() == day]
     lost = _orphans(site, day, free)
@@ -78,30 +77,6 @@ def shift_figures(site: Site, day: date) -> ShiftFigures:
         [one.name for one in free if one.name not in lost],
         sorted(lost),
     )
-
-
-def _loose_invoices(site: Site, first: date, last: date) -> list[LooseInvoice]:
-    """Submitted POS Invoices from `first` to `last` that nothing has consolidated."""
-    rows = site.client.rows(
-        "POS Invoice",
-        ["name", "pos_profile", "owner", "posting_date", "posting_time", "grand_total"],
-        [
-            ["docstatus", "=", 1],
-            ["company", "=", site.company["name"]],
-            ["posting_date", "between", [first.isoformat(), last.isoformat()]],
-            ["consolidated_invoice", "is", "not set"],
-        ],
-    )
-    return [
-        LooseInvoice(
-            str(row["name"]),
-            str(row["pos_profile"]),
-            str(row["owner"]),
-            moment(row["posting_date"], row["posting_time"]),
-            exact(row["grand_total"]),
-        )
-        for row in rows
-    ]
 
 
 def _closing_of(site: Site, closings: Sequence[str], loose: Sequence[LooseInvoice]) -> dict[str, str]:

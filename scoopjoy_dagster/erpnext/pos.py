@@ -109,15 +109,15 @@ def closings(site: Site, of: Iterable[Opening]) -> dict[str, list[Closing]]:
     return found
 
 
-def loose_invoices(site: Site, day: date) -> list[LooseInvoice]:
-    """Submitted POS Invoices of `day` that no closing has consolidated."""
+def loose_invoices(site: Site, first: date, last: date) -> list[LooseInvoice]:
+    """Submitted POS Invoices of the days from `first` to `last` that no closing has consolidated."""
     rows = site.client.rows(
         "POS Invoice",
         ["name", "pos_profile", "owner", "posting_date", "posting_time", "grand_total"],
         [
             ["docstatus", "=", 1],
             ["company", "=", site.company["name"]],
-            ["posting_date", "=", day.isoformat()],
+            ["posting_date", "between", [first.isoformat(), last.isoformat()]],
             ["consolidated_invoice", "is", "not set"],
         ],
     )
