@@ -3,6 +3,7 @@
 # make test    the tests              (ARGS="-k royalty" for some of them)
 # make chaos   the fault laboratory (ARGS="--schedules N --seed S"; see docs/chaos.md)
 # make mutation   mutation testing of the accounting rules (ARGS="money keys" for some modules; see docs/testing.md)
+# make screenshots   the pictures of the documents anew, from a real run (needs chromium and poppler-utils; see docs/dagster-ui.md)
 # make lint    style, and the direction of imports
 # make types   static types
 # make lock    write requirements.lock anew from pyproject.toml
@@ -20,7 +21,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
 	then echo "$$python"; break; fi; done)
 
-.PHONY: help setup demo test chaos mutation lint types lock
+.PHONY: help setup demo test chaos mutation screenshots lint types lock
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -58,6 +59,9 @@ chaos: $(READY)
 
 mutation: $(READY)
 	@exec $(BIN)/python -m scoopjoy_dagster_tests.mutation $(ARGS)
+
+screenshots: $(READY)
+	@exec $(BIN)/python docs/pictures/make_pictures.py $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

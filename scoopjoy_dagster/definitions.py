@@ -17,11 +17,12 @@ from scoopjoy_dagster.assets import closed_shifts, hq_sync, invoices, reports, r
 from scoopjoy_dagster.automation import wiring
 from scoopjoy_dagster.checks import control_totals
 from scoopjoy_dagster.partitions import business_days
+from scoopjoy_dagster.resources.alerts import AlertsResource
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.headquarters import HeadquartersResource
-from scoopjoy_dagster.resources.launchpad import overridable
+from scoopjoy_dagster.resources.launchpad import fixed, overridable
 from scoopjoy_dagster.resources.mail import MailResource
 from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 from scoopjoy_dagster.settings import Settings, load_settings
@@ -29,6 +30,8 @@ from scoopjoy_dagster.settings import Settings, load_settings
 JOB = "nightly_close"
 ASSETS = (closed_shifts, royalties, invoices, reports, hq_sync)
 """The modules of the five assets, in order of the close."""
+IN_LAUNCHPAD = {"close", "royalty_policy"}
+"""The resources that a run may set otherwise than the settings."""
 
 
 def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -46,7 +49,8 @@ def _build(settings: Settings, resources: Mapping[str, Any]) -> dg.Definitions:
     job = dg.define_asset_job(
         JOB,
         selection=[module.NAME for module in ASSETS],
-        description="Close one business day: shifts, royalties, invoices, reports, headquarters.",
+        description="Close one business day: shifts, royalties, invoices, reports, headquarters. Choose the day, and launch; "
+        "it is safe at any time, as what is right already is left as it is.",
         tags={"dagster/priority": "10"},
     )
     automation = wiring.build(days, job, settings)
@@ -58,7 +62,10 @@ def _build(settings: Settings, resources: Mapping[str, Any]) -> dg.Definitions:
         sensors=automation.sensors,
         # On Definitions, not on the job: backfills and "Materialize" run the implicit asset job, which has no other.
         executor=dg.in_process_executor,
-        resources={name: overridable(one) for name, one in {**site_resources(settings), **resources}.items()},
+        resources={
+            name: overridable(one) if name in IN_LAUNCHPAD else fixed(one)
+            for name, one in {**site_resources(settings), **resources}.items()
+        },
     )
 
 
@@ -102,8 +109,14 @@ def site_resources(settings: Settings) -> dict[str, Any]:
             sender=settings.smtp_sender,
             report_role=settings.report_role,
             report_recipients=list(settings.report_recipients),
+            report_outlets=list(settings.report_outlets),
             alert_recipients=list(settings.alert_recipients),
             ui_url=settings.ui_url,
+        ),
+        "alerts": AlertsResource(
+            channels=_secret("SCOOPJOY_ALERT_CHANNELS", settings.alert_channels.get_secret_value()),
+            heartbeat_url=_secret("SCOOPJOY_HEARTBEAT_URL", settings.heartbeat_url.get_secret_value()),
+            runbook_url=settings.runbook_url,
         ),
         "clock": ClockResource(),
         "close": CloseResource(

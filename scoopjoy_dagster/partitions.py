@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-import dagster as dg
+if TYPE_CHECKING:
+    import dagster as dg
 
 TIME_ZONE = "Asia/Kolkata"
 """Time zone of the business day. ERPNext's site time zone must be the same; `scoopjoy check` compares them."""
@@ -18,6 +20,8 @@ def business_days(go_live: date) -> dg.DailyPartitionsDefinition:
 
     Days before `go_live` were closed by other means and must never be closed by a catch-up.
     """
+    import dagster as dg  # here: the completion of days in a shell needs this module, and none of Dagster
+
     return dg.DailyPartitionsDefinition(start_date=go_live.isoformat(), timezone=TIME_ZONE, end_offset=0)
 
 

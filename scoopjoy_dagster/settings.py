@@ -6,6 +6,8 @@ values reach the resources through `dagster.EnvVar`, so that they are never part
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -18,8 +20,20 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from scoopjoy_dagster.accounting.money import Rounding
 from scoopjoy_dagster.accounting.policy import Base, FormerFranchises, LockedDays, NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.nearest import nearest
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+PREFIXES = ("SCOOPJOY_", "ERPNEXT_", "SMTP_")
+ELSEWHERE = {
+    "SCOOPJOY_POSTGRES_URL": (
+        "PostgreSQL for Dagster's record of runs, postgresql+psycopg2://USER:PASSWORD@HOST:PORT/DATABASE; "
+        "empty: one is brought along and kept in SCOOPJOY_DIRECTORY"
+    ),
+    "SCOOPJOY_DIRECTORY": (
+        "Where the `scoopjoy` command keeps local state; empty: `.scoopjoy` at the top of the project"
+    ),
+}
+"""Variables that are no part of `Settings`, and what they mean: they say where the program itself runs."""
 
 
 class SettingsError(Exception):
@@ -168,10 +182,30 @@ class Settings(BaseSettings):
         (),
         description="Comma-separated addresses that get the report instead of the role",
     )
+    report_outlets: Annotated[tuple[str, ...], NoDecode] = _env(
+        "SCOOPJOY_REPORT_OUTLETS",
+        (),
+        description="Who gets the report of some outlets alone: `address=outlet` pairs separated by semicolons; see docs/reports.md",
+    )
     alert_recipients: Annotated[tuple[str, ...], NoDecode] = _env(
         "SCOOPJOY_ALERT_RECIPIENTS",
         (),
         description="Comma-separated addresses for alerts; empty: ERPNext's System Managers",
+    )
+    alert_channels: SecretStr = _env(
+        "SCOOPJOY_ALERT_CHANNELS",
+        SecretStr(""),
+        description="URLs of channels for alerts, by apprise, separated by spaces or line breaks; see docs/alerts.md",
+    )
+    heartbeat_url: SecretStr = _env(
+        "SCOOPJOY_HEARTBEAT_URL",
+        SecretStr(""),
+        description="Address that is called after every settled night and every good watchdog; empty: none",
+    )
+    runbook_url: str = _env(
+        "SCOOPJOY_RUNBOOK_URL",
+        "",
+        description="Address of the runbook for links in alerts; empty: its path, docs/operations.md, is shown",
     )
     hq_url: str = _env(
         "SCOOPJOY_HQ_URL",
@@ -184,13 +218,18 @@ class Settings(BaseSettings):
     ui_url: str = _env(
         "SCOOPJOY_UI_URL", "http://127.0.0.1:3000", description="Address of Dagster's UI, for links in alerts"
     )
+    batch_run_desk: Literal["on", "off"] = _env(
+        "SCOOPJOY_BATCH_RUN_DESK",
+        "on",
+        description="`on` shows every run as a Batch Run in ERPNext and starts the runs that people ask for there",
+    )
     automation: Literal["on", "off"] = _env(
         "SCOOPJOY_AUTOMATION",
         "on",
         description="`off` leaves schedules and sensors stopped until someone starts them in the UI",
     )
 
-    @field_validator("erpnext_url", "hq_url", "ui_url")
+    @field_validator("erpnext_url", "hq_url", "ui_url", "runbook_url")
     @classmethod
     def _is_web_address(cls, value: str) -> str:
         if not value:
@@ -214,6 +253,25 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("alert_channels")
+    @classmethod
+    def _are_channels(cls, value: SecretStr) -> SecretStr:
+        # What apprise makes of them is seen by `scoopjoy check` and at every tick: it takes a second to load.
+        for number, url in enumerate(value.get_secret_value().split(), start=1):
+            if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url):
+                message = f"its part {number} is no URL; each must look like scheme://..."
+                raise ValueError(message)
+        return value
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _is_secret_address(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        if value.get_secret_value() and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            message = "must be a full address that begins with http:// or https://"
+            raise ValueError(message)
+        return value
+
     @field_validator("report_recipients", "alert_recipients", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -223,6 +281,19 @@ class Settings(BaseSettings):
             message = "must be e-mail addresses separated by commas"
             raise ValueError(message)
         return value
+
+    @field_validator("report_outlets", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = tuple(part.strip() for part in value.split(";") if part.strip())
+        for pair in pairs:
+            address, equals, outlet = (part.strip() for part in pair.partition("="))
+            if not equals or not outlet or "@" not in address or " " in address:
+                message = f"{pair!r} is not of the form address=outlet, e.g. bandra@example.com=POS Bandra; separate pairs with semicolons"
+                raise ValueError(message)
+        return pairs
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:
@@ -293,6 +364,36 @@ def variable(field: str) -> str:
     return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field
 
 
+def refusal(name: str, values: Mapping[str, str]) -> str:
+    """Why the setting `name` cannot have the value that it has in `values`: a sentence, or empty when it can.
+
+    Settings are judged alone; that several belong together is seen by `load_settings`.
+    """
+    try:
+        Settings(**dict(values))  # type: ignore[arg-type]  # the aliases are the environment's names
+    except ValidationError as problem:
+        errors = problem.errors(include_input=False)
+        return " ".join(_sentence(error) for error in errors if error["loc"][:1] == (name,))
+    return ""
+
+
+def unread(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that look like settings and that nothing reads, each with the setting that it resembles, or empty.
+
+    Every unknown SCOOPJOY_... is one; ERPNEXT_... and SMTP_... may be another program's, so that they must resemble a
+    setting to count.
+    """
+    known = {variable(field) for field in Settings.model_fields} | set(ELSEWHERE)
+    found = {}
+    for name in sorted(environment):
+        if name in known or not name.startswith(PREFIXES):
+            continue
+        near = nearest(name, known, enough=0.85)
+        if near or name.startswith("SCOOPJOY_"):
+            found[name] = near
+    return found
+
+
 def _sentence(error: Any) -> str:
     reason = str(error["msg"]).removeprefix("Value error, ")
     if not error["loc"]:
@@ -302,5 +403,7 @@ def _sentence(error: Any) -> str:
         (one.description for key, one in Settings.model_fields.items() if variable(key) == name), ""
     )
     if error["type"] == "missing":
-        return f"{name} is not set: {meaning}."
+        misspelt = [one for one, meant in unread(os.environ).items() if meant == name]
+        asked = f" Is {misspelt[0]} meant to be {name}? Nothing reads it." if misspelt else ""
+        return f"{name} is not set: {meaning}.{asked}"
     return f"{name} is wrong: {reason[0].lower()}{reason[1:]} ({meaning})."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -111,3 +112,21 @@ def pytest_configure() -> None:
     that: the ones about Ctrl-C would wait for ever.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _browser_tests() -> str:
+    """What is to be said of the browser tests: they need Debian's Chromium, and are left out where it is not."""
+    if shutil.which("chromium"):
+        return "browser tests: run with chromium"
+    return "browser tests: NOT RUN, chromium is not installed (Debian: apt install chromium)"
+
+
+def pytest_report_header() -> str:
+    """Said before the tests."""
+    return _browser_tests()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Said after them, too: a test that was not run must not look like one that passed."""
+    if not shutil.which("chromium"):
+        terminalreporter.write_line(_browser_tests(), yellow=True)

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -157,6 +158,64 @@ def test_every_asset_says_what_it_is_and_covers_business_days_from_go_live(
     assert days.get_first_partition_key() == "2026-01-10"
     # A backfill makes a run of each day, which the run queue can tell apart by its tag.
     assert node.backfill_policy is None
+
+
+def test_everything_that_the_ui_lists_is_described_and_says_whose_and_what_kind_it_is(
+    definitions: dg.Definitions, graph: AssetGraph
+) -> None:
+    """Assets have owners, tags, kinds and a group, checks and jobs a description, sensors and schedules tags, too.
+
+    Owners of jobs, schedules and sensors are beta in Dagster 1.13, and of checks there are none.
+    """
+    nodes = list(graph.asset_nodes)
+    assert {node.key.to_user_string() for node in nodes} == {*DEPENDENCIES, "nightly_close_watch"}
+    for node in nodes:
+        assert node.group_name == "nightly_close", node.key
+        assert node.owners == ["team:finance"], node.key
+        assert node.kinds, node.key
+        assert node.tags["scoopjoy/critical"] in {"yes", "no"}, node.key
+        assert node.description, node.key
+        # The catalog shows the first line as plain text.
+        assert not set("*`#_[") & set(node.description.splitlines()[0]), node.key
+    for key in graph.asset_check_keys:
+        assert (graph.get(key).description or "").endswith("?"), key
+    for job in definitions.resolve_all_job_defs():
+        if not job.name.startswith("__"):
+            assert job.description, job.name
+            assert job.tags["dagster/priority"], job.name
+    for schedule in definitions.schedules or []:
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        assert schedule.description, schedule.name
+        assert schedule.tags == {"scoopjoy/triggered_by": "schedule"}, schedule.name
+    for sensor in definitions.sensors or []:
+        assert sensor.description, sensor.name
+        assert sensor.tags["scoopjoy/purpose"], sensor.name
+
+
+@pytest.mark.parametrize("name", DEPENDENCIES)
+def test_a_description_says_what_green_and_red_mean_and_what_the_figures_are(
+    graph: AssetGraph, name: str
+) -> None:
+    description = graph.get(dg.AssetKey(name)).description or ""
+    for word in ("**Green** means:", "**Red** means:", "**Figures**:", "company currency (INR)"):
+        assert word in description, word
+
+
+def test_control_totals_are_named_as_the_questions_that_they_answer() -> None:
+    for total in CONTROL_TOTALS:
+        first = total.name.partition("_")[0]
+        assert first in {"is", "are", "was", "do", "does"}, total.name
+        assert total.question.endswith("?")
+        assert len(total.name) <= 30, total.name
+
+
+def test_headquarters_must_be_told_by_six_in_the_morning_of_india(graph: AssetGraph) -> None:
+    policies = {
+        node.key.to_user_string(): node.freshness_policy_or_from_metadata for node in graph.asset_nodes
+    }
+    policy = policies.pop("hq_sync")
+    assert set(policies.values()) == {None}
+    assert policy == dg.FreshnessPolicy.cron("0 6 * * *", timedelta(hours=6), "Asia/Kolkata")
 
 
 @pytest.mark.parametrize(("name", "needs"), DEPENDENCIES.items())

@@ -398,8 +398,17 @@ class World:
             },
         )
 
-    def close(self, *assets: str, day: date = DAY, until: date | None = None) -> Close:
-        """Run these assets (none: all five) for a day, or for the days up to `until` in one run."""
+    def close(
+        self,
+        *assets: str,
+        day: date = DAY,
+        until: date | None = None,
+        launchpad: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Close:
+        """Run these assets (none: all five) for a day, or for the days up to `until` in one run.
+
+        `launchpad`: what a person sets there for this run, by resource.
+        """
         job = self.job()
         selection = [dg.AssetKey(name) for name in assets] or None
         tags = (
@@ -415,7 +424,10 @@ class World:
                 raise_on_error=False,
                 tags=tags,
                 # Thousands of log lines would bury the one assertion that failed.
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                run_config={
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                    "resources": {name: {"config": one} for name, one in (launchpad or {}).items()},
+                },
             )
         return Close(result, self.instance)
 

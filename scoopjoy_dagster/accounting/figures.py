@@ -36,17 +36,24 @@ class FranchiseFigures:
 
 @dataclass(frozen=True, slots=True)
 class DayFigures:
-    """The figures of one day. Amounts in INR; `pos_sales` are those of the closed shifts."""
+    """The figures of one day. Amounts in INR; `pos_sales` are those of the closed shifts.
+
+    `view` marks the outlets that they are about; empty: the whole chain.
+    """
 
     sales: Decimal
     royalty: Decimal
     pos_sales: Decimal
     shifts: int
     franchises: tuple[FranchiseFigures, ...]
+    view: str = ""
 
     def as_text(self) -> str:
         """The figures as JSON with exact decimal strings, for a field of a document."""
-        return json.dumps(asdict(self), default=_plain, ensure_ascii=False, separators=(",", ":"))
+        fields = asdict(self)
+        if not self.view:
+            del fields["view"]  # the whole chain's figures read as they always did
+        return json.dumps(fields, default=_plain, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str) -> DayFigures | None:
@@ -69,6 +76,7 @@ class DayFigures:
                     )
                     for row in found["franchises"]
                 ),
+                str(found.get("view", "")),
             )
         except (ValueError, TypeError, KeyError, ArithmeticError):
             return None

@@ -156,6 +156,7 @@ def close_shifts(
         written=written,
         adopted=adopted,
         amount=sales,
+        plots={"sales": sales},
         findings=(*findings, *lost),
         lines=tuple(lines),
         facts={"orphaned_invoices": len(lost), "shifts_not_counted": uncounted},
@@ -217,15 +218,18 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         tags={"scoopjoy/critical": "yes"},
     )
     def closed_shifts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        """**Close POS Shifts** (critical). Every POS Opening Entry of the day has exactly one submitted POS Closing Entry.
+        """Close POS Shifts (critical): every till of the day is closed once, and all its sales are in the ledger.
 
-        - The closing is posted on the business day, whenever it is made, with all invoices of the shift in its rows
-          and expected amounts by mode of payment (opening + payments - change). Amounts that nobody counted repeat
-          the expected ones and are marked *Not Counted*.
-        - Drafts and closings that exist already are taken up; a closing that ERPNext consolidates in the background
-          (10 invoices or more) is waited for; one that failed there is restarted once.
-        - *amount* is the sales of all closed shifts of the day, in company currency. *seen* counts shifts.
-        - POS Invoices that no shift will ever take (orphans) are listed: they have no ledger entry.
+        **Green** means: every POS Opening Entry of the day has exactly one submitted POS Closing Entry, posted on the business
+        day, with all invoices of the shift and the expected amount of each mode of payment (opening + payments - change).
+        Amounts that nobody counted repeat the expected ones and are marked *Not Counted*. Drafts that people have begun are
+        taken up; a closing that ERPNext works on in the background is waited for, and restarted once if it fails there.
+
+        **Red** means: at least one shift is still open, and nothing behind it was started. The others are closed.
+        `exception_table` names the shift, ERPNext's own message and what to do; then materialize the day again.
+
+        **Figures**: `sales` is what all shifts of the day sold, in company currency (INR); `seen` counts shifts;
+        `orphaned_invoices` are sales outside every shift, which have no ledger entry: a person adds them to a later closing.
         """
         yield from close_days(
             context,

@@ -31,9 +31,7 @@ class DayFacts:
     @property
     def sales(self) -> Decimal:
         """Grand totals of all franchises' invoices, in INR, whatever the policy's base is."""
-        return sum(
-            (invoice.sales for action in self.plan.actions for invoice in action.royalty.invoices), ZERO
-        )
+        return royalties.sold(self.plan)
 
     @property
     def pos_sales(self) -> Decimal:

@@ -1,8 +1,8 @@
 """`hq_sync`: headquarters holds the day's totals, acknowledged, equal to ours."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
-from datetime import date, datetime
+from dataclasses import asdict, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,13 @@ from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
 from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.tools import TOOLS
-from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, figures_told, record_delivery
+from scoopjoy_dagster.erpnext.deliveries import (
+    Delivery,
+    deliveries,
+    figures_told,
+    record_again,
+    record_delivery,
+)
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.hq.delivery import HQClient, HQError, HQRejected, Receipt, compare_receipt
 from scoopjoy_dagster.hq.payload import (
@@ -27,9 +33,16 @@ from scoopjoy_dagster.hq.payload import (
     idempotency_key,
     next_revision,
 )
+from scoopjoy_dagster.partitions import TIME_ZONE
 
 NAME = "hq_sync"
 RECIPIENT = "headquarters"
+TOLD_BY_SIX = dg.FreshnessPolicy.cron("0 6 * * *", timedelta(hours=6), TIME_ZONE)
+"""Late, if nothing was told between the end of the business day (midnight) and 06:00.
+
+Dagster looks at the newest materialization, whichever day it is of: after midnight the newest day that can be closed is
+the one that has just ended, but a re-run of an old day looks just as fresh. Which days are missing says the watchdog.
+"""
 CONFLICTS = 5
 """How many revisions that headquarters has under other totals are stepped over before a person must look."""
 
@@ -71,9 +84,18 @@ def plan(site: Site, facts: DayFacts) -> tuple[Delivery | None, int, str]:
 
 
 def sync_day(
-    site: Site, policy: RoyaltyPolicy, day: date, *, headquarters: HQClient | None, now: datetime
+    site: Site,
+    policy: RoyaltyPolicy,
+    day: date,
+    *,
+    headquarters: HQClient | None,
+    now: datetime,
+    resend: bool = False,
 ) -> Outcome:
-    """Deliver the totals of `day` if headquarters has not acknowledged these very totals. `now` is site time."""
+    """Deliver the totals of `day` if headquarters has not acknowledged these very totals. `now` is site time.
+
+    With `resend` they are delivered although it has: under the same key and revision, the receipt compared again.
+    """
     if headquarters is None:
         note = Finding(
             "warning",
@@ -89,8 +111,12 @@ def sync_day(
         return Outcome(NAME, day, findings=(unsettled,))
     company = facts.books.company
     last, revision, wanted = plan(site, facts)
-    done: dict[str, Any] = {"seen": 1, "amount": facts.plan.due}
-    if last and last.revision == revision:
+    done: dict[str, Any] = {
+        "seen": 1,
+        "amount": facts.plan.due,
+        "plots": {"royalty": facts.plan.due, "sales": facts.sales},
+    }
+    if last and last.revision == revision and not resend:
         line = PlanLine(
             "adopt", RECIPIENT, facts.plan.due, f"revision {revision} is acknowledged", last.reference
         )
@@ -117,10 +143,13 @@ def sync_day(
         )
     held = int(payload["revision"])
     delivery = Delivery("hq", day, RECIPIENT, held, wanted, receipt.receipt_id)
-    record_delivery(site, company, delivery, facts.figures, now)
-    line = PlanLine(
-        "create", RECIPIENT, facts.plan.due, f"revision {held} was acknowledged", receipt.receipt_id
-    )
+    if last and last.revision == held:
+        record_again(site, replace(delivery, name=last.name), now)
+        said = f"revision {held} was sent again and acknowledged"
+    else:
+        record_delivery(site, company, delivery, facts.figures, now)
+        said = f"revision {held} was acknowledged"
+    line = PlanLine("create", RECIPIENT, facts.plan.due, said, receipt.receipt_id)
     return Outcome(
         NAME,
         day,
@@ -176,17 +205,25 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"erpnext", "http"},
         code_version="1",
+        freshness_policy=TOLD_BY_SIX,
         output_required=False,
         required_resource_keys=set(TOOLS),
         tags={"scoopjoy/critical": "no"},
     )
     def hq_sync(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        """**Sync to HQ** (not critical). Headquarters holds the day's totals, acknowledged, equal to ours.
+        """Sync to HQ (not critical): headquarters holds the day's totals, acknowledged, equal to ours.
 
-        - The totals go out signed, with an idempotency key and a revision; headquarters keeps the highest revision.
-          Its receipt is compared with what was sent and kept in ERPNext (ScoopJoy Delivery).
-        - Totals that are acknowledged already are not sent again; a late change goes out as the next revision.
-        - *amount* is the sum of royalties in company currency.
+        **Green** means: headquarters has answered with a receipt, the receipt says what we sent, and it is kept in ERPNext
+        (list *ScoopJoy Delivery*). Totals that it has are not sent again; a day that changed goes out as the next revision.
+
+        **Red** means: headquarters was not told, or answered something else. The books are right all the same. Read *What to
+        do* in `exception_table`; then materialize `hq_sync` for the day again. Headquarters has lost the day? Materialize
+        with `resend: true` in the launchpad.
+
+        **Late** (freshness): nothing was told since midnight, and it is past 06:00.
+
+        **Figures**: `royalty` is the sum of all royalties of the day and `sales` the invoices of all franchises, tax included,
+        both in company currency (INR); `revision` counts from 0; `receipt` is headquarters' own number.
         """
         yield from close_days(
             context,
@@ -196,6 +233,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                 day,
                 headquarters=tools.headquarters.client() if tools.headquarters.configured else None,
                 now=tools.clock.site_now(),
+                resend=tools.close.resend,
             ),
         )
 

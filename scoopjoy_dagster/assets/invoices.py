@@ -1,27 +1,30 @@
 """`invoices`: every invoice carries its share of the royalty, and every royalty has its statement."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting.findings import Finding
-from scoopjoy_dagster.accounting.keys import revision_of
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
-from scoopjoy_dagster.accounting.royalties import Action, RoyaltyPlan
+from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
 from scoopjoy_dagster.assets import royalties
 from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
+from scoopjoy_dagster.assets.royalty_statements import attach_statements, plan_statements
 from scoopjoy_dagster.assets.tools import TOOLS
-from scoopjoy_dagster.erpnext import statements
-from scoopjoy_dagster.erpnext.client import RUN_FIELD
-from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.invoice_royalty import Annotation, read_annotations, write_annotations
-from scoopjoy_dagster.erpnext.site import Books, Site
-from scoopjoy_dagster.reporting.digest import statement_digest, statement_file_name
-from scoopjoy_dagster.reporting.model import RoyaltyStatement, StatementEntry, StatementLine
+from scoopjoy_dagster.erpnext.site import Site
+
+__all__ = [
+    "annotate_invoices",
+    "build",
+    "changed_annotations",
+    "nothing",
+    "plan_statements",
+    "wanted_annotations",
+]
 
 NAME = "invoices"
 
@@ -64,38 +67,6 @@ def changed_annotations(plan: RoyaltyPlan, present: Mapping[str, Annotation]) ->
     ]
 
 
-def statement_of(plan: RoyaltyPlan, action: Action, currency: str) -> RoyaltyStatement:
-    """The royalty statement of a franchise whose royalty is in the ledger."""
-    royalty = action.royalty
-    shares = royalty.shares(plan.policy.precision)
-    return RoyaltyStatement(
-        company=plan.company,
-        customer=royalty.customer,
-        customer_name=royalty.customer_name,
-        business_day=plan.day,
-        currency=currency,
-        policy=plan.policy.sentence,
-        policy_version=royalty.policy_version,
-        rate=royalty.rate,
-        base=royalty.base,
-        royalty=royalty.amount,
-        lines=tuple(
-            StatementLine(invoice.name, plan.day, invoice.is_return, invoice.base, shares[invoice.name])
-            for invoice in royalty.invoices
-        ),
-        entries=tuple(
-            StatementEntry(
-                entry.name,
-                entry.posting_date or plan.day,
-                revision_of(entry.key),
-                entry.amount,
-                entry.reason,
-            )
-            for entry in action.entries
-        ),
-    )
-
-
 def annotate_invoices(
     site: Site, policy: RoyaltyPolicy, day: date, *, url: Callable[[str, str], str]
 ) -> Outcome:
@@ -125,91 +96,25 @@ def annotate_invoices(
             one.share,
             f"{one.rate.normalize():f} %" if one.journal_entry else "bears no royalty any more",
             one.journal_entry,
-            url("Sales Invoice", one.invoice),
+            url("Journal Entry", one.journal_entry) if one.journal_entry else "",
         )
         for one in changed
         if one.invoice not in failed
     ]
-    attached, right, problems, more = _attach_statements(site, books, plan, url)
+    attached, right, problems, more = attach_statements(site, books, plan, url)
+    shares = sum((one.share for one in wanted), ZERO)
     return Outcome(
         NAME,
         day,
         seen=len(wanted),
         written=len(changed) - len(failed) + attached,
         adopted=len({one.invoice for one in wanted} - {one.invoice for one in changed}) + right,
-        amount=sum((one.share for one in wanted), ZERO),
+        amount=shares,
+        plots={"royalty": shares},
         findings=(*findings, *problems),
         lines=(*lines, *more),
         facts={"statements": attached + right, "statements_attached": attached},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class StatementDue:
-    """The statement that belongs to a franchise's first entry: whether it is there, and which files it replaces."""
-
-    action: Action
-    statement: RoyaltyStatement
-    file_name: str
-    present: bool
-    old: tuple[statements.Attachment, ...]
-
-    @property
-    def entry(self) -> str:
-        """The Journal Entry that it is attached to."""
-        return self.action.entries[0].name
-
-
-def plan_statements(site: Site, books: Books, plan: RoyaltyPlan) -> list[StatementDue]:
-    """The statements of a settled day, one for every franchise with a royalty entry. Reads only."""
-    due = [action for action in plan.actions if action.entries and not action.royalty.kept]
-    attached = statements.attached_statements(site, [action.entries[0].name for action in due])
-    found = []
-    for action in due:
-        entry = action.entries[0].name
-        statement = statement_of(plan, action, books.currency)
-        name = statement_file_name(plan.day, entry, statement_digest(statement))
-        there = attached.get(entry, [])
-        same = [one for one in there if statements.same_statement(one.file_name, name)]
-        old = tuple(one for one in there if one not in same[:1])
-        found.append(StatementDue(action, statement, name, bool(same), old))
-    return found
-
-
-def _attach_statements(
-    site: Site, books: Books, plan: RoyaltyPlan, url: Callable[[str, str], str]
-) -> tuple[int, int, list[Finding], list[PlanLine]]:
-    """Attach the statements that are missing or changed. Returns attached, right already, findings, lines."""
-    from scoopjoy_dagster.reporting.pdf import statement_pdf
-
-    attached = right = 0
-    findings: list[Finding] = []
-    lines: list[PlanLine] = []
-    for due in plan_statements(site, books, plan):
-        who = due.action.royalty.customer_name
-        try:
-            if due.present:
-                statements.remove_statements(site, due.old)
-                right += 1
-                continue
-            content = statement_pdf(due.statement, made_by=site.client.stamp.get(RUN_FIELD, ""))
-            statements.replace_statement(site, due.entry, due.file_name, content, due.old)
-            attached += 1
-            link = url("Journal Entry", due.entry)
-            lines.append(PlanLine("create", who, due.statement.royalty, due.file_name, due.entry, link))
-        except (LoginFailed, Unreachable):
-            raise
-        except ERPNextError as problem:
-            findings.append(
-                Finding(
-                    "error",
-                    "statement not attached",
-                    f"{who}: {due.entry}",
-                    problem.said,
-                    "Mend what ERPNext names, then materialize invoices for the day again.",
-                )
-            )
-    return attached, right, findings, lines
 
 
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -228,14 +133,17 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         tags={"scoopjoy/critical": "no"},
     )
     def invoices(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        """**Generate Invoices** (not critical). Every invoice shows its royalty, every royalty has its statement.
+        """Generate Invoices (not critical): every invoice shows its royalty, every royalty has its statement.
 
-        - Each submitted Sales Invoice of the day that bore royalty carries the rate, its share and the Journal Entry;
-          the shares of a franchise add up to its royalty to the paisa.
-        - A royalty statement (PDF, private) is attached to the franchise's Journal Entry, and replaced when the day
-          changes.
-        - *amount* is the sum of the shares in company currency. *seen* counts invoices; *written* counts annotations
-          and statements.
+        **Green** means: each submitted Sales Invoice of the day that bore royalty carries the rate, its share and the Journal
+        Entry, and the shares of a franchise add up to its royalty to the paisa. A royalty statement (PDF, private) is attached
+        to the franchise's Journal Entry, and replaced when the day changes.
+
+        **Red** means: an invoice or a statement lacks its data; the royalties themselves are booked and right. Read *What to
+        do* in `exception_table`, then materialize `invoices` for the day again: only what is missing is written.
+
+        **Figures**: `royalty` is the sum of the shares in company currency (INR); `seen` counts invoices; `written` counts
+        invoices and statements that were changed.
         """
         yield from close_days(
             context,

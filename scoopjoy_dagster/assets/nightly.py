@@ -21,6 +21,7 @@ from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachab
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.partitions import days_of
 from scoopjoy_dagster.resources.close import DayBusy
+from scoopjoy_dagster.resources.launchpad import overrides
 
 GROUP = "nightly_close"
 OWNERS = ["team:finance"]
@@ -45,13 +46,16 @@ def close_days(context: dg.AssetExecutionContext, work: Work) -> Iterator[dg.Mat
     asset = context.asset_key.to_user_string()
     days = days_of(context)
     tools = Tools.of(context.resources)
+    changed = policy_override(tools)
+    if changed:
+        context.log.warning("The royalty policy is overridden for this run: %s", changed)
     stamp = {RUN_FIELD: context.run.run_id, POLICY_FIELD: tools.royalty_policy.policy.version}
     try:
         with tools.erpnext.open(stamp) as site:
             if tools.close.dry_run:
-                _show_plans(context, site, tools, days)
+                _show_plans(context, site, tools, days, changed)
                 return
-            outcomes = [_close_day(site, tools, asset, day, work) for day in days]
+            outcomes = [with_override(_close_day(site, tools, asset, day, work), changed) for day in days]
     except ERPNextError as problem:
         raise failure([failed_outcome(asset, day, problem) for day in days]) from None
     for outcome in outcomes:
@@ -80,7 +84,37 @@ def _close_day(site: Site, tools: Tools, asset: str, day: date, work: Work) -> O
     return replace(outcome, requests=requests, duration_s=time.monotonic() - started)
 
 
-def _show_plans(context: dg.AssetExecutionContext, site: Site, tools: Tools, days: list[date]) -> None:
+def policy_override(tools: Tools) -> str:
+    """How the royalty policy of this run differs from the settings, in words; empty when it does not."""
+    return ", ".join(
+        f"{name} {ours} instead of {settings}"
+        for name, (settings, ours) in overrides(tools.royalty_policy).items()
+    )
+
+
+def with_override(outcome: Outcome, changed: str) -> Outcome:
+    """The outcome, which says that its amounts were made by another policy than the one in the settings."""
+    if not changed:
+        return outcome
+    facts = {**outcome.facts, "policy_override": changed}
+    return replace(
+        outcome, findings=(*outcome.findings, _overridden(outcome.business_day, changed)), facts=facts
+    )
+
+
+def _overridden(day: date, changed: str) -> Finding:
+    return Finding(
+        "warning",
+        "royalty policy overridden",
+        day.isoformat(),
+        f"this run was launched with {changed}: its amounts are not those of the settings",
+        "Meant for this run only? The next run of the day without it books the difference back. Meant for good? Change the settings.",
+    )
+
+
+def _show_plans(
+    context: dg.AssetExecutionContext, site: Site, tools: Tools, days: list[date], changed: str
+) -> None:
     """Record the plan of everything that the run selected, each on its own asset and day."""
     # The preview is made of all five assets, which are made with this module.
     from scoopjoy_dagster.assets.preview import preview_day, shown_by
@@ -90,11 +124,12 @@ def _show_plans(context: dg.AssetExecutionContext, site: Site, tools: Tools, day
     for day in days:
         for shown in preview_day(site, tools, day):
             if shown_by(shown.asset, chosen) == context.asset_key.to_user_string():
+                notes = [_overridden(day, changed)] if changed else []
                 metadata = {
                     "dry_run": dg.MetadataValue.bool(True),
                     "business_day": dg.MetadataValue.text(day.isoformat()),
                     "plan": dg.MetadataValue.md(plan_table(shown.lines)),
-                    "exception_table": dg.MetadataValue.md(exception_table(shown.findings)),
+                    "exception_table": dg.MetadataValue.md(exception_table([*shown.findings, *notes])),
                 }
                 context.log_event(
                     dg.AssetObservation(asset_key=shown.asset, partition=day.isoformat(), metadata=metadata)

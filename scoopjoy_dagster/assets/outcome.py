@@ -43,6 +43,7 @@ class Outcome:
         adopted: found to be right already.
         skipped: nothing was due.
         amount: INR that the asset stands for (sales, royalties, shares), exact.
+        plots: INR by name (`sales`, `royalty`), shown exact and plotted over time; the same names for every asset.
         findings: exception rows; errors fail the asset.
         lines: what was done, line by line.
         facts: further figures by name, shown as they are.
@@ -56,6 +57,7 @@ class Outcome:
     adopted: int = 0
     skipped: int = 0
     amount: Decimal = ZERO
+    plots: Mapping[str, Decimal] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     lines: tuple[PlanLine, ...] = ()
     facts: Mapping[str, str | int | Decimal] = field(default_factory=dict)
@@ -99,28 +101,36 @@ class Outcome:
         }
 
     def metadata(self) -> dict[str, dg.MetadataValue[Any]]:
-        """The same keys with the same types for every asset; numbers plot over time in the UI."""
+        """What the UI shows, in this order: the figures, what is wrong, what was done, the details, and all of it as JSON.
+
+        Dagster plots numbers over time, and only these. An amount is a float there, good for a curve; beside it stands
+        the exact text, good for the books.
+        """
         value = dg.MetadataValue
+        wrong = len(errors(self.findings))
         entries: dict[str, dg.MetadataValue[Any]] = {
-            "business_day": value.text(self.business_day.isoformat()),
+            "business_day": value.text(self.business_day.isoformat())
+        }
+        for name, amount in self.plots.items():
+            entries[name] = value.float(float(amount))
+            entries[f"{name}_exact"] = value.text(f"{amount:.2f}")
+        entries |= {
+            "exceptions": value.int(wrong),
+            "warnings": value.int(len(self.findings) - wrong),
+            "exception_table": value.md(exception_table(self.findings)),
+            "documents": value.md(plan_table(self.lines)),
             "seen": value.int(self.seen),
             "written": value.int(self.written),
             "adopted": value.int(self.adopted),
             "skipped": value.int(self.skipped),
-            "amount": value.text(f"{self.amount:.2f}"),
-            # Dagster plots only floats: this twin is for the plot, the text above is the amount.
-            "amount_plot": value.float(float(self.amount)),
-            "exceptions": value.int(len(errors(self.findings))),
-            "warnings": value.int(len(self.findings) - len(errors(self.findings))),
-            "exception_table": value.md(exception_table(self.findings)),
-            "documents": value.md(plan_table(self.lines)),
-            "requests": value.int(self.requests),
-            "duration_s": value.float(round(self.duration_s, 3)),
-            OUTCOME_KEY: value.json(json.loads(json.dumps(self.as_dict()))),
         }
         for name, fact in self.facts.items():
             entries[name] = value.int(fact) if isinstance(fact, int) else value.text(str(fact))
-        return entries
+        return entries | {
+            "requests": value.int(self.requests),
+            "seconds": value.float(round(self.duration_s, 3)),
+            OUTCOME_KEY: value.json(json.loads(json.dumps(self.as_dict()))),
+        }
 
 
 def exception_table(findings: Sequence[Finding]) -> str:
@@ -128,11 +138,12 @@ def exception_table(findings: Sequence[Finding]) -> str:
     ordered = sorted(findings, key=lambda one: one.severity != "error")
     if not ordered:
         return "No exceptions."
+    # Three columns: the UI gives the table of an asset's page a third of the screen.
     rows = [
-        "| | What | Who | Message | What to do |",
-        "|---|---|---|---|---|",
+        "| Who | What is wrong | What to do |",
+        "|---|---|---|",
         *(
-            f"| {one.severity} | {cell(one.what)} | {cell(one.who)} | {cell(one.message)} | {cell(one.action)} |"
+            f"| {cell(one.who)} | **{one.severity}: {cell(one.what)}** {cell(one.message)} | {cell(one.action)} |"
             for one in ordered[:TABLE_ROWS]
         ),
     ]
@@ -145,11 +156,11 @@ def plan_table(lines: Sequence[PlanLine]) -> str:
     ordered = sorted(lines, key=lambda one: order.get(one.action, 0))
     if not ordered:
         return "Nothing was due."
-    rows = ["| Action | For | Amount | Document | Why |", "|---|---|---:|---|---|"]
+    rows = ["| For | Amount | Action | Document |", "|---|---:|---|---|"]
     for one in ordered[:TABLE_ROWS]:
         document = f"[{cell(one.document)}]({one.url})" if one.url and one.document else cell(one.document)
         rows.append(
-            f"| {one.action} | {cell(one.who)} | {one.amount:.2f} | {document} | {cell(one.reason)} |"
+            f"| {cell(one.who)} | {one.amount:.2f} | **{one.action}** {cell(one.reason)} | {document} |"
         )
     return "\n".join([*rows, *_rest(len(ordered))])
 

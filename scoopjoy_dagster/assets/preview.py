@@ -107,12 +107,7 @@ def _annotations(site: Site, books: Books, plan: RoyaltyPlan) -> Iterator[PlanLi
 def _mails(site: Site, tools: Tools, facts: DayFacts) -> Iterator[PlanLine]:
     if not tools.mail.configured:
         return
-    recipients = reports.recipients_of(site, tools.mail.report_recipients, tools.mail.report_role)
-    sending = reports.plan(site, facts, recipients).sending
-    for one in sending.to_send:
-        yield PlanLine("create", one, facts.sales, f"revision {sending.revision}")
-    for one in sending.has_it:
-        yield PlanLine("adopt", one, facts.sales, f"has revision {sending.revision}")
+    yield from reports.planned_mails(site, tools.mail, facts, resend=tools.close.resend)
 
 
 def _headquarters(site: Site, tools: Tools, facts: DayFacts) -> Iterator[PlanLine]:
@@ -120,6 +115,7 @@ def _headquarters(site: Site, tools: Tools, facts: DayFacts) -> Iterator[PlanLin
         return
     last, revision, _ = hq_sync.plan(site, facts)
     if last and last.revision == revision:
-        yield PlanLine("adopt", hq_sync.RECIPIENT, facts.plan.due, f"revision {revision} is acknowledged")
+        done = ("create", "is sent again") if tools.close.resend else ("adopt", "is acknowledged")
+        yield PlanLine(done[0], hq_sync.RECIPIENT, facts.plan.due, f"revision {revision} {done[1]}")
     else:
         yield PlanLine("create", hq_sync.RECIPIENT, facts.plan.due, f"revision {revision}")

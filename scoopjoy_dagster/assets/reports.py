@@ -1,199 +1,54 @@
-"""`reports`: managers have the day's report by mail."""
+"""`reports`: managers have the day's report by mail, each the part that is theirs."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from dataclasses import replace
+from datetime import date, datetime
 from email.utils import parseaddr
 
 import dagster as dg
 
-from scoopjoy_dagster.accounting.figures import DayFigures
 from scoopjoy_dagster.accounting.findings import Finding
-from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
-from scoopjoy_dagster.accounting.royalties import Franchise
 from scoopjoy_dagster.assets import royalties
-from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
+from scoopjoy_dagster.assets.day_facts import read_day
+from scoopjoy_dagster.assets.day_report import day_report
 from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
+from scoopjoy_dagster.assets.report_plans import ReportPlan, audiences, planned_mails, plans
 from scoopjoy_dagster.assets.tools import TOOLS
-from scoopjoy_dagster.erpnext import people, royalty_entries
-from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, figures_told, record_delivery
+from scoopjoy_dagster.erpnext.deliveries import Delivery, record_again, record_delivery
+from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.reporting.mail import (
     InvalidAddress,
+    Mailer,
     MailRefused,
     MailTransient,
     MailUnavailable,
     deterministic_message_id,
 )
-from scoopjoy_dagster.reporting.model import DayReport
+from scoopjoy_dagster.reporting.render import RenderedReport
 from scoopjoy_dagster.resources.mail import MailResource
 
+__all__ = ["build", "day_report", "planned_mails", "send_reports"]
+
 NAME = "reports"
-HISTORY_DAYS = 14
-
-
-def day_report(site: Site, facts: DayFacts) -> DayReport:
-    """The day as frames: outlets, shifts, payments, invoices, and the last 14 days of sales and royalties. Revision 0."""
-    import pandas as pd
-
-    from scoopjoy_dagster.reporting.model import FRAMES
-
-    plan, day = facts.plan, facts.plan.day
-
-    def frame(name: str, rows: Sequence[dict[str, object]]) -> pd.DataFrame:
-        return pd.DataFrame(rows, columns=list(FRAMES[name]), dtype=object)
-
-    start = day - timedelta(days=HISTORY_DAYS - 1)
-    franchises = [Franchise(action.royalty.customer, action.royalty.customer_name) for action in plan.actions]
-    sales = royalty_entries.sales_by_day(site, facts.books, plan.policy, franchises, start, day)
-    owed = royalty_entries.royalties_by_day(site, facts.books, start, day)
-    invoices: list[dict[str, object]] = []
-    for action in plan.actions:
-        royalty = action.royalty
-        shares = royalty.shares(plan.policy.precision) if royalty.amount and not royalty.kept else {}
-        invoices += [
-            {
-                "invoice": invoice.name,
-                "customer": royalty.customer,
-                "customer_name": royalty.customer_name,
-                "posting_date": day,
-                "is_return": invoice.is_return,
-                "currency": invoice.currency,
-                "base": invoice.base,
-                "rate": royalty.rate,
-                "royalty": shares.get(invoice.name, ZERO),
-            }
-            for invoice in royalty.invoices
-        ]
-    return DayReport(
-        company=plan.company,
-        business_day=day,
-        currency=facts.books.currency,
-        revision=0,
-        policy=plan.policy.sentence,
-        outlets=frame(
-            "outlets",
-            [
-                {
-                    "customer": action.royalty.customer,
-                    "customer_name": action.royalty.customer_name,
-                    "invoices": len(action.royalty.invoices),
-                    "base": action.royalty.base,
-                    "rate": action.royalty.rate,
-                    "royalty": action.royalty.amount,
-                    "journal_entries": ", ".join(entry.name for entry in action.entries),
-                    "note": action.reason if action.kind == "skip" else "",
-                }
-                for action in plan.actions
-            ],
-        ),
-        shifts=frame(
-            "shifts",
-            [
-                {
-                    "opening": shift.opening.name,
-                    "pos_profile": shift.opening.pos_profile,
-                    "cashier": shift.opening.user,
-                    "closing": shift.closing,
-                    "invoices": shift.invoices,
-                    "returns": shift.returns,
-                    "sales": shift.sales,
-                }
-                for shift in facts.shifts
-            ],
-        ),
-        payments=frame(
-            "payments",
-            [
-                {
-                    "pos_profile": payment.opening.pos_profile,
-                    "opening": payment.opening.name,
-                    "mode_of_payment": payment.mode,
-                    "opening_amount": payment.opening_amount,
-                    "expected": payment.expected,
-                    "counted": payment.counted,
-                    "difference": payment.difference,
-                }
-                for payment in facts.payments
-            ],
-        ),
-        invoices=frame("invoices", invoices),
-        history=frame(
-            "history",
-            [
-                {"day": one, "sales": sales.get(one, ZERO), "royalty": owed.get(one, ZERO)}
-                for one in (start + timedelta(days=offset) for offset in range(HISTORY_DAYS))
-            ],
-        ),
-        findings=facts.findings,
-        totals={
-            "sales": facts.sales,
-            "royalty": plan.due,
-            "pos_sales": facts.pos_sales,
-            "invoices": Decimal(len(invoices)),
-        },
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class SendPlan:
-    """Which revision of the report is current, who has it, and who is to get it."""
-
-    revision: int
-    has_it: tuple[str, ...]
-    to_send: tuple[str, ...]
-
-
-def plan_sending(recipients: Sequence[str], delivered: Sequence[Delivery], digest: str) -> SendPlan:
-    """A report that changed goes out as the next revision, to all; one that did not, to those who have not got it."""
-    newest = max(delivered, key=lambda one: one.revision, default=None)
-    if newest is None:
-        return SendPlan(0, (), tuple(recipients))
-    if newest.digest != digest:
-        return SendPlan(newest.revision + 1, (), tuple(recipients))
-    got = {one.recipient.casefold() for one in delivered if one.revision == newest.revision}
-    return SendPlan(
-        newest.revision,
-        tuple(one for one in recipients if one.casefold() in got),
-        tuple(one for one in recipients if one.casefold() not in got),
-    )
-
-
-def recipients_of(site: Site, fixed: Sequence[str], role: str) -> list[str]:
-    """Who gets the report: the fixed list, or the enabled users with the role."""
-    return list(fixed) or people.enabled_users(site, role)
-
-
-@dataclass(frozen=True, slots=True)
-class ReportPlan:
-    """The report of a settled day with its revision and what changed since the one before, its digest, and who gets it."""
-
-    report: DayReport
-    digest: str
-    sending: SendPlan
-
-
-def plan(site: Site, facts: DayFacts, recipients: Sequence[str]) -> ReportPlan:
-    """The report of a settled day, and to whom it must go. Reads only."""
-    from scoopjoy_dagster.reporting.digest import report_digest
-
-    report = day_report(site, facts)
-    digest = report_digest(report)
-    delivered = deliveries(site, "report", facts.books.company, facts.plan.day)
-    sending = plan_sending(recipients, delivered, digest)
-    if sending.revision and sending.to_send:
-        changes = facts.changes_since(figures_told(site, delivered, sending.revision))
-        report = replace(report, revision=sending.revision, changes=changes)
-    return ReportPlan(report, digest, sending)
 
 
 def send_reports(
-    site: Site, policy: RoyaltyPolicy, day: date, *, mail: MailResource, now: datetime, links: dict[str, str]
+    site: Site,
+    policy: RoyaltyPolicy,
+    day: date,
+    *,
+    mail: MailResource,
+    now: datetime,
+    links: dict[str, str],
+    resend: bool = False,
 ) -> Outcome:
-    """Send the report of `day` to those who have not got its current revision. `now` is an aware moment."""
+    """Send the report of `day` to those who have not got its current revision; with `resend`, to the others again.
+
+    `now` is an aware moment in site time.
+    """
     if not mail.configured:
         note = Finding(
             "warning",
@@ -207,8 +62,8 @@ def send_reports(
     unsettled = facts.plan.unsettled()
     if unsettled:
         return Outcome(NAME, day, findings=(unsettled,))
-    recipients = recipients_of(site, mail.report_recipients, mail.report_role)
-    if not recipients:
+    groups, missing = audiences(site, mail, facts)
+    if not groups:
         nobody = Finding(
             "error",
             "nobody to send the report to",
@@ -216,72 +71,123 @@ def send_reports(
             "ERPNext has no enabled user with this role",
             "Give the role to a user, or set SCOOPJOY_REPORT_RECIPIENTS.",
         )
-        return Outcome(NAME, day, findings=(nobody,))
-    the_plan = plan(site, facts, recipients)
-    sending = the_plan.sending
-    sent = 0
-    findings: list[Finding] = []
-    lines: list[PlanLine] = []
-    if sending.to_send:
-        sent, findings, lines = _send(site, the_plan, facts.figures, mail, now, links)
+        return Outcome(NAME, day, findings=(nobody, *missing))
+    the_plans = plans(site, facts, groups)
+    sender = _Sender(site, mail, now, links)
+    for one in the_plans:
+        sender.send(one, resend=resend)
+    adopted = [] if resend else [(one, who) for one in the_plans for who in one.sending.has_it]
     return Outcome(
         NAME,
         day,
-        seen=len(recipients),
-        written=sent,
-        adopted=len(sending.has_it),
+        seen=sum(len(group.recipients) for group in groups),
+        written=len(sender.lines),
+        adopted=len(adopted),
         amount=facts.sales,
-        findings=tuple(findings),
+        plots={"sales": facts.sales, "royalty": facts.plan.due},
+        findings=(*sender.findings, *missing),
         lines=(
-            *lines,
+            *sender.lines,
             *(
-                PlanLine("adopt", one, facts.sales, f"has revision {sending.revision}")
-                for one in sending.has_it
+                PlanLine("adopt", who, one.figures.sales, f"has revision {one.sending.revision}{one.about}")
+                for one, who in adopted
             ),
         ),
-        facts={"revision": sending.revision},
+        facts={"revision": max(one.sending.revision for one in the_plans)},
     )
 
 
-def _send(
-    site: Site,
-    the_plan: ReportPlan,
-    figures: DayFigures,
-    mail: MailResource,
-    now: datetime,
-    links: dict[str, str],
-) -> tuple[int, list[Finding], list[PlanLine]]:
-    """Send, and record each mail as the server has taken it: a crash in between sends one mail twice, with one ID."""
-    from scoopjoy_dagster.reporting.render import render_report_mail
+class _Sender:
+    """Sends mails, and records each as the server has taken it: a crash in between sends one mail twice, with one ID."""
 
-    report, sending = the_plan.report, the_plan.sending
-    rendered = render_report_mail(report, links=links)
-    domain = parseaddr(mail.sender)[1].rpartition("@")[2] or "localhost"
-    day, company, revision = report.business_day, report.company, sending.revision
-    findings: list[Finding] = []
-    lines: list[PlanLine] = []
-    try:
-        with mail.mailer() as mailer:
-            for recipient in sending.to_send:
-                try:
-                    message_id = deterministic_message_id(
-                        "report", company, day, revision, recipient, domain, content=the_plan.digest
-                    )
-                    message = rendered.message(
-                        sender=mail.sender, recipient=recipient, message_id=message_id, date=now
-                    )
-                    mailer.send(message)
-                except (MailRefused, MailTransient, InvalidAddress) as problem:
-                    findings.append(_not_sent(recipient, str(problem)))
-                    continue
-                record = Delivery("report", day, recipient, revision, the_plan.digest, message_id)
-                record_delivery(site, company, record, figures, now.replace(tzinfo=None))
-                lines.append(
-                    PlanLine("create", recipient, report.totals["sales"], f"revision {revision}", message_id)
+    def __init__(self, site: Site, mail: MailResource, now: datetime, links: dict[str, str]) -> None:
+        self._site, self._mail, self._now, self._links = site, mail, now, links
+        self._domain = parseaddr(mail.sender)[1].rpartition("@")[2] or "localhost"
+        self.findings: list[Finding] = []
+        self.lines: list[PlanLine] = []
+
+    def send(self, one: ReportPlan, *, resend: bool) -> None:
+        """Send a report to those who have not got it, and to the others again if that is asked for."""
+        again = one.sending.records if resend else ()
+        if not one.sending.to_send and not again:
+            return
+        before = len(self.lines) + len(self.findings)
+        try:
+            with self._mail.mailer() as mailer:
+                if one.sending.to_send:
+                    self._first(mailer, one)
+                if again:
+                    self._again(mailer, one, again)
+        except MailUnavailable as problem:  # no other recipient can do better
+            left = len(one.sending.to_send) + len(again) - (len(self.lines) + len(self.findings) - before)
+            self.findings.append(_not_sent(f"{left} recipients", str(problem)))
+
+    def _rendered(self, one: ReportPlan, *, again: bool) -> RenderedReport:
+        from scoopjoy_dagster.reporting.render import render_report_mail
+
+        # Dagster's pages show the whole chain: they are no place for those who see some outlets.
+        links = {} if one.report.view else self._links
+        return render_report_mail(one.report, links=links, again=again)
+
+    def _first(self, mailer: Mailer, one: ReportPlan) -> None:
+        rendered, revision = self._rendered(one, again=False), one.sending.revision
+        for recipient in one.sending.to_send:
+            message_id = self._deliver(mailer, one, rendered, recipient, one.digest)
+            if message_id:
+                day = one.report.business_day
+                record = Delivery("report", day, recipient, revision, one.digest, message_id)
+                at = self._now.replace(tzinfo=None)
+                record_delivery(self._site, one.report.company, record, one.figures, at)
+                self._done(one, recipient, f"revision {revision}{one.about}", message_id)
+
+    def _again(self, mailer: Mailer, one: ReportPlan, records: Sequence[Delivery]) -> None:
+        report = replace(one.report, revision=one.sending.revision)
+        rendered = self._rendered(replace(one, report=report), again=True)
+        for record in records:
+            # An ID of its own: mail readers drop the second copy of one.
+            content = f"{one.digest}, again {self._now.isoformat()}"
+            message_id = self._deliver(mailer, one, rendered, record.recipient, content)
+            if not message_id:
+                continue
+            self._done(
+                one, record.recipient, f"revision {one.sending.revision}, sent again{one.about}", message_id
+            )
+            try:
+                record_again(
+                    self._site, replace(record, reference=message_id), self._now.replace(tzinfo=None)
                 )
-    except MailUnavailable as problem:  # no other recipient can do better
-        findings.append(_not_sent(f"{len(sending.to_send) - len(lines)} recipients", str(problem)))
-    return len(lines), findings, lines
+            except (LoginFailed, Unreachable):
+                raise
+            except ERPNextError as problem:
+                self.findings.append(_not_recorded(record.recipient, problem.said))
+
+    def _deliver(
+        self, mailer: Mailer, one: ReportPlan, rendered: RenderedReport, recipient: str, content: str
+    ) -> str:
+        """Hand one mail to the server; returns its Message-ID, empty (and a finding) when the server did not take it."""
+        report = one.report
+        try:
+            message_id = deterministic_message_id(
+                "report",
+                report.company,
+                report.business_day,
+                one.sending.revision,
+                recipient,
+                self._domain,
+                content=content,
+            )
+            mailer.send(
+                rendered.message(
+                    sender=self._mail.sender, recipient=recipient, message_id=message_id, date=self._now
+                )
+            )
+        except (MailRefused, MailTransient, InvalidAddress) as problem:
+            self.findings.append(_not_sent(recipient, str(problem)))
+            return ""
+        return message_id
+
+    def _done(self, one: ReportPlan, recipient: str, what: str, message_id: str) -> None:
+        self.lines.append(PlanLine("create", recipient, one.figures.sales, what, message_id))
 
 
 def _not_sent(recipient: str, message: str) -> Finding:
@@ -291,6 +197,16 @@ def _not_sent(recipient: str, message: str) -> Finding:
         recipient,
         message,
         "Mend the address or the mail server, then materialize reports for the day again: only who has not got it gets it.",
+    )
+
+
+def _not_recorded(recipient: str, message: str) -> Finding:
+    return Finding(
+        "warning",
+        "report sent again is not recorded",
+        recipient,
+        f"the mail was sent again, but its delivery record still shows the first one: {message}",
+        "Run `scoopjoy setup`: the user needs the permission to write ScoopJoy Delivery.",
     )
 
 
@@ -316,12 +232,18 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         tags={"scoopjoy/critical": "no"},
     )
     def reports(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        """**Send Reports** (not critical). Managers have the day's report by mail.
+        """Send Reports (not critical): managers have the day's report by mail.
 
-        - HTML with charts, PDF and XLSX attached, to the enabled users with the report role (or a fixed list).
-        - Each mail that the server took is recorded in ERPNext (ScoopJoy Delivery): a re-run sends only to those who
-          have not got it; a day that changed goes out as the next revision, which says what changed and why.
-        - *amount* is the sales of all franchises in company currency. *seen* counts recipients.
+        **Green** means: the mail server took the report for everybody who is to have it, with PDF and XLSX attached. Each mail
+        is recorded in ERPNext (list *ScoopJoy Delivery*): a re-run sends only to those who have not got it; a day that
+        changed goes out as the next revision, which says what changed and why.
+
+        **Red** means: at least one person has no report; the books are right. Read *What to do* in `exception_table`, then
+        materialize `reports` for the day again. Mails were lost after they were sent? Materialize with `resend: true` in the
+        launchpad.
+
+        **Figures**: `sales` is the invoices of all franchises, tax included, and `royalty` the sum of their royalties, both in
+        company currency (INR); `seen` counts recipients; `revision` counts from 0.
         """
         yield from close_days(
             context,
@@ -332,6 +254,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                 mail=tools.mail,
                 now=tools.clock.now(),
                 links=_links(tools.mail, day),
+                resend=tools.close.resend,
             ),
         )
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.inputs import DayInputs, day_inputs, terms_of
 from scoopjoy_dagster.accounting.locks import Locks
+from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import LockedDays, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import Action, RoyaltyPlan, plan_royalties, with_named_invoices
 from scoopjoy_dagster.assets import closed_shifts
@@ -176,6 +178,7 @@ def post_royalties(
         adopted=adopted,
         skipped=sum(action.kind == "skip" for action in the_plan.actions),
         amount=the_plan.due,
+        plots={"royalty": the_plan.due, "sales": sold(the_plan)},
         findings=tuple(findings),
         lines=tuple(lines),
         facts={
@@ -187,6 +190,11 @@ def post_royalties(
         # The late changes sensor compares both with what it reads later.
         record={"sold": inputs.sold, "terms": dict(inputs.terms)},
     )
+
+
+def sold(plan: RoyaltyPlan) -> Decimal:
+    """Grand totals of all franchises' invoices, in INR, whatever the policy's base is."""
+    return sum((invoice.sales for action in plan.actions for invoice in action.royalty.invoices), ZERO)
 
 
 def plan_line(action: Action, reason: str, document: str = "", url: str = "") -> PlanLine:
@@ -249,16 +257,20 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         tags={"scoopjoy/critical": "yes"},
     )
     def royalties(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        """**Calculate Royalties** (critical). Every franchise owes exactly its royalty for the day.
+        """Calculate Royalties (critical): every franchise owes exactly its royalty for the day.
 
-        - Base: the day's submitted Sales Invoices of enabled customers in the franchise group or any group below it,
-          returns with their sign. Rate: the franchise's own, or the policy's default. Rounded once per franchise and day.
-        - One submitted Journal Entry per franchise: receivable account with the franchise as party, royalty income
-          account with the cost center. It is an accrual, not a tax invoice.
-        - A later change of the day is followed by one signed *adjustment* for the difference, which says what changed;
-          posted entries are never edited, cancelled or deleted. A day whose books are locked keeps its difference as
-          an exception until it opens, or by the policy `locked_days` gets it on the next open day.
-        - *amount* is the sum of all royalties of the day in company currency. *seen* counts franchises.
+        **Green** means: one submitted Journal Entry per franchise is in the ledger, receivable account with the franchise as
+        party against royalty income with the cost center. Base: the day's submitted Sales Invoices of the franchise, returns
+        with their sign. Rate: the franchise's own, or the policy's default. Rounded once per franchise and day. It is an
+        accrual, not a tax invoice. A later change of the day is followed by one signed *adjustment* that says what changed;
+        posted entries are never edited, cancelled or deleted.
+
+        **Red** means: at least one franchise is not booked, and invoices, reports and headquarters wait. The others are booked.
+        `exception_table` names the franchise, the reason and what to do; then materialize the day again: what is booked
+        stays. A day whose books are locked keeps its difference here until it opens (policy `locked_days`).
+
+        **Figures**: `royalty` is the sum of all royalties of the day and `sales` the invoices of all franchises, tax included,
+        both in company currency (INR); `base` is what the royalty was computed on; `seen` counts franchises.
         """
         yield from close_days(
             context,

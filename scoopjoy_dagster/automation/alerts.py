@@ -1,16 +1,21 @@
 """The two sensors that send alerts: one at once, one for whatever the first has missed.
 
 Dagster's failure sensor alone loses alerts: its cursor moves on when its function raises, and its first tick only sets
-the cursor. So it is the fast way, and the outbox sensor, which looks at the state of the runs, is the sure one.
+the cursor. So it is the fast way, and the outbox sensor, which looks at the state of the runs, is the sure one. It also
+tells of warnings and of what was made good, and sends the heartbeat.
 """
 
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from scoopjoy_dagster.automation.alert import Links
 from scoopjoy_dagster.automation.delivery import deliver_pending
+from scoopjoy_dagster.automation.heartbeat import beat
 from scoopjoy_dagster.automation.outbox import why_not_alone
-from scoopjoy_dagster.automation.recipients import alert_recipients
+from scoopjoy_dagster.automation.recipients import alert_recipients, fallback
+from scoopjoy_dagster.resources.alerts import AlertsResource
+from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.mail import MailResource
 
@@ -20,17 +25,26 @@ REMEMBER = timedelta(hours=6)
 """How often the recipients are read from ERPNext without an alert, so that they are known when ERPNext is down."""
 
 
-def build(status: dg.DefaultSensorStatus) -> list[dg.SensorDefinition]:
-    """The sensors; `status` says whether they are on before anybody has touched them."""
+def links_of(mail: MailResource, erpnext: ERPNextResource, alerts: AlertsResource) -> Links:
+    """What alerts link to."""
+    return Links(ui=mail.ui_url, erpnext=erpnext.url.rstrip("/"), runbook=alerts.runbook_url)
+
+
+def build(days: dg.DailyPartitionsDefinition, status: dg.DefaultSensorStatus) -> list[dg.SensorDefinition]:
+    """The sensors, on these business days; `status` says whether they are on before anybody has touched them."""
 
     @dg.run_failure_sensor(
         name=AT_ONCE,
         minimum_interval_seconds=30,
         default_status=status,
-        description="Mails an alert for each failed run and step. What it cannot deliver, alert_outbox does.",
+        tags={"scoopjoy/purpose": "alerts"},
+        description="Sends an alert for each failed run and step. What it cannot deliver, alert_outbox does.",
     )
     def alert_on_failure(
-        context: dg.RunFailureSensorContext, mail: MailResource, erpnext: ERPNextResource
+        context: dg.RunFailureSensorContext,
+        mail: MailResource,
+        erpnext: ERPNextResource,
+        alerts: AlertsResource,
     ) -> dg.SkipReason | None:
         run = context.dagster_run
         reason = why_not_alone(run)
@@ -42,6 +56,8 @@ def build(status: dg.DefaultSensorStatus) -> list[dg.SensorDefinition]:
             mail,
             lambda: alert_recipients(context.instance, mail, erpnext, now),
             now,
+            channels=alerts.channels,
+            links=links_of(mail, erpnext, alerts),
             only=run.run_id,
         )
         return None if delivery.sent and not delivery.waiting else dg.SkipReason(delivery.sentence)
@@ -50,10 +66,16 @@ def build(status: dg.DefaultSensorStatus) -> list[dg.SensorDefinition]:
         name=OUTBOX,
         minimum_interval_seconds=120,
         default_status=status,
-        description="Mails the alerts of failed runs that nobody has been told of, and the digests of backfills.",
+        tags={"scoopjoy/purpose": "alerts"},
+        description="Sends what nobody has been told of: alerts of failed runs, digests of backfills, warnings of "
+        "control totals, days that were made good; and the heartbeat.",
     )
     def alert_outbox(
-        context: dg.SensorEvaluationContext, mail: MailResource, erpnext: ERPNextResource
+        context: dg.SensorEvaluationContext,
+        mail: MailResource,
+        erpnext: ERPNextResource,
+        alerts: AlertsResource,
+        clock: ClockResource,
     ) -> dg.SkipReason:
         now = datetime.now(UTC)
         if mail.configured:
@@ -64,8 +86,16 @@ def build(status: dg.DefaultSensorStatus) -> list[dg.SensorDefinition]:
             mail,
             lambda: alert_recipients(context.instance, mail, erpnext, now),
             now,
+            channels=alerts.channels,
+            links=links_of(mail, erpnext, alerts),
+            days=days,
             location=origin.location_name if origin else None,
         )
-        return dg.SkipReason(delivery.sentence)
+        ended = list(days.get_partition_keys(current_time=clock.now()))
+        heard = beat(context.instance, alerts.heartbeat_url, days, ended)
+        if heard:
+            context.log.info(heard)
+        told = fallback(context.instance, mail, now, REMEMBER)
+        return dg.SkipReason("; ".join(part for part in (delivery.sentence, told, heard) if part))
 
     return [alert_on_failure, alert_outbox]

@@ -1,54 +1,34 @@
-"""Delivery of the outbox over SMTP: each alert once to each recipient, however often it takes.
+"""Delivery of the outbox: each alert once to each recipient and once to each channel, however often it takes.
 
-A run is closed when the mail server has taken the mail of every recipient; what it took before it went away is noted
-on the run, so that nobody gets it again. One window is left, a crash between the server's yes and the note: that mail
-is repeated with the same Message-ID, of which mail readers show one.
+Mail and channels know nothing of each other: what one has taken is noted on the run, so nobody gets it again while the
+other is down. A run is closed when all have it. One window is left, a crash between a server's yes and the note: that
+mail is repeated with the same Message-ID, of which mail readers show one; a message in a channel is repeated.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from email.message import EmailMessage
-from email.utils import parseaddr
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 from filelock import FileLock, Timeout
 
 from scoopjoy_dagster.automation import outbox
-from scoopjoy_dagster.automation.messages import Alert
-from scoopjoy_dagster.automation.outbox import Parcel
+from scoopjoy_dagster.automation.alert import Links
+from scoopjoy_dagster.automation.channel_post import ChannelPost
+from scoopjoy_dagster.automation.channels import Channel, usable
+from scoopjoy_dagster.automation.mail_post import MailPost
+from scoopjoy_dagster.automation.parcels import Parcel, close
 from scoopjoy_dagster.automation.recipients import Recipients
-from scoopjoy_dagster.reporting.mail import (
-    InvalidAddress,
-    Mailer,
-    MailRefused,
-    MailTransient,
-    MailUnavailable,
-    build_message,
-    deterministic_message_id,
-)
 from scoopjoy_dagster.resources.mail import MailResource
-
-PROGRESS = "scoopjoy/alert_progress"
-"""Run tag: which mails of an alert that is not fully delivered the server has taken, as hashes."""
-
-TRIES = 2
-SMTP_TIMEOUT_S = 5.0
-BUDGET_S = 20.0
-"""No mail is begun after this: a sensor's tick has 60 seconds, and one mail to a server that has stopped answering
-costs several timeouts."""
 
 
 @dataclass(slots=True)
 class Delivery:
-    """What became of the outbox: subjects sent, what still waits and why, and what the server refused for good."""
+    """What became of the outbox: subjects sent, what still waits and why, and what will never be taken."""
 
     sent: list[str] = field(default_factory=list)
     waiting: str = ""
@@ -58,8 +38,8 @@ class Delivery:
     def sentence(self) -> str:
         """The whole in words."""
         sent = f"alerts sent: {len(self.sent)}" if self.sent else ""
-        said = [part for part in (sent, self.waiting, *dict.fromkeys(self.refused)) if part]
-        return "; ".join(said) or "no alert is waiting"
+        said = [part for part in (sent, self.waiting) if part] or ["no alert is waiting"]
+        return "; ".join([*said, *dict.fromkeys(self.refused)])
 
 
 def deliver_pending(
@@ -68,6 +48,9 @@ def deliver_pending(
     recipients: Recipients,
     now: datetime,
     *,
+    channels: str = "",
+    links: Links | None = None,
+    days: dg.DailyPartitionsDefinition | None = None,
     only: str | None = None,
     location: str | None = None,
     window_days: int = outbox.WINDOW_DAYS,
@@ -76,40 +59,95 @@ def deliver_pending(
 
     Args:
         instance: Whose runs.
-        mail: The mail server; without one everything waits.
+        mail: The mail server; without one only channels are served, and without these everything waits.
         recipients: Asked once, and only if there is something to send.
         now: An aware moment of the real clock: it is compared with Dagster's own.
-        only: See `outbox.pending`, as for `location` and `window_days`.
+        channels: URLs of channels, separated by spaces or line breaks; a secret.
+        links: Addresses that alerts link to; None: Dagster's UI only.
+        days: See `outbox.pending`, as for `only`, `location` and `window_days`.
+        only: A run id, to look at the failure of this run and at nothing else.
         location: Code location whose runs are ours; None for any.
         window_days: Runs that failed before are left alone.
     """
+    right, wrong = usable(channels)
     with _sole_sender(instance) as alone:
         if not alone:
-            return Delivery(waiting="another delivery is under way")
+            return Delivery(waiting="another delivery is under way", refused=wrong)
         parcels = outbox.pending(
-            instance, mail.ui_url, now, only=only, location=location, window_days=window_days
+            instance,
+            links or Links(ui=mail.ui_url),
+            now,
+            days=days,
+            only=only,
+            location=location,
+            window_days=window_days,
         )
         for made_good in (parcel for parcel in parcels if not parcel.alerts):
-            outbox.close(instance, made_good, now)
+            close(instance, made_good, now)
         parcels = [parcel for parcel in parcels if parcel.alerts]
+        done = Delivery(refused=wrong)
         if not parcels:
-            return Delivery()
-        if not mail.configured:
-            return Delivery(waiting=_wait(parcels, "SMTP_HOST is empty, so no mail can be sent"))
-        to = list(dict.fromkeys(recipients()))
-        if not to:
-            return Delivery(waiting=_wait(parcels, NOBODY))
-        return _Post(instance, mail, to, now).deliver(parcels)
+            return done
+        outlets = [_channels(instance, right, wrong)]
+        if mail.configured:
+            outlets.insert(0, _mail(instance, mail, recipients, now, done))
+        elif not right:
+            outlets = [_nowhere]
+        # What each outlet says of each parcel: why it must wait, or nothing.
+        said = list(zip(*(outlet(parcels) for outlet in outlets), strict=True))
+        left: list[str] = []
+        for parcel, reasons in zip(parcels, said, strict=True):
+            waits = "; ".join(filter(None, reasons))
+            if waits:
+                left.append(waits)
+            else:
+                close(instance, parcel, now)
+                done.sent += [alert.subject for alert in parcel.alerts]
+        if left:
+            done.waiting = f"alerts waiting: {len(left)} ({'; '.join(dict.fromkeys(left))})"
+        return done
 
+
+Outlet = Callable[[Sequence[Parcel]], Sequence[str]]
+"""Sends parcels, and says of each why it must wait; empty when all have got it."""
 
 NOBODY = (
     "nobody to tell is known; set SCOOPJOY_ALERT_RECIPIENTS, or give an enabled ERPNext user the role System Manager "
     "and see that ERPNext can be reached"
 )
+NOWHERE = (
+    "SMTP_HOST is empty, and SCOOPJOY_ALERT_CHANNELS has no channel that can be used, so nobody can be told"
+)
 
 
-def _wait(parcels: Sequence[Parcel], why: str) -> str:
-    return f"alerts waiting: {len(parcels)} ({why})"
+def _nowhere(parcels: Sequence[Parcel]) -> list[str]:
+    return [NOWHERE] * len(parcels)
+
+
+def _mail(
+    instance: dg.DagsterInstance, mail: MailResource, recipients: Recipients, now: datetime, done: Delivery
+) -> Outlet:
+    def send(parcels: Sequence[Parcel]) -> list[str]:
+        to = list(dict.fromkeys(recipients()))
+        if not to:
+            return [NOBODY] * len(parcels)
+        post = MailPost(instance, mail, to, now)
+        why = post.deliver(parcels)
+        done.refused = [*post.refused, *done.refused]
+        return why
+
+    return send
+
+
+def _channels(instance: dg.DagsterInstance, right: Sequence[Channel], wrong: Sequence[str]) -> Outlet:
+    # What is wrong keeps the alerts: they are for the channel that somebody meant.
+    kept = "a channel of SCOOPJOY_ALERT_CHANNELS cannot be used" if wrong else ""
+
+    def send(parcels: Sequence[Parcel]) -> list[str]:
+        why = ChannelPost(instance, right).deliver(parcels)
+        return ["; ".join(filter(None, (reason, kept))) for reason in why]
+
+    return send
 
 
 @contextmanager
@@ -127,101 +165,3 @@ def _sole_sender(instance: dg.DagsterInstance) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
-
-
-class _Post:
-    """One delivery: a few tries within the time that a tick has."""
-
-    def __init__(
-        self, instance: dg.DagsterInstance, mail: MailResource, to: Sequence[str], now: datetime
-    ) -> None:
-        self._instance, self._to, self._now = instance, to, now
-        self._mail = mail.model_copy(update={"timeout_s": min(mail.timeout_s, SMTP_TIMEOUT_S)})
-        self._deadline = time.monotonic() + BUDGET_S
-
-    def deliver(self, parcels: Sequence[Parcel]) -> Delivery:
-        left = list(parcels)
-        done = Delivery()
-        problem = ""
-        for _ in range(TRIES):
-            done.refused = []
-            try:
-                with self._mail.mailer() as mailer:
-                    for parcel in list(left):
-                        trouble = self._send(mailer, parcel, done)
-                        if trouble:  # does not hold up those behind it
-                            problem = trouble
-                            continue
-                        outbox.close(self._instance, parcel, self._now)
-                        left.remove(parcel)
-                        done.sent += [alert.subject for alert in parcel.alerts]
-            except MailUnavailable as unavailable:
-                problem = str(unavailable)
-            if not left or self._out_of_time:
-                break
-        if left:
-            done.waiting = _wait(left, problem)
-        return done
-
-    @property
-    def _out_of_time(self) -> bool:
-        return time.monotonic() > self._deadline
-
-    def _send(self, mailer: Mailer, parcel: Parcel, done: Delivery) -> str:
-        """Send what of a parcel has not been taken yet; the text says why it must wait, and is empty when it is done.
-
-        An address that the server refuses for good holds up nobody, but of every alert one person at least must know.
-
-        Raises:
-            MailUnavailable: nothing can be sent to anybody; what was taken is noted.
-        """
-        run_id = parcel.runs[0].run_id
-        before = self._taken(run_id)
-        taken = set(before)
-        trouble = ""
-        try:
-            for alert in parcel.alerts:
-                for recipient in self._to:
-                    if _mark(alert, recipient) in taken:
-                        continue
-                    if self._out_of_time:
-                        return "the mail server is slow"
-                    try:
-                        mailer.send(self._message(alert, recipient))
-                        taken.add(_mark(alert, recipient))
-                    except (MailRefused, InvalidAddress) as never:
-                        done.refused.append(str(never))
-                    except MailTransient as later:
-                        trouble = str(later)
-        finally:
-            if taken != before:
-                note = json.dumps({"run": run_id, "taken": sorted(taken)})
-                self._instance.add_run_tags(run_id, {PROGRESS: note})
-        told = all(any(_mark(alert, one) in taken for one in self._to) for alert in parcel.alerts)
-        return trouble or ("" if told else "the mail server refuses every recipient")
-
-    def _taken(self, run_id: str) -> set[str]:
-        record = self._instance.get_run_record_by_id(run_id)
-        note = record.dagster_run.tags.get(PROGRESS) if record else None
-        content = json.loads(note) if note else {}
-        return set(content["taken"]) if content.get("run") == run_id else set()
-
-    def _message(self, alert: Alert, recipient: str) -> EmailMessage:
-        domain = parseaddr(self._mail.sender)[1].rpartition("@")[2] or "localhost"
-        day = date.fromisoformat(alert.day)
-        return build_message(
-            sender=self._mail.sender,
-            recipient=recipient,
-            subject=alert.subject,
-            html=alert.html,
-            text=alert.text,
-            inline_images={},
-            attachments=[],
-            message_id=deterministic_message_id("alert", alert.key, day, 0, recipient, domain),
-            date=self._now,
-        )
-
-
-def _mark(alert: Alert, recipient: str) -> str:
-    """A mail in the progress note: nobody's address appears in a tag."""
-    return hashlib.sha256(f"{alert.key}\x1f{recipient.casefold()}".encode()).hexdigest()[:16]

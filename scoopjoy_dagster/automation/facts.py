@@ -1,35 +1,68 @@
-"""From Dagster's record of a failed run to the facts that an alert is made of. Reads, decides nothing."""
+"""From Dagster's record of a run to the facts that an alert is made of. Reads, decides nothing."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
+from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.automation.messages import FailedRun, FailedStep
 from scoopjoy_dagster.automation.state import backfill_of, days_of_tags
+from scoopjoy_dagster.automation.steps import STEPS, is_watchdog, step_of
+
+OVERDUE = "overdue"
+"""Figure of the watchdog's check: its overdue days, all of them."""
+
+_KINDS = {
+    dg.DagsterEventType[name]
+    for name in (
+        "STEP_FAILURE",
+        "STEP_SUCCESS",
+        "RUN_FAILURE",
+        "ASSET_CHECK_EVALUATION",
+        "ASSET_MATERIALIZATION_PLANNED",
+    )
+}
+
+Events = Mapping[str, Sequence[dg.DagsterEvent]]
+"""Events of a run by their kind."""
 
 
 def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:
     """The facts of a run that failed."""
     run = record.dagster_run
-    checks = _failed_checks(instance, run.run_id)
+    events = _events(instance, run.run_id)
+    checks = _failed_checks(events["ASSET_CHECK_EVALUATION"])
+    steps = tuple(_step(event, checks) for event in events["STEP_FAILURE"])
+    done, skipped = _others(events, steps)
     return FailedRun(
         run_id=run.run_id,
         job=run.job_name,
-        days=tuple(days_of_tags(run.tags)),
+        days=tuple(days_of_tags(run.tags)) or _overdue(checks),
         backfill=backfill_of(run.tags),
-        steps=tuple(_step(event, checks) for event in _events(instance, run.run_id, "STEP_FAILURE")),
-        reason="\n".join(event.message or "" for event in _events(instance, run.run_id, "RUN_FAILURE")[:1]),
-        ended=_moment(record),
+        steps=steps,
+        reason="\n".join(event.message or "" for event in events["RUN_FAILURE"][:1]),
+        ended=ended(record),
+        done=done,
+        skipped=skipped,
+        batch_run=run.tags.get(BATCH_RUN, ""),
     )
 
 
-def _moment(record: dg.RunRecord) -> datetime:
+def read_checks(instance: dg.DagsterInstance, run_id: str) -> list[dg.AssetCheckEvaluation]:
+    """The checks of a run that warn: they did not pass, and stopped nothing."""
+    found = [
+        event.asset_check_evaluation_data for event in _events(instance, run_id)["ASSET_CHECK_EVALUATION"]
+    ]
+    return [check for check in found if not check.passed and not check.blocking]
+
+
+def ended(record: dg.RunRecord) -> datetime:
     """When a run ended; a run that never started has only the moment of its last change (naive UTC)."""
     if record.end_time:
         return datetime.fromtimestamp(record.end_time, UTC)
@@ -37,34 +70,67 @@ def _moment(record: dg.RunRecord) -> datetime:
     return changed if changed.tzinfo else changed.replace(tzinfo=UTC)
 
 
-def _events(instance: dg.DagsterInstance, run_id: str, kind: str) -> list[dg.DagsterEvent]:
-    connection = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType[kind])
-    found = (record.event_log_entry.dagster_event for record in connection.records)
-    return [event for event in found if event]
+def said(check: dg.AssetCheckEvaluation) -> str:
+    """What a check answered."""
+    return check.description or f"The check {check.check_name} failed."
 
 
-def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> dict[str, list[dg.AssetCheckEvaluation]]:
+def _events(instance: dg.DagsterInstance, run_id: str) -> Events:
+    found: dict[str, list[dg.DagsterEvent]] = defaultdict(list)
+    for record in instance.get_records_for_run(run_id, of_type=_KINDS).records:
+        event = record.event_log_entry.dagster_event
+        if event:
+            found[event.event_type.name].append(event)
+    return found
+
+
+def _failed_checks(events: Iterable[dg.DagsterEvent]) -> dict[str, list[dg.AssetCheckEvaluation]]:
     """Blocking checks of the run that did not pass, by the key of the step that ran them. A warning fails no step."""
     found: dict[str, list[dg.AssetCheckEvaluation]] = defaultdict(list)
-    for event in _events(instance, run_id, "ASSET_CHECK_EVALUATION"):
+    for event in events:
         check = event.asset_check_evaluation_data
         if event.step_key and check.blocking and not check.passed:
             found[event.step_key].append(check)
     return found
 
 
+def _overdue(checks: Mapping[str, Sequence[dg.AssetCheckEvaluation]]) -> tuple[str, ...]:
+    """The days that a watchdog's run is about: it has no partition."""
+    for key, failed in checks.items():
+        for check in failed:
+            if is_watchdog(key) and OVERDUE in check.metadata:
+                days = check.metadata[OVERDUE].value
+                return tuple(str(day) for day in days) if isinstance(days, list) else ()
+    return ()
+
+
+def _others(events: Events, failed: Sequence[FailedStep]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Steps of the run that were done, and those that it was to do and did not; names for people, in order."""
+    bad = {step.asset for one in failed if (step := step_of(one.key))}
+    done = {event.step_key for event in events["STEP_SUCCESS"]} - bad
+    planned = {
+        event.asset_key.to_user_string()
+        for event in events["ASSET_MATERIALIZATION_PLANNED"]
+        if event.asset_key
+    }
+    skipped = planned - done - bad
+    return tuple(one.title for one in STEPS if one.asset in done), tuple(
+        one.title for one in STEPS if one.asset in skipped
+    )
+
+
 def _step(event: dg.DagsterEvent, checks: Mapping[str, Sequence[dg.AssetCheckEvaluation]]) -> FailedStep:
     key = event.step_key or ""
     failed = checks.get(key, ())
     if len(failed) == 1:
-        return FailedStep(key, _said(failed[0]), (), _texts(failed[0].metadata))
+        return FailedStep(key, said(failed[0]), (), _texts(failed[0].metadata))
     if failed:
         figures = {
             f"{check.check_name}: {name}": text
             for check in failed
             for name, text in _texts(check.metadata).items()
         }
-        return FailedStep(key, " ".join(_said(check) for check in failed), (), figures)
+        return FailedStep(key, " ".join(said(check) for check in failed), (), figures)
     failure = event.step_failure_data
     told = failure.user_failure_data
     if told and told.description:  # a `dagster.Failure`: its text is a sentence for people
@@ -73,10 +139,6 @@ def _step(event: dg.DagsterEvent, checks: Mapping[str, Sequence[dg.AssetCheckEva
     while cause and cause.cause:
         cause = cause.cause
     return FailedStep(key, cause.message.strip() if cause else "The step failed without saying why.")
-
-
-def _said(check: dg.AssetCheckEvaluation) -> str:
-    return check.description or f"The check {check.check_name} failed."
 
 
 def _exceptions(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[dict[str, str], ...]:

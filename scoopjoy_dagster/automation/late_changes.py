@@ -74,6 +74,7 @@ def build(
         job=job,
         minimum_interval_seconds=INTERVAL_S,
         default_status=status,
+        tags={"scoopjoy/purpose": "late-changes"},
         description=f"Finds days of the last {window_days} that were touched after their close (invoices, shifts, "
         "cancelled royalty entries) and runs just those again. Days of which only the terms of franchises have changed are "
         + ("run as well." if follow_terms else "named in the tick history."),

@@ -1,31 +1,31 @@
-"""What an alert says: from the facts of a failed run to a subject, a plain text and an HTML page. Pure.
+"""Alerts of a run that failed: one for each step, or one that says that no step did. Pure.
 
-What belongs here: severity, wording, what to do. What does not: reading Dagster (`facts`), sending (`outbox`).
+What belongs here: severity, wording, what to do. What does not: reading Dagster (`facts`), sending (`delivery`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any
 
+from scoopjoy_dagster.automation.alert import (
+    ADOPTED,
+    Alert,
+    Links,
+    Row,
+    close_command,
+    compose,
+    cut,
+    figure_facts,
+)
+from scoopjoy_dagster.automation.overdue import overdue_days
 from scoopjoy_dagster.automation.steps import is_watchdog, step_of
-from scoopjoy_dagster.partitions import ZONE
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-MAX_ROWS = 20
-"""Rows of a table in a mail; the rest is counted, and one click away in Dagster."""
-
-MAX_TEXT = 600
-"""Characters of one message: ERPNext may answer with a page."""
 
 NO_STEP = "no step failure recorded"
-FINDING_COLUMNS = ("What", "Who", "Message", "What to do")
-DIGEST_COLUMNS = ("Day", "Step", "Message")
+LOST = "when-something-is-down"
+ANY_STEP = "any-step"
+"""Places in the runbook: of a run without a failed step, and of findings that every step can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,33 @@ class FailedStep:
         step = step_of(self.key)
         return step.critical if step else True
 
+    @property
+    def ordered(self) -> list[Mapping[str, str]]:
+        """Its exceptions, errors first."""
+        return sorted(self.exceptions, key=lambda row: row.get("severity") != "error")
+
+    @property
+    def page(self) -> str:
+        """The place in the runbook that says what to do; empty for a step that is not of the close."""
+        first = self.ordered[0].get("what", "") if self.exceptions else ""
+        if first == "day in work" or first.endswith("failed unexpectedly"):
+            return ANY_STEP
+        step = step_of(self.key)
+        return step.asset if step else ""
+
 
 @dataclass(frozen=True, slots=True)
 class FailedRun:
-    """A run that failed. `days` are business days (ISO), oldest first; `ended` is an aware moment."""
+    """A run that failed.
+
+    Attributes:
+        days: business days (ISO), oldest first.
+        steps: those that failed, in the order in which they did.
+        ended: an aware moment.
+        done: names for people of the steps that the run did all the same.
+        skipped: names of the steps that it was to do and did not.
+        batch_run: name of its document in ERPNext; empty for none.
+    """
 
     run_id: str
     job: str
@@ -68,63 +91,36 @@ class FailedRun:
     steps: tuple[FailedStep, ...]
     reason: str
     ended: datetime
+    done: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    batch_run: str = ""
+
+    def links(self, links: Links) -> list[tuple[str, str]]:
+        """Where to look at it."""
+        return [links.batch_run(self.batch_run), links.run(self.run_id)]
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """A mail to be sent once to each recipient. `key` names it whenever it is composed."""
-
-    key: str
-    day: str
-    subject: str
-    text: str
-    html: str
-
-
-def run_alerts(run: FailedRun, ui_url: str) -> list[Alert]:
+def run_alerts(run: FailedRun, links: Links) -> list[Alert]:
     """One alert for each step that failed, or one that says that no step did (the worker was lost, the run was ended)."""
     if not run.steps:
-        return [_lost_run(run, ui_url)]
+        return [_lost_run(run, links)]
     return [
-        _overdue_days(run, step, ui_url)
+        overdue_days(
+            key=f"{run.run_id}:{step.key}",
+            days=run.days,
+            ended=run.ended,
+            message=step.message,
+            figures=step.figures,
+            page=links.page,
+            run_link=links.run(run.run_id),
+        )
         if is_watchdog(step.key) and step.figures
-        else _step(run, step, ui_url)
+        else _step(run, step, links)
         for step in run.steps
     ]
 
 
-def backfill_digest(backfill: str, runs: Sequence[FailedRun], days: int, ui_url: str) -> Alert:
-    """One alert for a backfill that has ended.
-
-    Args:
-        backfill: Dagster's id of the backfill.
-        runs: Its failed runs that nothing has made good, by day.
-        days: How many days it worked on.
-        ui_url: Address of Dagster's UI; empty for none.
-    """
-    failed = sorted({day for run in runs for day in run.days})
-    rows = [
-        (", ".join(run.days[:3]) or "no day", step.title, _short(step.message))
-        for run in runs
-        for step in (run.steps or (FailedStep(run.job, run.reason or NO_STEP),))
-    ]
-    return _alert(
-        # The runs are part of the key: one that fails later, under the same backfill, is news.
-        key=":".join([backfill, *sorted(run.run_id for run in runs)]),
-        run=runs[0],
-        subject=f"[CRITICAL] Backfill {backfill}: {len(failed)} of {days} days failed",
-        lead=[
-            f"The backfill {backfill} has ended. {len(failed)} of its {days} business days are not closed."
-        ],
-        columns=DIGEST_COLUMNS,
-        rows=rows,
-        todo="Mend what the messages name, then run the days again. What was written is adopted, never written twice.",
-        command=_command(failed),
-        link=f"{ui_url}/runs/b/{backfill}" if ui_url else "",
-    )
-
-
-def _step(run: FailedRun, step: FailedStep, ui_url: str) -> Alert:
+def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
     known = step_of(step.key)
     if step.critical:
         subject = f"[CRITICAL] Batch pipeline failed at: {step.title}"
@@ -132,137 +128,63 @@ def _step(run: FailedRun, step: FailedStep, ui_url: str) -> Alert:
     else:
         subject = f"[WARNING] Batch step failed: {step.title}"
         consequence = "Pipeline continuing with remaining steps."
-    rows = [
-        tuple(_short(row.get(name, "")) for name in ("what", "who", "message", "action"))
-        for row in sorted(step.exceptions, key=lambda row: row.get("severity") != "error")
-    ]
-    return _alert(
+    # Behind a critical step more may be open than this run was to do: the whole day is always right.
+    alone = not step.critical and not run.skipped and len({one.title for one in run.steps}) == 1
+    again = "run the step again" if alone else "close the day again"
+    return compose(
         key=f"{run.run_id}:{step.key}",
-        run=run,
+        days=run.days,
+        ended=run.ended,
         subject=subject,
-        lead=[consequence, _short(step.message)],
-        facts=[("Step", step.title), *_figures(step.figures)],
-        columns=FINDING_COLUMNS,
-        rows=rows,
-        todo="Mend what the message names, then close the day again. What was written is adopted, never written twice.",
-        command=_command(run.days) if known else "",
-        link=_run_link(run, ui_url),
+        lead=[consequence, cut(step.message)],
+        facts=[
+            ("Step", step.title),
+            ("Failed first", _first(run)),
+            *_others(run),
+            *figure_facts(step.figures),
+        ],
+        rows=[_row(row) for row in step.ordered],
+        todo=f"Mend what the message names, then {again}. {ADOPTED}",
+        runbook=links.page(step.page) if step.page else "",
+        command=close_command(run.days, known.asset if alone and known else "") if known else "",
+        links=run.links(links),
     )
 
 
-def _lost_run(run: FailedRun, ui_url: str) -> Alert:
-    return _alert(
+def _lost_run(run: FailedRun, links: Links) -> Alert:
+    return compose(
         key=f"{run.run_id}:",
-        run=run,
+        days=run.days,
+        ended=run.ended,
         subject=f"[CRITICAL] Batch pipeline failed at: {NO_STEP}",
         lead=[
             "Pipeline aborted.",
             f"The run of {run.job} failed with {NO_STEP}: its process was lost, never started, or took too long.",
-            _short(run.reason),
+            cut(run.reason),
         ],
-        todo="Look at the run, then close the day again. What was written is adopted, never written twice.",
-        command=_command(run.days),
-        link=_run_link(run, ui_url),
+        facts=_others(run),
+        todo=f"Look at the run, then close the day again. {ADOPTED}",
+        runbook=links.page(LOST),
+        command=close_command(run.days),
+        links=run.links(links),
     )
 
 
-def _overdue_days(run: FailedRun, step: FailedStep, ui_url: str) -> Alert:
-    count = step.figures.get("overdue_days", "?")
-    return _alert(
-        key=f"{run.run_id}:{step.key}",
-        run=run,
-        subject=f"[CRITICAL] Business days not closed: {count}",
-        lead=[_short(step.message)],
-        facts=[("Oldest days", step.figures.get("oldest", ""))],
-        todo="Find out why in Dagster's runs of these days, then close them:",
-        command=step.figures.get("repair", ""),
-        link=_run_link(run, ui_url),
-    )
+def _first(run: FailedRun) -> str:
+    """What failed first in the run, and for whom."""
+    first = run.steps[0]
+    if not first.exceptions:
+        return first.title if len(run.steps) > 1 else ""
+    row = first.ordered[0]
+    return f"{first.title}: {cut(row.get('what', ''))} - {cut(row.get('who', ''))}"
 
 
-def _alert(
-    *,
-    key: str,
-    run: FailedRun,
-    subject: str,
-    lead: Sequence[str],
-    todo: str,
-    command: str,
-    link: str,
-    facts: Sequence[tuple[str, str]] = (),
-    columns: Sequence[str] = (),
-    rows: Sequence[tuple[str, ...]] = (),
-) -> Alert:
-    content: dict[str, Any] = {
-        "subject": subject,
-        "critical": subject.startswith("[CRITICAL]"),
-        "lead": [line for line in lead if line],
-        "facts": [*_when(run), *facts],
-        "columns": columns,
-        "rows": rows[:MAX_ROWS],
-        "more": max(0, len(rows) - MAX_ROWS),
-        "todo": todo,
-        "command": command,
-        "link": link,
-    }
-    return Alert(
-        key=key,
-        day=run.days[0] if run.days else run.ended.astimezone(ZONE).date().isoformat(),
-        subject=subject,
-        text=_environment().get_template("alert.txt.j2").render(content),
-        html=_environment().get_template("alert.html.j2").render(content),
-    )
+def _others(run: FailedRun) -> list[tuple[str, str]]:
+    """What of the run was done all the same, and what was not."""
+    return [("Still done", ", ".join(run.done)), ("Skipped", ", ".join(run.skipped))]
 
 
-def _when(run: FailedRun) -> list[tuple[str, str]]:
-    facts = [("Failed at", f"{run.ended.astimezone(ZONE):%Y-%m-%d %H:%M} IST")]
-    if run.days:
-        more = f" and {len(run.days) - 5} more" if len(run.days) > 5 else ""
-        name = "Business day" if len(run.days) == 1 else "Business days"
-        facts.insert(0, (name, ", ".join(run.days[:5]) + more))
-    return facts
-
-
-def _figures(figures: Mapping[str, str]) -> list[tuple[str, str]]:
-    return [(name.replace("_", " ").capitalize(), _short(value)) for name, value in figures.items()]
-
-
-def _command(days: Sequence[str]) -> str:
-    match list(days):
-        case []:
-            return ""
-        case [day]:
-            return f"scoopjoy close --date {day}"
-        case several:
-            return repair_command(several)
-
-
-def repair_command(days: Sequence[str]) -> str:
-    """The command that closes these days; days between them that are settled cost nothing."""
-    return f"scoopjoy backfill --from {min(days)} --to {max(days)}"
-
-
-def _run_link(run: FailedRun, ui_url: str) -> str:
-    return f"{ui_url}/runs/{run.run_id}" if ui_url else ""
-
-
-def _short(text: str) -> str:
-    """Head and tail of a long text: the tail often holds the cause."""
-    if len(text) <= MAX_TEXT:
-        return text
-    half = MAX_TEXT // 2
-    return f"{text[:half]} ... {text[-half:]}"
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-    return Environment(
-        loader=PackageLoader("scoopjoy_dagster.automation", "templates"),
-        # By name: the page is escaped, the plain text is not.
-        autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def _row(row: Mapping[str, str]) -> Row:
+    what, who, message, action = (cut(row.get(name, "")) for name in ("what", "who", "message", "action"))
+    severe = row.get("severity") == "error"
+    return Row((what if severe else f"{what} (warning)", who), message, action, severe=severe)

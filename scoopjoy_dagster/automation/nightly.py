@@ -38,6 +38,7 @@ def build(
         cron_schedule=CRON,
         execution_timezone=TIME_ZONE,
         default_status=status,
+        tags={TRIGGERED_BY: "schedule"},
         description="Every night at 01:00: close the business day that has just ended, and every recent one that is "
         "not settled.",
     )

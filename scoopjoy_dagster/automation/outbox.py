@@ -1,61 +1,39 @@
-"""The outbox of alerts: which failed runs nobody has been told of.
+"""The outbox of alerts: what nobody has been told of.
 
 There is no list of mails to be sent. Dagster's own record of runs is the outbox: a failed run without our tag is an
 alert that has not been delivered, whoever missed it - a mail server that was down, a sensor that raised, a daemon that
-was not running. What belongs here: finding those runs and closing them. What does not: sending (`delivery`).
+was not running. What belongs here: finding the failed runs, and the order of everything that waits. What does not:
+sending (`delivery`), warnings of control totals (`control_warnings`), and what was made good since (`recovery`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from scoopjoy_dagster.automation import control_warnings, recovery
+from scoopjoy_dagster.automation.alert import Links
+from scoopjoy_dagster.automation.backfills import RETRIED_BY, WILL_RETRY, ended_backfill, tag_of
+from scoopjoy_dagster.automation.digests import backfill_digest
 from scoopjoy_dagster.automation.facts import read_run
-from scoopjoy_dagster.automation.messages import Alert, backfill_digest, run_alerts
-from scoopjoy_dagster.automation.state import (
-    BACKFILL,
-    COMMAND_BACKFILL,
-    UNFINISHED,
-    backfill_of,
-    days_of_tags,
-)
-
-ALERTED = "scoopjoy/alerted"
-"""Run tag: `<run id> <steps> <ISO moment>`. The run's own id is in it because a re-execution inherits the tags of the
-run that it repeats, and its failure is news."""
+from scoopjoy_dagster.automation.messages import run_alerts
+from scoopjoy_dagster.automation.parcels import ALERTED, MADE_GOOD, Parcel, is_noted, runs
+from scoopjoy_dagster.automation.state import backfill_of, days_of_tags
 
 WINDOW_DAYS = 7
 """Failures before that are left alone; a day that is still not closed is the watchdog's to report."""
 
-WILL_RETRY = "dagster/will_retry"
-RETRIED_BY = "dagster/auto_retry_run_id"
 RETRY_PATIENCE = timedelta(hours=1)
 """A retry that was announced and has not begun after this is not coming."""
 
-QUIET = timedelta(minutes=5)
-"""A backfill of the command line has ended when it has started no run for so long."""
-
-_PAGE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """Alerts that are delivered together: those of a run, or the digest of a backfill and all its failed runs.
-
-    A parcel without alerts is of failures that were made good: its runs are only to be closed.
-    """
-
-    alerts: tuple[Alert, ...]
-    runs: tuple[dg.DagsterRun, ...]
-    steps: str
+FAILED = dg.DagsterRunStatus.FAILURE
 
 
 def is_alerted(run: dg.DagsterRun) -> bool:
     """Whether the alert of this very run has been delivered."""
-    return run.tags.get(ALERTED, "").split(" ")[0] == run.run_id
+    return is_noted(run, ALERTED)
 
 
 def why_not_alone(run: dg.DagsterRun) -> str:
@@ -69,62 +47,57 @@ def why_not_alone(run: dg.DagsterRun) -> str:
 
 def pending(
     instance: dg.DagsterInstance,
-    ui_url: str,
+    links: Links,
     now: datetime,
     *,
+    days: dg.DailyPartitionsDefinition | None = None,
     only: str | None = None,
     location: str | None = None,
     window_days: int = WINDOW_DAYS,
 ) -> list[Parcel]:
-    """What has not been delivered, oldest first.
+    """What has not been delivered: failures, oldest first, then warnings, then what was made good.
 
     Args:
         instance: Whose runs.
-        ui_url: Address of Dagster's UI, for links; empty for none.
+        links: Addresses.
         now: An aware moment of the real clock: it is compared with Dagster's own.
-        only: A run id, to look at no other run.
+        days: The business days; None: what was made good is not looked for.
+        only: A run id, to look at the failure of this run and at nothing else.
         location: Code location whose runs are ours; None for any. Runs without a location (the command line's) are.
         window_days: Runs that failed before are left alone.
     """
     filters = dg.RunsFilter(
         run_ids=[only] if only else None,
-        statuses=[dg.DagsterRunStatus.FAILURE],
+        statuses=[FAILED],
         updated_after=now.astimezone(UTC) - timedelta(days=window_days),
     )
-    found: list[dg.RunRecord] = []
-    cursor = None
-    while page := instance.get_run_records(filters, limit=_PAGE, cursor=cursor):
-        found += [one for one in page if _ours(one.dagster_run, location) and not is_alerted(one.dagster_run)]
-        cursor = page[-1].dagster_run.run_id
-    return list(_parcels(instance, found[::-1], ui_url, now))
+    found = [one for one in runs(instance, filters, location) if not is_alerted(one.dagster_run)]
+    parcels = list(_failures(instance, found[::-1], links, now))
+    if only:
+        return parcels
+    since = now.astimezone(UTC) - timedelta(days=window_days)
+    parcels += control_warnings.pending(instance, links, now, since=since, location=location)
+    if days:
+        parcels += recovery.pending(instance, days, links, now, location=location)
+    return parcels
 
 
-def close(instance: dg.DagsterInstance, parcel: Parcel, now: datetime) -> None:
-    """Note on the runs that people know."""
-    for run in parcel.runs:
-        instance.add_run_tags(run.run_id, {ALERTED: f"{run.run_id} {parcel.steps} {now.isoformat()}"})
-
-
-def _ours(run: dg.DagsterRun, location: str | None) -> bool:
-    origin = run.remote_job_origin
-    return location is None or origin is None or origin.location_name == location
-
-
-def _parcels(
-    instance: dg.DagsterInstance, records: list[dg.RunRecord], ui_url: str, now: datetime
+def _failures(
+    instance: dg.DagsterInstance, records: Iterable[dg.RunRecord], links: Links, now: datetime
 ) -> Iterator[Parcel]:
-    backfills: dict[tuple[str, str], None] = {}
+    backfills: dict[str, str] = {}
     for record in records:
         run = record.dagster_run
         backfill = backfill_of(run.tags)
         if backfill:
-            backfills[BACKFILL if BACKFILL in run.tags else COMMAND_BACKFILL, backfill] = None
+            backfills[backfill] = tag_of(run)
         elif not _retry_follows(record, now):
             facts = read_run(instance, record)
             steps = ",".join(step.key for step in facts.steps) or "none"
-            yield Parcel(tuple(run_alerts(facts, ui_url)), (run,), steps)
-    for tag, backfill in backfills:
-        parcel = _digest(instance, tag, backfill, ui_url, now)
+            yield Parcel(tuple(run_alerts(facts, links)), (run,), steps)
+    for backfill, tag in backfills.items():
+        records_of_all = ended_backfill(instance, tag, backfill, now)
+        parcel = _digest(instance, tag, backfill, records_of_all, links, now) if records_of_all else None
         if parcel:
             yield parcel
 
@@ -138,27 +111,22 @@ def _retry_follows(record: dg.RunRecord, now: datetime) -> bool:
 
 
 def _digest(
-    instance: dg.DagsterInstance, tag: str, backfill: str, ui_url: str, now: datetime
+    instance: dg.DagsterInstance,
+    tag: str,
+    backfill: str,
+    records: Sequence[dg.RunRecord],
+    links: Links,
+    now: datetime,
 ) -> Parcel | None:
-    """The digest of a backfill that has ended; None while it works."""
-    known = instance.get_backfill(backfill)
-    if known and known.status.value in {"REQUESTED", "CANCELING", "FAILING"}:
-        return None
-    records = instance.get_run_records(dg.RunsFilter(tags={tag: backfill}), ascending=True)
-    if any(record.dagster_run.status in UNFINISHED for record in records):
-        return None
-    newest = max((record.end_time or 0 for record in records), default=0)
-    if not known and now.timestamp() - newest < QUIET.total_seconds():
-        return None  # the command runs day after day; between two of them nothing is unfinished
+    """The digest of a backfill that has ended."""
     # A run and its retries have one root: the newest of them is the outcome.
     latest = {record.dagster_run.root_run_id or record.dagster_run.run_id: record for record in records}
-    failed = dg.DagsterRunStatus.FAILURE
-    bad = [record for record in latest.values() if record.dagster_run.status is failed]
+    bad = [record for record in latest.values() if record.dagster_run.status is FAILED]
     if any(_retry_follows(record, now) for record in bad):
         return None
-    runs = tuple(record.dagster_run for record in records if record.dagster_run.status is failed)
+    failed = tuple(record.dagster_run for record in records if record.dagster_run.status is FAILED)
     if not bad:
-        return Parcel((), runs, "made-good")
+        return Parcel((), failed, MADE_GOOD)
     facts = sorted((read_run(instance, record) for record in bad), key=lambda run: run.days)
     days = {day for record in records for day in days_of_tags(record.dagster_run.tags)}
-    return Parcel((backfill_digest(backfill, facts, len(days), ui_url),), runs, "digest")
+    return Parcel((backfill_digest(tag, backfill, facts, len(days), links),), failed, "digest")

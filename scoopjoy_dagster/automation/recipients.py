@@ -55,6 +55,23 @@ def alert_recipients(
     return found
 
 
+def fallback(instance: dg.DagsterInstance, mail: MailResource, now: datetime, fresh: timedelta) -> str:
+    """That mail goes to a list older than `fresh`, or to nobody, in words; empty when neither is so.
+
+    Asked after `alert_recipients` with the same `fresh`: an old list then means that ERPNext did not name anybody.
+    """
+    if mail.alert_recipients or not mail.configured:
+        return ""
+    known, read_at = _remembered(instance)
+    if not known or not read_at:
+        return "no recipient is known: ERPNext has not named an enabled System Manager yet"
+    if now - read_at < fresh:
+        return ""
+    return (
+        f"alerts go to the System Managers of {read_at:%Y-%m-%d %H:%M} UTC: ERPNext has not named any since"
+    )
+
+
 def _impatient(erpnext: ERPNextResource) -> ERPNextResource:
     return erpnext.model_copy(update={"connect_timeout_s": 3.0, "read_timeout_s": 8.0, "attempts": 1})
 

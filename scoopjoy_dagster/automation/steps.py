@@ -28,6 +28,9 @@ STEPS = (
 WATCH = "nightly_close_watch"
 """Asset key that the watchdog's check hangs on; see `automation.watchdog` for why it has one of its own."""
 
+WATCH_JOB = "watchdog"
+"""The job that runs it."""
+
 
 def step_of(step_key: str) -> Step | None:
     """The step of a Dagster step key; a check (`royalties_ledger_equals_rule`) belongs to the step that it checks."""

@@ -10,24 +10,30 @@ selects the asset by key, too: closing day D would fail because of another day. 
 history in the UI, which an op would not.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
 from scoopjoy_dagster.assets.nightly import GROUP, OWNERS
+from scoopjoy_dagster.automation.alert import MAX_ROWS, repair_command
+from scoopjoy_dagster.automation.alerts import links_of
 from scoopjoy_dagster.automation.delivery import deliver_pending
-from scoopjoy_dagster.automation.messages import MAX_ROWS, repair_command
+from scoopjoy_dagster.automation.facts import OVERDUE
+from scoopjoy_dagster.automation.missed_night import causes, untried
 from scoopjoy_dagster.automation.nightly import Job
 from scoopjoy_dagster.automation.recipients import alert_recipients
 from scoopjoy_dagster.automation.state import in_flight_days, settled_days
-from scoopjoy_dagster.automation.steps import WATCH
+from scoopjoy_dagster.automation.steps import WATCH, WATCH_JOB
 from scoopjoy_dagster.partitions import TIME_ZONE
+from scoopjoy_dagster.resources.alerts import AlertsResource
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.mail import MailResource
 
 NAME = "no_day_overdue"
-JOB = "watchdog"
+JOB = WATCH_JOB
 SCHEDULE = "watchdog_schedule"
 CRON = "0 6 * * *"
 
@@ -39,11 +45,13 @@ def build_asset() -> dg.AssetSpec:
         description="The nightly close as a whole. Nothing materializes it; its check says whether a day is overdue.",
         group_name=GROUP,
         owners=OWNERS,
+        kinds={"dagster"},
+        tags={"scoopjoy/critical": "no"},
     )
 
 
-def build_check(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
-    """The check, on these business days."""
+def build_check(days: dg.DailyPartitionsDefinition, *, automation_on: bool) -> dg.AssetChecksDefinition:
+    """The check, on these business days; `automation_on` says whether schedules run by themselves."""
 
     @dg.asset_check(
         name=NAME,
@@ -55,20 +63,31 @@ def build_check(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext,
         mail: MailResource,
         erpnext: ERPNextResource,
+        alerts: AlertsResource,
         clock: ClockResource,
     ) -> dg.AssetCheckResult:
-        _flush(context, mail, erpnext)
+        instance = context.instance
+        _flush(context, mail, erpnext, alerts)
         ended = days.get_partition_keys(current_time=clock.now())
-        settled, in_flight = settled_days(context.instance, days, ended), in_flight_days(context.instance)
+        settled, in_flight = settled_days(instance, days, ended), in_flight_days(instance)
         overdue = [day for day in ended if day not in settled and day not in in_flight]
-        return verdict(overdue, len(ended), sum(day in in_flight for day in ended))
+        missed = untried(instance, days, overdue) if overdue else []
+        # Last night is what "missed" is about: an older day without a run is overdue like any other.
+        last_night = missed[-1] if missed and missed[-1] == ended[-1] else ""
+        seen = causes(instance, clock.now(), automation_on=automation_on) if last_night else []
+        return verdict(overdue, len(ended), sum(day in in_flight for day in ended), last_night, seen)
 
     return no_day_overdue
 
 
-def verdict(overdue: list[str], ended: int, in_flight: int) -> dg.AssetCheckResult:
-    """What the check says of the overdue days (oldest first) among those that have ended."""
-    figures: dict[str, str | int] = {
+def verdict(
+    overdue: list[str], ended: int, in_flight: int, missed_night: str = "", seen: Sequence[str] = ()
+) -> dg.AssetCheckResult:
+    """What the check says of the overdue days (oldest first) among those that have ended.
+
+    `missed_night` is the newest of them when no run was ever made for it, and `seen` is what is wrong.
+    """
+    figures: dict[str, Any] = {
         "overdue_days": len(overdue),
         "ended_days": ended,
         "in_flight_days": in_flight,
@@ -82,16 +101,26 @@ def verdict(overdue: list[str], ended: int, in_flight: int) -> dg.AssetCheckResu
     more = f" and {len(overdue) - MAX_ROWS} more" if len(overdue) > MAX_ROWS else ""
     oldest = ", ".join(overdue[:MAX_ROWS]) + more
     repair = repair_command(overdue)
+    figures |= {"oldest": oldest, "repair": repair, OVERDUE: dg.MetadataValue.json(overdue)}
+    first = ""
+    if missed_night:
+        figures |= {"missed_night": missed_night, "causes": " ".join(seen)}
+        first = f"The night was missed: no run was ever made for {missed_night}. "
     return dg.AssetCheckResult(
         passed=False,
         severity=dg.AssetCheckSeverity.ERROR,
-        metadata={**figures, "oldest": oldest, "repair": repair},
-        description=f"Business days that have ended and are not closed: {len(overdue)}, the oldest {overdue[0]}. "
-        f"Run: {repair}",
+        metadata=figures,
+        description=f"{first}Business days that have ended and are not closed: {len(overdue)}, "
+        f"the oldest {overdue[0]}. Run: {repair}",
     )
 
 
-def _flush(context: dg.AssetCheckExecutionContext, mail: MailResource, erpnext: ERPNextResource) -> None:
+def _flush(
+    context: dg.AssetCheckExecutionContext,
+    mail: MailResource,
+    erpnext: ERPNextResource,
+    alerts: AlertsResource,
+) -> None:
     """Send the alerts that the sensors have not: they may be what is broken."""
     now = datetime.now(UTC)
     origin = context.run.remote_job_origin
@@ -101,6 +130,8 @@ def _flush(context: dg.AssetCheckExecutionContext, mail: MailResource, erpnext: 
             mail,
             lambda: alert_recipients(context.instance, mail, erpnext, now),
             now,
+            channels=alerts.channels,
+            links=links_of(mail, erpnext, alerts),
             location=origin.location_name if origin else None,
         )
         context.log.info("Outbox of alerts: %s", delivery.sentence)

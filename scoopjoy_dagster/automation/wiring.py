@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import dagster as dg
 
 from scoopjoy_dagster.automation import alerts, late_changes, nightly, watchdog
+from scoopjoy_dagster.automation.desk import sensor as desk
 from scoopjoy_dagster.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Automation:
-    """Definitions of what runs by itself. They need the resources `mail`, `erpnext`, `royalty_policy` and `clock`."""
+    """Definitions of what runs by itself. They need the resources `mail`, `alerts`, `erpnext`, `royalty_policy` and `clock`."""
 
     assets: list[dg.AssetSpec]
     asset_checks: list[dg.AssetChecksDefinition]
@@ -27,14 +28,19 @@ def build(days: dg.DailyPartitionsDefinition, job: nightly.Job, settings: Settin
     watch = watchdog.build_job()
     return Automation(
         assets=[watchdog.build_asset()],
-        asset_checks=[watchdog.build_check(days)],
+        asset_checks=[watchdog.build_check(days, automation_on=on)],
         jobs=[watch],
         schedules=[
             nightly.build(days, job, lookback_days=settings.lookback_days, status=ticking),
             watchdog.build_schedule(watch, ticking),
         ],
         sensors=[
-            *alerts.build(sensing),
+            *alerts.build(days, sensing),
+            *(
+                [desk.build(job, go_live=settings.go_live, status=sensing)]
+                if settings.batch_run_desk == "on"
+                else []
+            ),
             late_changes.build(
                 days,
                 job,

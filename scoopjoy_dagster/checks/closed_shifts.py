@@ -22,7 +22,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
             context,
             erpnext,
             NAME,
-            lambda site, day: {"shifts_closed": lambda: shifts_closed(shift_figures(site, day))},
+            lambda site, day: {"is_every_shift_closed": lambda: shifts_closed(shift_figures(site, day))},
         )
 
     return closed_shifts_control_totals

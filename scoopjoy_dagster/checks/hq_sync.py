@@ -51,7 +51,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
             erpnext,
             NAME,
             lambda site, day: {
-                "headquarters_equals_ours": (
+                "does_headquarters_agree": (
                     lambda: _compare(site, policy, day) if headquarters.configured else _nobody()
                 )
             },

@@ -31,7 +31,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
             context,
             erpnext,
             NAME,
-            lambda site, day: {"shares_equal_royalties": lambda: _shares(site, day)},
+            lambda site, day: {"do_the_shares_add_up": lambda: _shares(site, day)},
         )
 
     return invoices_control_totals

@@ -125,12 +125,12 @@ class Figures:
     def questions(self) -> Questions:
         """The questions, by name."""
         return {
-            "ledger_equals_rule": lambda: ledger_against_rule(self.plan),
-            "invoices_counted_and_summed": self.invoices_counted_and_summed,
-            "debit_equals_credit": self.debit_equals_credit,
-            "outlets_seen": self.outlets_seen,
-            "franchises_not_fallen": self.franchises_not_fallen,
-            "usual_day": self.usual_day,
+            "does_the_ledger_equal_the_rule": lambda: ledger_against_rule(self.plan),
+            "is_every_invoice_counted": self.invoices_counted_and_summed,
+            "does_debit_equal_credit": self.debit_equals_credit,
+            "was_every_outlet_seen": self.outlets_seen,
+            "is_every_franchise_still_there": self.franchises_not_fallen,
+            "are_the_sales_as_usual": self.usual_day,
         }
 
 

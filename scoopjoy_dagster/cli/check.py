@@ -2,30 +2,83 @@
 
 from __future__ import annotations
 
+import os
 import smtplib
 import socket
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
 from urllib.parse import urlsplit
 
+from rich.console import Console
+
+from scoopjoy_dagster.automation.alert_checks import alert_checks
+from scoopjoy_dagster.cli.closing import closable_day
+from scoopjoy_dagster.cli.next_command import OTHER_ROYALTIES, Days, days_on_record, next_command
+from scoopjoy_dagster.cli.show import print_checks
+from scoopjoy_dagster.cli.workplace import workplace
 from scoopjoy_dagster.definitions import site_resources
 from scoopjoy_dagster.erpnext.errors import ERPNextError
+from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties
 from scoopjoy_dagster.erpnext.preflight import Check, check_site
+from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.local.home import psycopg2_url
-from scoopjoy_dagster.partitions import TIME_ZONE
+from scoopjoy_dagster.partitions import TIME_ZONE, last_ended_day
 from scoopjoy_dagster.reporting.mail import MailError
-from scoopjoy_dagster.settings import Settings
+from scoopjoy_dagster.settings import Settings, unread
 
 REACH_S = 5.0
 """Seconds to wait for a connection in a check."""
 
 
+def run_check(out: Console, day: str | None, now: datetime, command: str = "scoopjoy") -> int:
+    """Print a line for each thing that the close needs, and the command to type next. Returns the number of errors.
+
+    Args:
+        out: where it is printed.
+        day: business day as text; None for the last one that has ended.
+        now: the time.
+        command: how the program is called, with the options that every call needs.
+
+    Raises:
+        SettingsError: a setting is missing or wrong, or the day cannot be closed.
+    """
+    with workplace() as place:
+        last = last_ended_day(now)
+        # Before go-live there is no day to close yet, and a preflight is just what is wanted then.
+        business_day = closable_day(day, place.settings, now) if day else last
+        url = place.environment["SCOOPJOY_POSTGRES_URL"]
+        found: list[Check] = []
+
+        def listed() -> Iterator[Check]:
+            for one in all_checks(place.settings, url, business_day):
+                found.append(one)
+                yield one
+
+        errors = print_checks(out, listed())
+        days = Days(place.settings.go_live, last, frozenset())
+        if not errors and _has_record(url):
+            with place.instance() as instance:
+                days = days_on_record(instance, place.settings.go_live, last)
+        out.print(
+            f"\nNext: {next_command(found, days, command)}", highlight=False, markup=False, soft_wrap=True
+        )
+    return errors
+
+
 def all_checks(settings: Settings, postgres_url: str, day: date) -> Iterator[Check]:
-    """ERPNext, mail, headquarters and PostgreSQL, for the close of `day`."""
+    """The environment's names, ERPNext, mail, headquarters and PostgreSQL, for the close of `day`."""
+    yield from _names(os.environ)
     yield from _site(settings, day)
     yield from _mail(settings)
+    yield from alert_checks(settings)
     yield from _headquarters(settings)
     yield from _postgres(postgres_url)
+
+
+def _names(environment: Mapping[str, str]) -> Iterator[Check]:
+    for name, meant in unread(environment).items():
+        action = f"Did you mean {meant}?" if meant else "See docs/configuration.md, or unset it."
+        yield Check("warning", "settings", f"{name} is set, and nothing reads it", action)
 
 
 def _site(settings: Settings, day: date) -> Iterator[Check]:
@@ -36,11 +89,33 @@ def _site(settings: Settings, day: date) -> Iterator[Check]:
             build_resources({"erpnext": site_resources(settings)["erpnext"]}) as resources,
             resources.erpnext.open() as site,
         ):
-            yield from check_site(site, time_zone=TIME_ZONE, day=day)
+            yield from check_site(site, time_zone=TIME_ZONE, day=day, desk=settings.batch_run_desk == "on")
+            yield from _other_royalties(site, settings.go_live)
     except ERPNextError as problem:
         yield Check(
             "error", "ERPNext", str(problem), "Check ERPNEXT_URL, ERPNEXT_API_KEY and ERPNEXT_API_SECRET."
         )
+
+
+def _other_royalties(site: Site, go_live: date) -> Iterator[Check]:
+    """Whether a pipeline that was there before has posted days that are ours."""
+    found = read_other_royalties(site.client, go_live)
+    if not found:
+        yield Check("ok", OTHER_ROYALTIES, f"none is posted on {go_live} or later without our key")
+        return
+    days = sorted({one.day for one in found})
+    span = f"on {days[0]}" if len(days) == 1 else f"on {len(days)} days from {days[0]} to {days[-1]}"
+    named = ", ".join(one.name for one in found[:3]) + (", ..." if len(found) > 3 else "")
+    yield Check(
+        "warning",
+        OTHER_ROYALTIES,
+        f"{_counted(len(found))} {span} {'is' if len(found) == 1 else 'are'} not ours ({named}): the close would charge these days again",
+        f"Set SCOOPJOY_GO_LIVE to a day after {days[-1]}, or cancel {'it' if len(found) == 1 else 'them'} in ERPNext (docs/from-the-frappe-pipeline.md).",
+    )
+
+
+def _counted(entries: int) -> str:
+    return "1 royalty entry" if entries == 1 else f"{entries} royalty entries"
 
 
 def _mail(settings: Settings) -> Iterator[Check]:
@@ -50,7 +125,7 @@ def _mail(settings: Settings) -> Iterator[Check]:
         yield Check(
             "warning",
             "mail",
-            "SMTP_HOST is empty: no reports and no alerts are sent",
+            "SMTP_HOST is empty: no reports are sent",
             "Set SMTP_HOST and SMTP_SENDER.",
         )
         return
@@ -107,3 +182,14 @@ def _postgres(url: str) -> Iterator[Check]:
         yield Check(
             "error", "PostgreSQL", f"no connection ({type(problem).__name__})", "Check SCOOPJOY_POSTGRES_URL."
         )
+
+
+def _has_record(url: str) -> bool:
+    """Whether Dagster has made its tables there: opening the instance would make them, and a check writes nothing."""
+    from sqlalchemy import create_engine, inspect
+
+    engine = create_engine(psycopg2_url(url), connect_args={"connect_timeout": int(REACH_S)})
+    try:
+        return bool(inspect(engine).has_table("runs"))
+    finally:
+        engine.dispose()

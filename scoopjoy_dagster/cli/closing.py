@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -29,6 +31,9 @@ STEPS = {
     "hq_sync": "Sync to HQ",
 }
 EXIT_CODES = {"Completed": 0, "Completed with Errors": 1, "Failed": 2}
+
+Mirror = Callable[[str], AbstractContextManager[None]]
+"""Shows a run, given by its id, somewhere else for as long as the context is open."""
 
 Tell = Callable[[str, str], None]
 """Told about progress: asset name, and `start`, `success`, `failure` or `skipped`."""
@@ -128,24 +133,35 @@ def close_day(
     only: Sequence[str] = (),
     tell: Tell,
     tags: dict[str, str] | None = None,
+    mirror: Mirror | None = None,
 ) -> DayResult:
-    """Run the job for one partition in this process, recorded in the instance like every other run."""
+    """Run the job for one partition in this process, recorded in the instance like every other run.
+
+    `mirror` shows the run in ERPNext while it goes on; see `cli.desk_mirror`.
+    """
     run_id = str(uuid.uuid4())
     job = definitions.resolve_job_def(JOB)
     started = time.monotonic()
-    with _progress(instance, run_id, tell):
+    with _progress(instance, run_id, tell), mirror(run_id) if mirror else nullcontext():
         result = job.execute_in_process(
             instance=instance,
             partition_key=day.isoformat(),
             run_id=run_id,
             raise_on_error=False,
             asset_selection=[dg.AssetKey(name) for name in only] or None,
-            tags={"scoopjoy/triggered_by": "command", **(tags or {})},
+            tags={"scoopjoy/triggered_by": f"command line ({_user()})", **(tags or {})},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     events = result.all_events
     assets = {name: _asset(name, events) for name in NAMES if not only or name in only}
     return DayResult(day, run_id, assets, _totals(assets, events), time.monotonic() - started)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except OSError:  # a container may run us under a number without a name
+        return f"uid {os.getuid()}"
 
 
 def _asset(name: str, events: Sequence[dg.DagsterEvent]) -> dict[str, Any]:

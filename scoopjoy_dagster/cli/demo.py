@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import click
-from rich.console import Console
+from rich.console import Console, Group
+from rich.table import Table
 
 from scoopjoy_dagster.cli.closing import EXIT_CODES, DayResult, close_day
+from scoopjoy_dagster.cli.desk_mirror import desk_mirror
 from scoopjoy_dagster.cli.show import print_day, step_progress
 from scoopjoy_dagster.cli.workplace import Workplace, local_directory, usable_port, workplace
 from scoopjoy_dagster.erpnext.client import Client
@@ -110,24 +112,65 @@ def run_demo(out: Console, progress: Console, *, once: bool, as_json: bool, port
         _tell(out, result, as_json=as_json)
         if once:
             return EXIT_CODES[result.status]
-        first = world.last_day - timedelta(days=OPEN_DAYS - 1)
-        progress.print(
-            f"\nDagster UI   {running.url}"
-            f"\nMails        {world.mail.url}"
-            f"\nHeadquarters {world.headquarters.page_url}"
-            f"\nERPNext API  {world.erpnext.url}"
-            f"\n\n{first} to {world.last_day - timedelta(days=1)} are still open: backfill them in the UI. Ctrl-C ends everything.",
-            highlight=False,
-        )
+        print_where_to_click(progress, world, running.url)
         children.watch()
     return 0
+
+
+def print_where_to_click(out: Console, world: World, ui_url: str) -> None:
+    """What is open now: each address, what to click there, and what one will see."""
+    days = [world.last_day - timedelta(days=back) for back in reversed(range(OPEN_DAYS))]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("Open", no_wrap=True, overflow="fold")  # an address that is cut cannot be opened
+    table.add_column("Click")
+    table.add_column("See")
+    for opened, click_there, see in (
+        (
+            f"Dagster UI   {ui_url}",
+            f"Catalog, royalties, Partitions, {days[-1]}",
+            "every royalty with its base and rate, the exception rows, links into ERPNext",
+        ),
+        (
+            "",
+            f"Lineage, Materialize all, {days[0]} to {days[-2]}",
+            "the days that are still open turn green: shifts closed, royalties posted, reports mailed",
+        ),
+        (
+            "",
+            "Automation",
+            "nightly_close_schedule, which closes the day at 01:00, and late_changes, which looks for invoices changed since",
+        ),
+        (f"Mails        {world.mail.url}", "a mail", "the report as managers get it, with PDF and workbook"),
+        (
+            f"Headquarters {world.headquarters.page_url}",
+            "(one page)",
+            "the day's totals as headquarters has acknowledged them",
+        ),
+        (
+            f"ERPNext API  {world.erpnext.url}",
+            "(no desk)",
+            "Batch Run, with its buttons, is to be seen in a real ERPNext only: scoopjoy setup installs it there",
+        ),
+    ):
+        table.add_row(opened, click_there, see)
+    end = (
+        f"\n{days[0]} to {days[-2]} are still open: backfill them in the UI. Your own ERPNext: scoopjoy init. "
+        "Ctrl-C ends everything."
+    )
+    out.print(Group("", table, end), highlight=False)
 
 
 def _close(place: Workplace, day: date, progress: Console) -> DayResult:
     from scoopjoy_dagster.definitions import build_defs
 
     with place.instance() as instance, step_progress(progress, day, []) as tell:
-        return close_day(build_defs(place.settings), instance, day, tell=tell)
+        return close_day(
+            build_defs(place.settings),
+            instance,
+            day,
+            tell=tell,
+            mirror=desk_mirror(place.settings, instance),
+        )
 
 
 def _tell(out: Console, result: DayResult, *, as_json: bool) -> None:

@@ -91,3 +91,13 @@ def record_delivery(
         },
         label=delivery.recipient,
     )
+
+
+def record_again(site: Site, delivery: Delivery, at: datetime) -> None:
+    """Say in the record of a delivery that it was sent again: its moment (site time) and its reference, nothing else."""
+    site.client.update(
+        DOCTYPE,
+        delivery.name,
+        {"delivered_at": at.strftime("%Y-%m-%d %H:%M:%S"), "reference": delivery.reference},
+        label=delivery.recipient,
+    )

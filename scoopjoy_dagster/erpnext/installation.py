@@ -1,14 +1,26 @@
-"""Install our custom fields on a site, and say what is missing: the plan is pure, applying it is thin."""
+"""Install our custom fields, DocTypes and the desk on a site: the plan is pure, applying it is thin."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
 
+from scoopjoy_dagster.erpnext import desk_schema
 from scoopjoy_dagster.erpnext.client import Client, Row
-from scoopjoy_dagster.erpnext.errors import NotFound, Rejected
+from scoopjoy_dagster.erpnext.custom_doctype import doctype_step
+from scoopjoy_dagster.erpnext.errors import Forbidden, NotFound, Rejected
+from scoopjoy_dagster.erpnext.install_step import InstallStep
 from scoopjoy_dagster.erpnext.schema import DELIVERY_DOCTYPE, FIELDS, CustomField
+
+__all__ = [
+    "InstallStep",
+    "SiteState",
+    "fields_by_doctype",
+    "install",
+    "plan_installation",
+    "read_installation",
+    "read_site_state",
+]
 
 FIELD_COLUMNS = [
     "name",
@@ -26,65 +38,71 @@ FIELD_COLUMNS = [
 PARENTS = {"POS Closing Entry Detail": "POS Closing Entry"}
 """Parent of each child DocType that we extend; a list of child rows must name it."""
 
+WITHOUT_DESK = ", or do without the desk (SCOOPJOY_BATCH_RUN_DESK=off)"
+
 
 def fields_by_doctype() -> dict[str, list[str]]:
     """Names of our custom fields, by DocType."""
     found: dict[str, list[str]] = {}
-    for field in FIELDS:
-        found.setdefault(field.doctype, []).append(field.fieldname)
+    for one in FIELDS:
+        found.setdefault(one.doctype, []).append(one.fieldname)
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class InstallStep:
-    """One thing that a site needs: to be created, to be changed, or in the way (`refuse`)."""
+class SiteState:
+    """What a site has of what setup installs.
 
-    kind: Literal["create", "change", "refuse"]
-    doctype: str
-    name: str
-    reason: str
-    body: Mapping[str, Any]
+    Attributes:
+        fields: rows of Custom Field (`FIELD_COLUMNS`) on the DocTypes that we extend.
+        doctypes: our DocTypes that are there, by name, each with its child rows.
+        form_script: the row of our Client Script; None when there is none.
+        workspace: whether our Workspace is there.
+        may_make_workspace: whether the user may make a public Workspace.
+    """
 
-    @property
-    def sentence(self) -> str:
-        """The step in words."""
-        verb = {"create": "create", "change": "change", "refuse": "cannot install"}[self.kind]
-        return f"{verb} {self.doctype} {self.name}: {self.reason}"
+    fields: Sequence[Row] = ()
+    doctypes: Mapping[str, Row] = field(default_factory=dict)
+    form_script: Row | None = None
+    workspace: bool = False
+    may_make_workspace: bool = True
 
 
-def plan_installation(present: Iterable[Row], delivery_fields: Sequence[Row] | None) -> list[InstallStep]:
-    """What must be done so that every field is there and of the right kind.
+def plan_installation(state: SiteState, *, desk: bool = True) -> list[InstallStep]:
+    """What must be done so that everything is there and of the right kind, in the order in which it can be done.
 
     Args:
-        present: rows of Custom Field (`FIELD_COLUMNS`) on the DocTypes that we extend.
-        delivery_fields: field rows of the DocType of delivery records; None when it does not exist.
+        state: of the site.
+        desk: whether the Batch Run desk is wanted; without it, one that is there is left alone.
     """
-    by_name = {(str(row["dt"]), str(row["fieldname"])): row for row in present}
+    by_name = {(str(row["dt"]), str(row["fieldname"])): row for row in state.fields}
+    steps = [step for one in FIELDS if (step := _field_step(one, by_name.get((one.doctype, one.fieldname))))]
+    delivery = doctype_step(DELIVERY_DOCTYPE, state.doctypes.get(DELIVERY_DOCTYPE["name"]))
+    steps += [delivery] if delivery else []
+    return steps + (plan_desk(state) if desk else [])
+
+
+def plan_desk(state: SiteState) -> list[InstallStep]:
+    """The part of the plan that is the Batch Run desk."""
     steps = [
         step
-        for field in FIELDS
-        if (step := _field_step(field, by_name.get((field.doctype, field.fieldname))))
+        for wanted in desk_schema.DESK_DOCTYPES
+        if (step := doctype_step(wanted, state.doctypes.get(wanted["name"]), otherwise=WITHOUT_DESK))
     ]
-    name = str(DELIVERY_DOCTYPE["name"])
-    if delivery_fields is None:
-        steps.append(InstallStep("create", "DocType", name, "it is not there", DELIVERY_DOCTYPE))
-    else:
-        have = {str(row["fieldname"]) for row in delivery_fields}
-        missing = [one for one in DELIVERY_DOCTYPE["fields"] if one["fieldname"] not in have]
-        if missing:  # made by an earlier version of this program
-            reason = f"it lacks {', '.join(sorted(one['fieldname'] for one in missing))}"
-            body = {"fields": [*delivery_fields, *missing]}
-            steps.append(InstallStep("change", "DocType", name, reason, body))
+    script = _script_step(state.form_script)
+    steps += [script] if script else []
+    if not state.workspace:
+        steps.append(_workspace_step(may=state.may_make_workspace))
     return steps
 
 
-def _field_step(field: CustomField, row: Row | None) -> InstallStep | None:
+def _field_step(wanted: CustomField, row: Row | None) -> InstallStep | None:
     if row is None:
-        return InstallStep("create", "Custom Field", field.name, "it is not there", field.document())
-    if row["fieldtype"] != field.fieldtype:
-        reason = f"it is a {row['fieldtype']} field, a {field.fieldtype} field is needed; rename or remove it in Customize Form"
-        return InstallStep("refuse", "Custom Field", field.name, reason, {})
-    wrong = {flag: int(wanted) for flag, wanted in field.flags().items() if bool(row[flag]) != wanted}
+        return InstallStep("create", "Custom Field", wanted.name, "it is not there", wanted.document())
+    if row["fieldtype"] != wanted.fieldtype:
+        reason = f"it is a {row['fieldtype']} field, a {wanted.fieldtype} field is needed; rename or remove it in Customize Form"
+        return InstallStep("refuse", "Custom Field", wanted.name, reason, {})
+    wrong = {flag: int(value) for flag, value in wanted.flags().items() if bool(row[flag]) != value}
     # A site may show or hide a field in its lists as it likes, and may let people edit what we only read.
     needed = {
         flag: value for flag, value in wrong.items() if flag in {"unique", "no_copy", "allow_on_submit"}
@@ -92,28 +110,97 @@ def _field_step(field: CustomField, row: Row | None) -> InstallStep | None:
     if not needed:
         return None
     reason = ", ".join(f"{flag} must be {'on' if value else 'off'}" for flag, value in sorted(needed.items()))
-    return InstallStep("change", "Custom Field", field.name, reason, needed)
+    return InstallStep("change", "Custom Field", wanted.name, reason, needed)
 
 
-def read_installation(client: Client) -> list[InstallStep]:
-    """The plan for a site as it stands. Needs read access to Custom Field and DocType (System Manager).
+def _script_step(row: Row | None) -> InstallStep | None:
+    """A script that the site has disabled is kept up to date and stays disabled."""
+    wanted = desk_schema.form_script()
+    name = str(wanted["name"])
+    if row is None:
+        return InstallStep("create", "Client Script", name, "it is not there", wanted)
+    if (row["dt"], row["view"]) != (wanted["dt"], wanted["view"]):
+        reason = f"there is one of this name for the {row['view']} of {row['dt']}; rename it{WITHOUT_DESK}"
+        return InstallStep("refuse", "Client Script", name, reason, {})
+    if str(row["script"] or "") == wanted["script"]:
+        return None
+    return InstallStep(
+        "change",
+        "Client Script",
+        name,
+        "its text is not the one of this version",
+        {"script": wanted["script"]},
+    )
+
+
+def _workspace_step(*, may: bool) -> InstallStep:
+    name = desk_schema.WORKSPACE
+    if may:
+        return InstallStep(
+            "create", "Workspace", name, "it is not there", desk_schema.workspace(), optional=True
+        )
+    reason = (
+        f"only a user with the role {desk_schema.WORKSPACE_ROLE} may make a public one. The desk works without it:"
+        f" people find it by searching for {desk_schema.BATCH_RUN}"
+    )
+    return InstallStep("leave", "Workspace", name, reason, {}, optional=True)
+
+
+def read_site_state(client: Client) -> SiteState:
+    """The site as it stands. Needs read access to Custom Field and DocType (System Manager).
 
     Raises:
         ERPNextError: the site could not be read.
     """
-    present = client.rows(
-        "Custom Field", FIELD_COLUMNS, [["dt", "in", sorted({field.doctype for field in FIELDS})]]
+    fields = client.rows(
+        "Custom Field", FIELD_COLUMNS, [["dt", "in", sorted({one.doctype for one in FIELDS})]]
     )
-    try:
-        document = client.get("DocType", str(DELIVERY_DOCTYPE["name"]))
-        fields: list[Row] | None = list(document.get("fields", []))
-    except NotFound:
-        fields = None
-    return plan_installation(present, fields)
+    doctypes = {}
+    for wanted in (DELIVERY_DOCTYPE, *desk_schema.DESK_DOCTYPES):
+        name = str(wanted["name"])
+        try:
+            doctypes[name] = client.get("DocType", name)
+        except NotFound:
+            continue
+    scripts = client.rows(
+        "Client Script", ["name", "dt", "view", "script"], [["name", "=", desk_schema.FORM_SCRIPT]]
+    )
+    return SiteState(
+        fields=fields,
+        doctypes=doctypes,
+        form_script=scripts[0] if scripts else None,
+        workspace=client.exists("Workspace", desk_schema.WORKSPACE),
+        may_make_workspace=may_make_workspace(client),
+    )
+
+
+def may_make_workspace(client: Client) -> bool:
+    """Whether the user has the role that a public Workspace takes; the Administrator has every role."""
+    user = client.call("frappe.auth.get_logged_user", doing="find the user")
+    if user == "Administrator":
+        return True
+    return bool(
+        client.rows(
+            "Has Role",
+            ["name"],
+            [["parent", "=", user], ["parenttype", "=", "User"], ["role", "=", desk_schema.WORKSPACE_ROLE]],
+            parent="User",
+        )
+    )
+
+
+def read_installation(client: Client, *, desk: bool = True) -> list[InstallStep]:
+    """The plan for a site as it stands: see `read_site_state` and `plan_installation`."""
+    return plan_installation(read_site_state(client), desk=desk)
 
 
 def install(client: Client, steps: Iterable[InstallStep], tell: Callable[[InstallStep], None]) -> None:
-    """Carry out the plan; stops with a sentence at a step that cannot be done.
+    """Carry out the plan; stops with a sentence at a step that cannot be done and is not optional.
+
+    Args:
+        client: of the site.
+        steps: of a plan.
+        tell: is given each step that was done, or that was left out (`leave`, with the reason).
 
     Raises:
         Rejected: something is in the way; nothing of that step was changed.
@@ -121,8 +208,18 @@ def install(client: Client, steps: Iterable[InstallStep], tell: Callable[[Instal
     for step in steps:
         if step.kind == "refuse":
             raise Rejected("set up the site", step.sentence)
-        if step.kind == "create":
-            client.insert(step.doctype, step.body)
-        else:
-            client.update(step.doctype, step.name, step.body)
+        try:
+            _carry_out(client, step)
+        except (Forbidden, Rejected) as problem:
+            if not step.optional:
+                raise
+            tell(InstallStep("leave", step.doctype, step.name, f"ERPNext refused it: {problem.said}", {}))
+            continue
         tell(step)
+
+
+def _carry_out(client: Client, step: InstallStep) -> None:
+    if step.kind == "create":
+        client.insert(step.doctype, step.body)
+    elif step.kind == "change":
+        client.update(step.doctype, step.name, step.body)

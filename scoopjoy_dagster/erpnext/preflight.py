@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from scoopjoy_dagster.erpnext import deliveries, installation, royalty_entries
-from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden
+from scoopjoy_dagster.erpnext import deliveries, desk_schema, installation, royalty_entries
+from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound
 from scoopjoy_dagster.erpnext.locks import read_locks
 from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.nearest import did_you_mean
 
 PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Company", ("read",)),
@@ -24,11 +25,20 @@ PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("POS Opening Entry", ("read",)),
     ("POS Invoice", ("read",)),
     ("POS Closing Entry", ("read", "create", "write", "submit")),
+    ("POS Profile", ("read",)),
     ("File", ("read", "create", "delete")),
     ("User", ("read",)),
-    (deliveries.DOCTYPE, ("read", "create")),
+    (deliveries.DOCTYPE, ("read", "create", "write")),
 )
 """What the integration user must be allowed to do, by DocType."""
+
+DESK_PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (desk_schema.BATCH_RUN, ("read", "create", "write")),
+    (desk_schema.BATCH_RUN_REQUEST, ("read", "write")),
+)
+"""What the integration user must be allowed to do at the Batch Run desk; the steps are rows of the Batch Run."""
+
+WITHOUT_DESK = "or set SCOOPJOY_BATCH_RUN_DESK=off"
 
 ROLES = "Sales Manager and Accounts Manager (and System Manager while `scoopjoy setup` runs)"
 
@@ -43,8 +53,11 @@ class Check:
     action: str = ""
 
 
-def check_site(site: Site, *, time_zone: str, day: date) -> Iterator[Check]:
-    """All checks of a site for the close of `day`; one that cannot be made is an error line and not the end."""
+def check_site(site: Site, *, time_zone: str, day: date, desk: bool = True) -> Iterator[Check]:
+    """All checks of a site for the close of `day`; one that cannot be made is an error line and not the end.
+
+    `desk`: whether runs are shown in ERPNext (SCOOPJOY_BATCH_RUN_DESK).
+    """
     yield Check(
         "ok", "ERPNext", f"{site.version} at {site.client.session.url}, spoken to as {site.dialect.line}"
     )
@@ -53,6 +66,7 @@ def check_site(site: Site, *, time_zone: str, day: date) -> Iterator[Check]:
         ("time zone", lambda one: _time_zone(one, time_zone)),
         ("custom fields", _fields),
         ("permissions", _permissions),
+        *([("batch run desk", _desk)] if desk else []),
         ("accounts", _accounts),
         ("scheduler", _scheduler),
         ("POS mode", _pos_mode),
@@ -90,7 +104,7 @@ def _time_zone(site: Site, wanted: str) -> Iterator[Check]:
 
 def _fields(site: Site) -> Iterator[Check]:
     try:
-        steps = installation.read_installation(site.client)
+        steps = installation.read_installation(site.client, desk=False)
     except Forbidden:
         yield from _fields_by_use(site)
         return
@@ -124,9 +138,10 @@ def _fields_by_use(site: Site) -> Iterator[Check]:
         )
 
 
-def _permissions(site: Site) -> Iterator[Check]:
+def _not_allowed(site: Site, wanted: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
+    """What of this the user may not do, e.g. `submit Journal Entry`."""
     missing = []
-    for doctype, actions in PERMISSIONS:
+    for doctype, actions in wanted:
         for action in actions:
             answer = site.client.call(
                 "frappe.client.has_permission",
@@ -135,6 +150,50 @@ def _permissions(site: Site) -> Iterator[Check]:
             )
             if not (answer or {}).get("has_permission"):
                 missing.append(f"{action} {doctype}")
+    return missing
+
+
+def _desk(site: Site) -> Iterator[Check]:
+    """The Batch Run desk: without it the close works, and nobody sees it in ERPNext."""
+    try:
+        missing = _not_allowed(site, DESK_PERMISSIONS)
+    except NotFound:
+        yield Check(
+            "warning",
+            "batch run desk",
+            "not installed: runs do not appear in ERPNext, and nobody can start one there",
+            f"Run `scoopjoy setup` as a System Manager, {WITHOUT_DESK}.",
+        )
+        return
+    if missing:
+        yield Check(
+            "warning",
+            "batch run desk",
+            f"the user may not: {', '.join(missing)}; runs do not appear in ERPNext",
+            f"Give it the role Accounts Manager, {WITHOUT_DESK}.",
+        )
+        return
+    try:
+        state = installation.read_site_state(site.client)
+    except Forbidden:
+        yield Check(
+            "ok", "batch run desk", "installed; only a System Manager may see whether it is up to date"
+        )
+        return
+    steps = [step for step in installation.plan_desk(state) if step.kind != "leave"]
+    for step in steps:
+        yield Check(
+            "warning",
+            "batch run desk",
+            f"not up to date: {step.sentence}",
+            f"Run `scoopjoy setup` as a System Manager, {WITHOUT_DESK}.",
+        )
+    if not steps:
+        yield Check("ok", "batch run desk", "installed, and the user may write to it")
+
+
+def _permissions(site: Site) -> Iterator[Check]:
+    missing = _not_allowed(site, PERMISSIONS)
     if missing:
         yield Check(
             "error", "permissions", f"the user may not: {', '.join(missing)}", f"Give it the roles {ROLES}."
@@ -205,10 +264,11 @@ def _books_open(site: Site, day: date) -> Iterator[Check]:
 def _franchises(site: Site) -> Iterator[Check]:
     group = site.settings.franchise_group
     if not site.client.exists("Customer Group", group):
+        groups = [str(row["name"]) for row in site.client.rows("Customer Group", ["name"], [])]
         yield Check(
             "error",
             "franchises",
-            f"there is no Customer Group {group!r}",
+            f"there is no Customer Group {group!r}{did_you_mean(group, groups)}",
             "Create it, or set SCOOPJOY_FRANCHISE_GROUP.",
         )
         return

@@ -289,22 +289,3 @@ def royalties_by_day(site: Site, books: Books, start: date, end: date) -> dict[d
         day: sum((one.amount for one in entries if one.docstatus == SUBMITTED), ZERO)
         for day, entries in entries_between(site, books, start, end).items()
     }
-
-
-def sales_by_day(
-    site: Site, books: Books, policy: RoyaltyPolicy, customers: Iterable[Franchise], start: date, end: date
-) -> dict[date, Decimal]:
-    """Base of all franchises for each business day in [start, end], in INR; one grouped list call."""
-    rows = site.client.rows(
-        "Sales Invoice",
-        ["posting_date", site.dialect.total(policy.base.field, "base")],
-        [
-            ["docstatus", "=", 1],
-            ["company", "=", books.company],
-            ["posting_date", "between", [start.isoformat(), end.isoformat()]],
-            ["customer", "in", [one.customer for one in customers]],
-        ],
-        group_by="posting_date",
-        order_by="posting_date asc",
-    )
-    return {date.fromisoformat(str(row["posting_date"])): exact(row["base"]) for row in rows}

@@ -7,6 +7,7 @@ from typing import Any
 
 from scoopjoy_dagster.erpnext import deliveries, invoice_royalty, royalty_entries
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD
+from scoopjoy_dagster.erpnext.custom_doctype import rights
 from scoopjoy_dagster.erpnext.dialect import UNCOUNTED_FIELD
 
 
@@ -220,13 +221,6 @@ FIELDS: tuple[CustomField, ...] = (
     ),
 )
 
-_RIGHTS = ("read", "write", "create", "delete", "report", "export", "share", "print", "email")
-
-
-def _rights(role: str, **granted: int) -> dict[str, Any]:
-    return {"role": role, **{right: granted.get(right, 0) for right in _RIGHTS}}
-
-
 DELIVERY_SERIES = "SJ-DLV-.YYYY.-.#####"
 
 DELIVERY_DOCTYPE: dict[str, Any] = {
@@ -252,6 +246,7 @@ DELIVERY_DOCTYPE: dict[str, Any] = {
             "fieldtype": "Select",
             "options": "report\nhq",
             "reqd": 1,
+            "read_only": 1,
             "in_list_view": 1,
             "in_standard_filter": 1,
         },
@@ -260,13 +255,33 @@ DELIVERY_DOCTYPE: dict[str, Any] = {
             "label": "Business Day",
             "fieldtype": "Date",
             "reqd": 1,
+            "read_only": 1,
             "in_list_view": 1,
             "in_standard_filter": 1,
         },
-        {"fieldname": "recipient", "label": "Recipient", "fieldtype": "Data", "reqd": 1, "in_list_view": 1},
-        {"fieldname": "revision", "label": "Revision", "fieldtype": "Int", "in_list_view": 1},
-        {"fieldname": "delivered_at", "label": "Delivered At", "fieldtype": "Datetime", "in_list_view": 1},
-        {"fieldname": "reference", "label": "Reference", "fieldtype": "Data"},
+        {
+            "fieldname": "recipient",
+            "label": "Recipient",
+            "fieldtype": "Data",
+            "reqd": 1,
+            "read_only": 1,
+            "in_list_view": 1,
+        },
+        {
+            "fieldname": "revision",
+            "label": "Revision",
+            "fieldtype": "Int",
+            "read_only": 1,
+            "in_list_view": 1,
+        },
+        {
+            "fieldname": "delivered_at",
+            "label": "Delivered At",
+            "fieldtype": "Datetime",
+            "read_only": 1,
+            "in_list_view": 1,
+        },
+        {"fieldname": "reference", "label": "Reference", "fieldtype": "Data", "read_only": 1},
         {
             "fieldname": KEY_FIELD,
             "label": "ScoopJoy Key",
@@ -304,10 +319,10 @@ DELIVERY_DOCTYPE: dict[str, Any] = {
             "read_only": 1,
         },
     ],
-    # Every permission is said: ERPNext grants read, write, create and delete where a row leaves them out.
     "permissions": [
-        _rights("System Manager", read=1, write=1, create=1, delete=1, report=1, export=1),
-        _rights("Accounts Manager", read=1, create=1, report=1, export=1),
-        _rights("Sales Manager", read=1, create=1, report=1, export=1),
+        rights("System Manager", read=1, write=1, create=1, delete=1, report=1, export=1),
+        # Write: a report or totals that are sent again on request say so in their record. The form shows all fields read-only.
+        rights("Accounts Manager", read=1, write=1, create=1, report=1, export=1),
+        rights("Sales Manager", read=1, create=1, report=1, export=1),
     ],
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from scoopjoy_dagster.accounting.money import exact
+from scoopjoy_dagster.accounting.money import ZERO, exact
+from scoopjoy_dagster.accounting.past import OutletDay
 from scoopjoy_dagster.accounting.shifts import SUBMITTED, Opening
 from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.dialect import UNCOUNTED_FIELD
@@ -68,6 +70,63 @@ def closed_shifts(site: Site, day: date) -> tuple[list[ClosedShift], list[Closed
     shifts.sort(key=lambda one: (one.opening.pos_profile, one.opening.period_start, one.closing))
     closed = {one.opening.name for one in shifts}
     return shifts, _payments(site, of_closing), [one for one in openings if one.name not in closed]
+
+
+def outlets(site: Site) -> list[str]:
+    """The outlets of the company: the names of its POS Profiles, disabled ones included, in order."""
+    rows = site.client.rows("POS Profile", ["name"], [["company", "=", site.company["name"]]])
+    return [str(row["name"]) for row in rows]
+
+
+def outlet_days(site: Site, first: date, last: date) -> list[OutletDay]:
+    """The closed shifts of every outlet and business day from `first` to `last`, in order; three list calls.
+
+    The business day is that on which the shift was opened, whenever it was closed.
+    """
+    rows = site.client.rows(
+        "POS Closing Entry",
+        ["name", "pos_profile", "period_start_date", "grand_total"],
+        [
+            ["company", "=", site.company["name"]],
+            ["docstatus", "=", SUBMITTED],
+            ["status", "=", "Submitted"],
+            ["period_start_date", ">=", f"{first} 00:00:00"],
+            ["period_start_date", "<", f"{last + timedelta(days=1)} 00:00:00"],
+        ],
+    )
+    names = [str(row["name"]) for row in rows]
+    counts, returned = _invoice_counts(site, names), _returned(site, names)
+    found: dict[tuple[date, str], list[OutletDay]] = defaultdict(list)
+    for row in rows:
+        day = datetime.fromisoformat(str(row["period_start_date"])).date()
+        name, profile = str(row["name"]), str(row["pos_profile"])
+        sales = exact(row["grand_total"])
+        shift = OutletDay(day, profile, 1, *counts.get(name, (0, 0)), sales, returned.get(name, ZERO))
+        found[day, profile].append(shift)
+    return [
+        OutletDay(
+            *key,
+            len(shifts),
+            sum(one.invoices for one in shifts),
+            sum(one.returns for one in shifts),
+            sum((one.sales for one in shifts), ZERO),
+            sum((one.returned for one in shifts), ZERO),
+        )
+        for key, shifts in sorted(found.items())
+    ]
+
+
+def _returned(site: Site, closings: Sequence[str]) -> dict[str, Decimal]:
+    """The sum of the returns of each closing that has some, in INR: negative."""
+    rows = site.client.rows(
+        site.dialect.closing_rows_doctype,
+        ["parent", site.dialect.total("grand_total", "returned")],
+        [["parent", "in", list(closings)], ["parenttype", "=", "POS Closing Entry"], ["is_return", "=", 1]],
+        group_by="parent",
+        order_by="parent asc",
+        parent="POS Closing Entry",
+    )
+    return {str(row["parent"]): exact(row["returned"]) for row in rows}
 
 
 def _invoice_counts(site: Site, closings: Sequence[str]) -> dict[str, tuple[int, int]]:

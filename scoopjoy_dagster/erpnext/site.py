@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scoopjoy_dagster.erpnext.client import Client, Row
+from scoopjoy_dagster.erpnext.client import Client, Filter, Row
 from scoopjoy_dagster.erpnext.dialect import Dialect, detect
 from scoopjoy_dagster.erpnext.errors import Rejected
 from scoopjoy_dagster.erpnext.session import Session
+from scoopjoy_dagster.nearest import did_you_mean, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +91,18 @@ class Site:
             return rows[0]
         doing = "find the company"
         if wanted:
-            raise Rejected(doing, f"there is no Company {wanted!r} in ERPNext; correct SCOOPJOY_COMPANY")
+            names = [str(row["name"]) for row in self.client.rows("Company", ["name"], [])]
+            raise Rejected(
+                doing,
+                f"there is no Company {wanted!r} in ERPNext; correct SCOOPJOY_COMPANY{did_you_mean(wanted, names)}",
+            )
         if not rows:
             raise Rejected(
                 doing, "ERPNext has no Company that this user may read; give it the role Accounts User"
             )
-        names = ", ".join(str(row["name"]) for row in rows[:5])
+        listed = ", ".join(str(row["name"]) for row in rows[:5])
         raise Rejected(
-            doing, f"ERPNext has {len(rows)} companies ({names}); set SCOOPJOY_COMPANY to one of them"
+            doing, f"ERPNext has {len(rows)} companies ({listed}); set SCOOPJOY_COMPANY to one of them"
         )
 
     def books(self) -> Books:
@@ -137,7 +142,13 @@ class Site:
             ("SCOOPJOY_ROYALTY_ACCOUNT", books.income_account, "Income"),
         ):
             account = accounts.get(name)
-            problems += _account_problems(account, name, setting, root_type, books)
+            if account is None:
+                problems.append(
+                    f"there is no Account {name!r} in ERPNext; create it or set {setting} to another account"
+                    f"{self._suggestion('Account', name, [['root_type', '=', root_type]])}"
+                )
+            else:
+                problems += _account_problems(account, name, setting, root_type, books)
         receivable = accounts.get(books.receivable_account)
         if receivable and receivable["account_type"] != "Receivable":
             problems.append(
@@ -147,6 +158,7 @@ class Site:
         if not centers:
             problems.append(
                 f"there is no Cost Center {books.cost_center!r}; create it or set SCOOPJOY_COST_CENTER"
+                f"{self._suggestion('Cost Center', books.cost_center)}"
             )
         else:
             problems += _leaf_problems(
@@ -154,12 +166,23 @@ class Site:
             )
         return problems
 
+    def _suggestion(self, doctype: str, name: str, filters: Sequence[Filter] = ()) -> str:
+        """The nearest name in a tree of the company that can be posted to, as a question; empty without one.
 
-def _account_problems(
-    account: Row | None, name: str, setting: str, root_type: str, books: Books
-) -> list[str]:
-    if account is None:
-        return [f"there is no Account {name!r} in ERPNext; create it or set {setting} to another account"]
+        The company's abbreviation at the end is no part of the likeness: it may be missing, and all names share it.
+        """
+        company = self.company
+        wanted: list[Filter] = [["company", "=", company["name"]], ["is_group", "=", 0], *filters]
+        ending = f" - {company['abbr']}"
+        names = {
+            str(row["name"]).removesuffix(ending): str(row["name"])
+            for row in self.client.rows(doctype, ["name"], wanted)
+        }
+        near = nearest(name.removesuffix(ending), names)
+        return did_you_mean(names[near], names.values()) if near else ""
+
+
+def _account_problems(account: Row, name: str, setting: str, root_type: str, books: Books) -> list[str]:
     problems = _leaf_problems(account, f"the Account {name!r}", setting, books)
     if account["root_type"] != root_type:
         problems.append(

@@ -29,8 +29,9 @@ def report_digest(report: DayReport) -> str:
     """The first 32 hex digits of a SHA-256 over the content of the day.
 
     Content is the company, day, currency, policy, totals, findings and the rows of the day, whatever order rows and findings
-    come in. The history is not (an adjusted day last week is no news about this one), nor are the revision and what changed
-    since the one before (they follow from the digest), nor an outlet without sales and entries: a franchise that is new today
+    come in; and the outlets that it is about, where it is not about all. The history and the days before are not (an adjusted
+    day last week is no news about this one), nor are the revision and what changed since the one before (they follow from
+    the digest), nor the looks of a rendering, nor an outlet without sales and entries: a franchise that is new today
     is no news about a day last week.
     """
     content = {
@@ -42,6 +43,10 @@ def report_digest(report: DayReport) -> str:
         "totals": dict(report.totals),
         "findings": _sorted([asdict(finding) for finding in report.findings]),
     }
+    if report.view:
+        content["view"] = (
+            report.view
+        )  # only then: the report of the whole chain is what it was before there were views
     for name in FRAMES:
         if name != "history":
             content[name] = _sorted([row for row in read_rows(report, name) if not _idle(name, row)])

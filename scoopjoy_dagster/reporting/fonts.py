@@ -1,15 +1,41 @@
-"""The fonts that PDFs and charts are set in: DejaVu Sans, which comes with matplotlib and has the rupee sign.
+"""The fonts that PDFs and charts are set in, and which text they can show.
 
-What belongs here: where the font files are and which text they can show. What does not: styles and sizes.
+DejaVu Sans comes with matplotlib and has the rupee sign; the Noto fonts of the wheel `manimgx-fonts` have the scripts of India
+and the emoji that DejaVu lacks. What belongs here: where the font files are, and which font shows which character. What does
+not: styles and sizes.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from functools import cache
+from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 
-_MISSING = "□"
+MISSING = "□"
+"""What stands for a character that none of the fonts has."""
+
+SCRIPTS = (
+    "Devanagari",
+    "Tamil",
+    "Kannada",
+    "Telugu",
+    "Malayalam",
+    "Bengali",
+    "Gujarati",
+    "Gurmukhi",
+    "Oriya",
+    "Sinhala",
+)
+"""Scripts with a Noto font of their own. Arabic is none of them: lines from right to left need more than a font."""
+
+EMOJI = "Noto Emoji"
+_FAMILIES = {
+    **{f"Noto Sans {script}": f"NotoSans{script}[wght].ttf" for script in SCRIPTS},
+    EMOJI: "NotoEmoji[wght].ttf",
+}
+_JOINERS = "\u200c\u200d"  # they decide how Indic letters join, and are letters of their own nowhere else
 
 
 @cache
@@ -20,28 +46,41 @@ def font_file(*, bold: bool = False) -> Path:
     return Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
 
 
-def printable(text: str) -> str:
-    """`text` on one line, with only the characters that both DejaVu Sans files can draw.
+@cache
+def script_fonts() -> dict[str, Path]:
+    """The font files for what DejaVu Sans lacks, by family name."""
+    # A package of files: nothing of it is run.
+    directory = files("manimgx_fonts")
+    return {family: Path(str(directory.joinpath(file))) for family, file in _FAMILIES.items()}
 
-    Line breaks, tabs and control characters become spaces. A character without a glyph (an emoji, Devanagari, Tamil) becomes
-    `□`, a run of them one `□`: a PDF viewer would otherwise show nothing at all. Mail and XLSX keep the text as it is, and a
-    name never stands alone on a page: the ERPNext document name is beside it.
+
+def printable(text: str) -> str:
+    """`text` on one line, with only the characters that one of the fonts can draw.
+
+    Line breaks, tabs and control characters become spaces. A character that no font has (Chinese, Arabic) becomes `□`, a run of
+    them one `□`: a PDF viewer would otherwise show nothing at all. Mail and XLSX keep the text as it is; see `identified` for
+    names.
     """
     if text.isascii() and text.isprintable() and "  " not in text:
         return text.strip()  # nearly every text of a report
-    covered = _covered()
     out: list[str] = []
-    for char in unicodedata.normalize("NFC", text):
+    for char in unicodedata.normalize("NFC", "".join(_without_format_characters(text))):
         if char.isspace() or unicodedata.category(char) == "Cc":
             shown = " "
-        elif unicodedata.category(char) == "Cf":
-            continue  # joiners and direction marks have no shape of their own
         else:
-            shown = char if ord(char) in covered else _MISSING
-        if shown in {" ", _MISSING} and out and out[-1] == shown:
+            shown = char if char in _JOINERS or _family(char) is not None else MISSING
+        if shown in {" ", MISSING} and out and out[-1] == shown:
             continue
         out.append(shown)
     return "".join(out).strip()
+
+
+def identified(name: str, document: str) -> str:
+    """`name`, and beside it the ERPNext document name where no font has all of it: a name of boxes tells nobody anything."""
+    shown = printable(name)
+    if MISSING in shown and document and document != name:
+        return f"{shown} ({document})"
+    return shown or document
 
 
 def shorten(name: str, length: int) -> str:
@@ -53,7 +92,58 @@ def shorten(name: str, length: int) -> str:
     if len(name) <= length:
         return name
     head = (length - 1) * 3 // 5
-    return f"{name[:head].rstrip()}…{name[-(length - 1 - head) :].lstrip()}"
+    tail = name[-(length - 1 - head) :].lstrip()
+    while tail and (unicodedata.category(tail[0]).startswith("M") or tail[0] in _JOINERS):
+        tail = tail[1:]  # a vowel sign without its letter
+    return f"{name[:head].rstrip()}…{tail}"
+
+
+def runs(text: str) -> list[tuple[str, str]]:
+    """`text` (which is `printable`) in pieces of one font each: the family's name, "" for DejaVu Sans, and the piece."""
+    families: list[str] = []
+    for char in text:
+        # A mark belongs to its letter, and punctuation stays with the word that it follows, where the font has it.
+        follows = char in _JOINERS or unicodedata.category(char)[0] in "MP"
+        if (
+            follows
+            and families
+            and families[-1]
+            and (char in _JOINERS or ord(char) in _charmap(families[-1]))
+        ):
+            families.append(families[-1])
+        else:
+            families.append(_family(char) or "")
+    pairs = zip(families, text, strict=True)
+    return [
+        (family, "".join(char for _, char in piece)) for family, piece in groupby(pairs, lambda pair: pair[0])
+    ]
+
+
+def _without_format_characters(text: str) -> list[str]:
+    """The characters that have a shape, and the joiners of Indic letters; no direction marks, no variation selectors."""
+    kept: list[str] = []
+    for char in text:
+        if char in _JOINERS:
+            if kept and _family(kept[-1]):
+                kept.append(char)
+        elif unicodedata.category(char) != "Cf" and not "\ufe00" <= char <= "\ufe0f":
+            kept.append(char)
+    return kept
+
+
+@cache
+def _family(char: str) -> str | None:
+    """The font that draws a character: "" is DejaVu Sans, None is none."""
+    if ord(char) in _covered():
+        return ""
+    return next((family for family in _FAMILIES if ord(char) in _charmap(family)), None)
+
+
+@cache
+def _charmap(family: str) -> frozenset[int]:
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(FT2Font(str(script_fonts()[family])).get_charmap())
 
 
 @cache

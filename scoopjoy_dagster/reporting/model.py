@@ -6,9 +6,11 @@ out of a frame. What does not: computing a royalty (that is `accounting`) and fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
+
+from scoopjoy_dagster.accounting.past import Past
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,6 +102,10 @@ class DayReport:
     """`sales`, `royalty`, `pos_sales` (amounts) and `invoices` (a count)."""
     changes: tuple[Change, ...] = ()
     """What changed since the revision before, and why; empty in revision 0."""
+    past: Past = field(default_factory=Past)
+    """The days before, and the business day with them; for comparisons, weeks and months. No part of the day's identity."""
+    view: str = ""
+    """The outlets that this report is about, as people call them; empty: the whole chain."""
 
     def __post_init__(self) -> None:
         for name in FRAMES:

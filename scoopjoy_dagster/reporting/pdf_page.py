@@ -1,48 +1,44 @@
-"""The building blocks of our PDFs: A4 pages with a footer, headings, paragraphs and tables.
+"""The building blocks of our PDFs: A4 pages with a footer, headings, paragraphs, figures, pictures and tables.
 
-What belongs here: everything that touches reportlab's layout engine. What does not: what a document says (that is `pdf`).
-Text given to these functions is plain: they escape it, because reportlab reads `<b>` and `&` in paragraphs as markup.
+What belongs here: the pages that reportlab lays out. What does not: what a document says (that is `pdf` and `pdf_statement`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
+from decimal import Decimal
 from io import BytesIO
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
-from xml.sax.saxutils import escape
 
-from scoopjoy_dagster.reporting.fonts import font_file, printable
+from scoopjoy_dagster.reporting.fonts import printable, shorten
+from scoopjoy_dagster.reporting.pdf_text import ACCENT, FONT, MARGIN, MUTED, WIDTH, paragraph, register_fonts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reportlab.lib.styles import ParagraphStyle
     from reportlab.pdfgen.canvas import Canvas
-
-FONT, BOLD = "ScoopJoySans", "ScoopJoySans-Bold"
-INK, MUTED, RULE, ACCENT, BAD, CARE = "#1f2937", "#6b7280", "#e5e7eb", "#9d174d", "#b91c1c", "#92400e"
-MARGIN = 42.0  # points
-WIDTH = 595.2755905511812 - 2 * MARGIN  # of A4, in points
-
-_MAX_TEXT = 900  # characters in one cell: a row has to fit on a page, whatever ERPNext answered
-_SIZE, _LEADING, _PADDING = 8.0, 1.32, 5.0  # of the text in a table, in points; leading in letter heights
-_registering = Lock()
 
 Align = Literal["left", "right"]
 
-#: A text; a text and the small grey text under it; or lines that stand beside the lines of the next cell.
-Cell = str | tuple[str, str] | list[str]
+#: A text; a text and the small grey text under it; lines that stand beside the lines of the next cell; or an amount that is
+#: written by its column and counts in the column's sum.
+Cell = str | tuple[str, str] | list[str] | Decimal
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: its heading, its share of the page width, and the side its text keeps to."""
+    """One column of a table: its heading, its share of the page width, and the side its text keeps to.
+
+    `places` are the decimals of a column of amounts: it has a sum, which is carried from page to page.
+    """
 
     heading: str
     share: float
     align: Align = "left"
+    places: int | None = None
+
+
+_HEADING = 36.0  # points: a heading with the space around it
 
 
 @dataclass
@@ -61,13 +57,13 @@ class Document:
     _story: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        _register_fonts()
+        register_fonts()
 
     def masthead(self, company: str, title: str, subtitle: str) -> None:
         """The coloured band at the top of the first page."""
         from reportlab.platypus import Table
 
-        lines = [[_paragraph(company, "over")], [_paragraph(title, "title")], [_paragraph(subtitle, "under")]]
+        lines = [[paragraph(company, "over")], [paragraph(title, "title")], [paragraph(subtitle, "under")]]
         band = Table(lines, colWidths=[WIDTH])
         band.setStyle(
             [
@@ -82,33 +78,37 @@ class Document:
         self._story.append(band)
         self.space(12)
 
-    def figures(self, figures: Sequence[tuple[str, str]]) -> None:
-        """Headline numbers side by side, each under its label."""
+    def figures(self, figures: Sequence[tuple[str, str, Sequence[str]]]) -> None:
+        """Headline numbers side by side: each under its label, with small lines below it."""
         from reportlab.platypus import Table
 
-        labels = [_paragraph(label, "small") for label, _ in figures]
-        values = [_paragraph(value, "figure") for _, value in figures]
-        tiles = Table([labels, values], colWidths=[WIDTH / len(figures)] * len(figures))
+        rows = [
+            [paragraph(label, "small") for label, _, _ in figures],
+            [paragraph(value, "figure") for _, value, _ in figures],
+            [[paragraph(line, "tiny") for line in lines] or "" for _, _, lines in figures],
+        ]
+        tiles = Table(rows, colWidths=[WIDTH / len(figures)] * len(figures))
         tiles.setStyle(
             [
                 ("LEFTPADDING", (0, 0), (-1, -1), 0),
                 ("TOPPADDING", (0, 0), (-1, -1), 1),
                 ("BOTTOMPADDING", (0, 0), (-1, -1), 1),
+                ("VALIGN", (0, 0), (-1, -1), "TOP"),
             ]
         )
         self._story.append(tiles)
         self.space(6)
 
     def heading(self, text: str) -> None:
-        """A heading that does not stand alone at the end of a page."""
+        """A heading that does not stand alone at the end of a page; see `table`."""
         from reportlab.platypus import CondPageBreak
 
-        self._story.append(CondPageBreak(90))
-        self._story.append(_paragraph(text, "heading"))
+        self._story.append(CondPageBreak(_HEADING))
+        self._story.append(paragraph(text, "heading"))
 
     def text(self, text: str, style: str = "body") -> None:
-        """A paragraph in one of the styles `body`, `small`, `good`, `care`, `bad`."""
-        self._story.append(_paragraph(text, style))
+        """A paragraph in one of the styles `body`, `small`, `good`, `care`, `bad`, `notice`."""
+        self._story.append(paragraph(text, style))
 
     def space(self, points: float) -> None:
         from reportlab.platypus import Spacer
@@ -116,71 +116,34 @@ class Document:
         self._story.append(Spacer(1, points))
 
     def pictures(self, pngs: Sequence[bytes]) -> None:
-        """PNGs side by side over the width of the page."""
+        """PNGs over the width of the page, two in a row."""
         from reportlab.platypus import Image, Table
 
-        if not pngs:
-            return
-        images = []
-        for png in pngs:
-            image = Image(BytesIO(png))
-            image.drawWidth = WIDTH / len(pngs) - 8
-            image.drawHeight = image.imageHeight * image.drawWidth / image.imageWidth
-            images.append(image)
-        row = Table([images], colWidths=[WIDTH / len(pngs)] * len(pngs))
-        row.setStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)])
-        self._story.append(row)
+        for pair in (pngs[index : index + 2] for index in range(0, len(pngs), 2)):
+            images = []
+            for png in pair:
+                image = Image(BytesIO(png))
+                image.drawWidth = WIDTH / 2 - 8
+                image.drawHeight = image.imageHeight * image.drawWidth / image.imageWidth
+                images.append(image)
+            row = Table([images], colWidths=[WIDTH / 2] * len(pair), hAlign="LEFT")
+            row.setStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)])
+            self._story.append(row)
 
-    def table(
-        self,
-        columns: Sequence[Column],
-        rows: Iterable[Sequence[Cell]],
-        totals: Sequence[str] | None = None,
-    ) -> None:
-        """A table whose headings are repeated on every page.
+    def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Cell]], total: str = "") -> None:
+        """A table whose headings are repeated on every page and whose sums are carried; see `CarriedTable`."""
+        from reportlab.platypus import CondPageBreak
 
-        Args:
-            columns: From left to right; the shares are of the page width and need not add up to 1.
-            rows: One cell per column.
-            totals: The last row, in bold.
-        """
-        from reportlab.platypus import Table
+        from scoopjoy_dagster.reporting.pdf_table import CarriedTable
 
-        whole = sum(column.share for column in columns)
-        widths = [WIDTH * column.share / whole for column in columns]
-        data = [[_paragraph(column.heading, f"head {column.align}") for column in columns]]
-        data += [[_cell(*parts) for parts in zip(columns, widths, row, strict=True)] for row in rows]
-        if totals is not None:
-            data.append(
-                [
-                    _paragraph(text, f"bold {column.align}")
-                    for column, text in zip(columns, totals, strict=True)
-                ]
-            )
-        grid = Table(data, colWidths=widths, repeatRows=1)
-        grid.setStyle(
-            [
-                ("FONT", (0, 0), (-1, -1), FONT, _SIZE, _SIZE * _LEADING),
-                ("TEXTCOLOR", (0, 0), (-1, -1), INK),
-                ("VALIGN", (0, 0), (-1, -1), "TOP"),
-                ("LEFTPADDING", (0, 0), (-1, -1), _PADDING),
-                ("RIGHTPADDING", (0, 0), (-1, -1), _PADDING),
-                ("TOPPADDING", (0, 0), (-1, -1), 3),
-                ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
-                ("LINEBELOW", (0, 0), (-1, 0), 1, MUTED),
-                ("LINEBELOW", (0, 1), (-1, -1), 0.4, RULE),
-            ]
-        )
-        grid.setStyle(
-            [("ALIGN", (index, 0), (index, -1), column.align.upper()) for index, column in enumerate(columns)]
-        )
-        if totals is not None:  # not alone on a page
-            grid.setStyle([("LINEABOVE", (0, -1), (-1, -1), 1, MUTED), ("NOSPLIT", (0, -2), (-1, -1))])
-        self._story.append(grid)
+        made = CarriedTable(columns, list(rows), WIDTH, total)
+        if len(self._story) > 1 and isinstance(self._story[-2], CondPageBreak):
+            self._story[-2] = CondPageBreak(_HEADING + made.least_height())
+        self._story.append(made)
         self.space(4)
 
     def render(self) -> bytes:
-        """The PDF, with `page x of y` and the title in the footer."""
+        """The PDF, with `Page x of y` and the title in the footer."""
         from reportlab.lib.pagesizes import A4
         from reportlab.platypus import SimpleDocTemplate
 
@@ -201,101 +164,8 @@ class Document:
         # The frame of a page pads its content by 6 points; our WIDTH is what is inside the margins.
         template.leftMargin -= 6
         template.rightMargin -= 6
-        template.build(list(self._story), canvasmaker=_canvas_with_footer(printable(self.title)))
+        template.build(list(self._story), canvasmaker=_canvas_with_footer(shorten(self.title, 100)))
         return buffer.getvalue()
-
-
-def _cell(column: Column, width: float, cell: Cell) -> Any:
-    if isinstance(cell, list):
-        return "\n".join(printable(line) for line in cell)
-    text, under = cell if isinstance(cell, tuple) else (cell, "")
-    if not under and _fits(text, width):
-        return printable(text)  # a plain string is drawn as it is, and ten times faster than a paragraph
-    markup = _escaped(text)
-    if under:
-        markup += f'<br/><font size="7" color="{MUTED}">{_escaped(under)}</font>'
-    return _from_markup(markup, column.align)
-
-
-def _fits(text: str, width: float) -> bool:
-    from reportlab.pdfbase.pdfmetrics import stringWidth
-
-    return len(text) < _MAX_TEXT and stringWidth(printable(text), FONT, _SIZE) <= width - 2 * _PADDING
-
-
-def _paragraph(text: str, style: str) -> Any:
-    return _from_markup(_escaped(text), style)
-
-
-def _from_markup(markup: str, style: str) -> Any:
-    from reportlab.platypus import Paragraph
-
-    return Paragraph(markup, _styles()[style])
-
-
-def _escaped(text: str) -> str:
-    text = printable(text)
-    return escape(text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…")
-
-
-@cache
-def _styles() -> dict[str, ParagraphStyle]:
-    from reportlab.lib.colors import HexColor
-    from reportlab.lib.enums import TA_LEFT, TA_RIGHT
-    from reportlab.lib.styles import ParagraphStyle
-
-    def style(
-        name: str,
-        size: float,
-        *,
-        font: str = FONT,
-        color: str = INK,
-        right: bool = False,
-        before: float = 0,
-        after: float = 0,
-    ) -> ParagraphStyle:
-        return ParagraphStyle(
-            name,
-            fontName=font,
-            fontSize=size,
-            leading=size * _LEADING,
-            textColor=HexColor(color),
-            alignment=TA_RIGHT if right else TA_LEFT,
-            splitLongWords=1,
-            spaceBefore=before,
-            spaceAfter=after,
-        )
-
-    styles = [
-        style("over", 9, color="#fbcfe8"),
-        style("title", 17, font=BOLD, color="#ffffff"),
-        style("under", 9, color="#fbcfe8"),
-        style("figure", 14, font=BOLD),
-        style("heading", 12, font=BOLD, before=12, after=4),
-        style("body", 9, after=3),
-        style("small", 8, color=MUTED, after=2),
-        style("good", 9.5, font=BOLD, color="#166534", after=6),
-        style("care", 9.5, font=BOLD, color=CARE, after=6),
-        style("bad", 9.5, font=BOLD, color=BAD, after=6),
-        style("left", _SIZE),
-        style("right", _SIZE, right=True),
-        style("head left", 7.5, font=BOLD, color=MUTED),
-        style("head right", 7.5, font=BOLD, color=MUTED, right=True),
-        style("bold left", _SIZE, font=BOLD),
-        style("bold right", _SIZE, font=BOLD, right=True),
-    ]
-    return {entry.name: entry for entry in styles}
-
-
-def _register_fonts() -> None:
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
-
-    with _registering:
-        if BOLD not in pdfmetrics.getRegisteredFontNames():
-            pdfmetrics.registerFont(TTFont(FONT, str(font_file())))
-            pdfmetrics.registerFont(TTFont(BOLD, str(font_file(bold=True))))
-            pdfmetrics.registerFontFamily(FONT, normal=FONT, bold=BOLD, italic=FONT, boldItalic=BOLD)
 
 
 def _canvas_with_footer(title: str) -> type[Canvas]:
@@ -315,9 +185,12 @@ def _canvas_with_footer(title: str) -> type[Canvas]:
         def save(self) -> None:
             for number, page in enumerate(self._pages, start=1):
                 self.__dict__.update(page)
+                # As a paragraph: a company's name may need more fonts than one.
+                line = paragraph(title, "tiny")
+                _, height = line.wrap(WIDTH - 80, 40)
+                line.drawOn(self, MARGIN, MARGIN - 12 - height + 9)
                 self.setFont(FONT, 7.5)
                 self.setFillColor(MUTED)
-                self.drawString(MARGIN, MARGIN - 12, title)
                 self.drawRightString(MARGIN + WIDTH, MARGIN - 12, f"Page {number} of {len(self._pages)}")
                 super().showPage()
             super().save()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from scoopjoy_dagster.reporting.charts import pictures
 from scoopjoy_dagster.reporting.digest import report_digest
+from scoopjoy_dagster.reporting.fonts import shorten
 from scoopjoy_dagster.reporting.html import report_html, report_text
 from scoopjoy_dagster.reporting.mail import Attachment, build_message
 from scoopjoy_dagster.reporting.pdf import report_pdf
@@ -56,12 +57,13 @@ class RenderedReport:
         )
 
 
-def render_report_mail(report: DayReport, *, links: Mapping[str, str]) -> RenderedReport:
+def render_report_mail(report: DayReport, *, links: Mapping[str, str], again: bool = False) -> RenderedReport:
     """Renders the mail of one day: `[ScoopJoy] Nightly close 2026-11-22: ...`.
 
     Args:
         report: The day.
         links: Address by label, shown as buttons; may be empty.
+        again: Whether somebody asked for it to be sent although it was delivered: subject and first line say so.
 
     Raises:
         ValueError: a link is not http or https.
@@ -71,10 +73,12 @@ def render_report_mail(report: DayReport, *, links: Mapping[str, str]) -> Render
     content_ids = {name: f"{name}.{day}@scoopjoy" for name in drawn}
     revision = f" (revision {report.revision})" if report.revision else ""
     suffix = f"-r{report.revision}" if report.revision else ""
+    about = f"{day}, {shorten(report.view, 60)}" if report.view else day
     return RenderedReport(
-        subject=f"[{report.company}] Nightly close {day}: {headline(report)}{revision}",
-        html=report_html(report, images=content_ids, links=links),
-        text=report_text(report, links=links),
+        subject=f"[{report.company}] Nightly close {about}: {headline(report)}{revision}"
+        + (" (sent again)" if again else ""),
+        html=report_html(report, images=content_ids, links=links, again=again),
+        text=report_text(report, links=links, again=again),
         inline_images={content_ids[name]: png for name, png in drawn.items()},
         attachments=(
             Attachment(f"nightly-close-{day}{suffix}.pdf", "application/pdf", report_pdf(report, drawn)),

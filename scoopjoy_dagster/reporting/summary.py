@@ -112,9 +112,16 @@ def exceptions(report: DayReport) -> str:
 
 
 def headline(report: DayReport) -> str:
-    """Sales, royalty and exceptions of the day in one line."""
+    """Sales, royalty and exceptions of the day in one line; the sales at the till where a report is about tills alone."""
+    if report.view and report.outlets.empty:
+        return f"{money(report.totals['pos_sales'], report.currency)} POS sales, {exceptions(report)}"
     sales, royalty = (money(report.totals[key], report.currency) for key in ("sales", "royalty"))
     return f"{sales} sales, {royalty} royalty, {exceptions(report)}"
+
+
+def heading(report: DayReport) -> str:
+    """What the report is called: the company, and the outlets where it is not about all of them."""
+    return " · ".join(filter(None, (report.company, "Nightly close", report.view)))
 
 
 def verdict(report: DayReport) -> Verdict:
@@ -125,8 +132,13 @@ def verdict(report: DayReport) -> Verdict:
         day = "No POS shift and no sale of a franchise on this day"
     else:
         closed = sum(bool(row["closing"]) for row in read_rows(report, "shifts"))
-        franchises = count(len(report.outlets), "franchise")
-        day = f"{closed} of {count(len(report.shifts), 'shift')} closed, royalty worked out for {franchises}"
+        parts = []
+        if not report.view or not report.shifts.empty:
+            parts.append(f"{closed} of {count(len(report.shifts), 'shift')} closed")
+        if not report.view or not report.outlets.empty:
+            parts.append(f"royalty worked out for {count(len(report.outlets), 'franchise')}")
+        day = ", ".join(parts)
+        day = day[0].upper() + day[1:]
     if report.findings:
         return Verdict("warning", f"{day}; {exceptions(report)} to look at.")
     return Verdict("ok", f"{day}; nothing to look at.")

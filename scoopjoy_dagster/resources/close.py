@@ -1,4 +1,4 @@
-"""How a close runs: for real or as a dry run, and never twice at a time for one day."""
+"""How a close runs: for real or as a dry run, once more on request, and never twice at a time for one day."""
 
 import hashlib
 from collections.abc import Iterator
@@ -16,12 +16,18 @@ class DayBusy(Exception):
 class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """How the nightly close runs.
 
-    In the launchpad, `resources: close: config: dry_run: true` makes a run that plans everything and writes nothing.
+    In the launchpad, `resources: close: config: dry_run: true` makes a run that plans everything and writes nothing;
+    `resend: true` one that sends reports and headquarters' totals again.
     """
 
     dry_run: bool = Field(
         default=False,
-        description="Show the plan of everything that is selected; write nothing, send nothing, materialize nothing.",
+        description="true: show the plan of everything that is selected; write nothing, send nothing, materialize nothing.",
+    )
+    resend: bool = Field(
+        default=False,
+        description="true: send the report mails and headquarters' totals again although they were delivered (a lost mailbox, "
+        "a restored headquarters). Nothing is booked twice; headquarters gets the same key and revision.",
     )
     postgres_url: str = Field(
         default="",

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 from pydantic import Field
 
+from scoopjoy_dagster.erpnext.client import Client
 from scoopjoy_dagster.erpnext.pos import Patience
 from scoopjoy_dagster.erpnext.session import RetryRule, Session
 from scoopjoy_dagster.erpnext.site import BookSettings, Site
@@ -48,18 +49,39 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             ERPNextError: the site cannot be reached, refuses the key, or runs a line of ERPNext that is not known.
         """
-        retry = RetryRule(attempts=self.attempts, first_wait_s=self.first_wait_s)
-        session = Session(
+        with self.session() as session:
+            yield Site.open(session, self.book_settings, stamp)
+
+    @contextmanager
+    def glance(self) -> Iterator[Client]:
+        """A session for what never holds up a close: nothing is asked about the site, and no request is repeated.
+
+        Sensors look at the site every few seconds; their next look is the retry.
+
+        Raises:
+            ERPNextError: by the requests; opening asks nothing.
+        """
+        impatient = self.model_copy(
+            update={
+                "connect_timeout_s": min(self.connect_timeout_s, 3.0),
+                "read_timeout_s": min(self.read_timeout_s, 8.0),
+                "attempts": 1,
+            }
+        )
+        with impatient.session() as session:
+            yield Client(session)
+
+    def session(self) -> Session:
+        """A session by this configuration, for a `with` statement. Nothing is sent yet."""
+        return Session(
             self.url,
             self.api_key,
             self.api_secret,
             connect_timeout_s=self.connect_timeout_s,
             read_timeout_s=self.read_timeout_s,
             ca_bundle=self.ca_bundle,
-            retry=retry,
+            retry=RetryRule(attempts=self.attempts, first_wait_s=self.first_wait_s),
         )
-        with session:
-            yield Site.open(session, self.book_settings, stamp)
 
     @property
     def book_settings(self) -> BookSettings:

@@ -22,6 +22,10 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     report_recipients: list[str] = Field(
         default=[], description="Addresses that get the report instead of the role."
     )
+    report_outlets: list[str] = Field(
+        default=[],
+        description="`address=outlet` pairs: these addresses get the report of their outlets alone.",
+    )
     alert_recipients: list[str] = Field(
         default=[], description="Addresses for alerts instead of the System Managers."
     )
@@ -31,6 +35,12 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def configured(self) -> bool:
         """Whether there is a mail server."""
         return bool(self.host)
+
+    @property
+    def outlets_by_address(self) -> list[tuple[str, str]]:
+        """The pairs of `report_outlets`: address and outlet."""
+        parts = (pair.partition("=") for pair in self.report_outlets)
+        return [(address.strip(), outlet.strip()) for address, _, outlet in parts]
 
     def mailer(self) -> Mailer:
         """A connection for one step; use it as a context manager."""

@@ -1,6 +1,7 @@
 """The royalty policy as a resource: visible in the UI, the same for every asset of a run."""
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from typing import Literal
 
 import dagster as dg
 from pydantic import Field
@@ -10,22 +11,55 @@ from scoopjoy_dagster.accounting.policy import Base, FormerFranchises, LockedDay
 
 
 class RoyaltyPolicyResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The rule by which a day's royalty follows from a day's invoices."""
+    """The rule by which a day's royalty follows from a day's invoices.
 
-    name: str = Field(default="standard", description="What finance calls the policy.")
-    default_rate: str = Field(default="5", description="Percent, for a franchise without a rate of its own.")
-    base: str = Field(default="grand_total", description="`grand_total` or `net_total`.")
-    rounding: str = Field(default="half_up", description="`half_up`, `half_even` or `down`.")
-    negative_days: str = Field(default="skip", description="`skip` or `reverse`.")
-    former_franchises: str = Field(default="reverse", description="`reverse` or `keep`.")
-    locked_days: str = Field(default="exception", description="`exception` or `next_open_day`.")
+    What the launchpad changes here holds for that run only, and changes what is booked: the next run of the day without
+    it books the difference back. The run says so in its log and in its exception tables.
+    """
+
+    name: str = Field(default="standard", description="What finance calls the policy; part of its version.")
+    default_rate: str = Field(
+        default="5", description="Percent from 0 to 100, for a franchise without a rate of its own, like 7.5."
+    )
+    base: Literal["grand_total", "net_total"] = Field(
+        default="grand_total", description="The total of an invoice that counts: with tax, or without."
+    )
+    rounding: Literal["half_up", "half_even", "down"] = Field(
+        default="half_up", description="How the royalty of a franchise and day becomes whole paise."
+    )
+    negative_days: Literal["skip", "reverse"] = Field(
+        default="skip",
+        description="A day whose returns exceed its sales: books nothing, or an entry with the sides swapped.",
+    )
+    former_franchises: Literal["reverse", "keep"] = Field(
+        default="reverse",
+        description="The royalty of a customer that is no franchise any more: taken back, or left as it is.",
+    )
+    locked_days: Literal["exception", "next_open_day"] = Field(
+        default="exception",
+        description="A difference of a day that is locked in the books: waits as an exception, or is booked on the next open day.",
+    )
 
     @property
     def policy(self) -> RoyaltyPolicy:
-        """The policy as a value."""
+        """The policy as a value.
+
+        Raises:
+            dagster.Failure: the default rate is no percentage; the sentence is for people.
+        """
+        try:
+            rate = Decimal(self.default_rate)
+        except InvalidOperation:
+            rate = Decimal("NaN")
+        if not (rate.is_finite() and 0 <= rate <= 100):
+            raise dg.Failure(
+                f"royalty_policy.default_rate is {self.default_rate!r}: it must be a percentage from 0 to 100, like 7.5. "
+                "Nothing was booked; correct it in the launchpad (or SCOOPJOY_DEFAULT_RATE) and launch again.",
+                allow_retries=False,
+            )
         return RoyaltyPolicy(
             self.name,
-            Decimal(self.default_rate),
+            rate,
             Base(self.base),
             Rounding(self.rounding),
             NegativeDays(self.negative_days),

@@ -25,6 +25,12 @@ def test_the_text_of_the_figures_is_one_that_other_versions_read() -> None:
     assert DayFigures.from_text(text) == day
 
 
+def test_figures_of_some_outlets_say_of_which() -> None:
+    bandra = replace(DAY, view="POS Bandra")
+    assert DayFigures.from_text(bandra.as_text()) == bandra
+    assert bandra.as_text() != DAY.as_text()
+
+
 def test_the_figures_of_a_franchise_in_words() -> None:
     assert ADYAR.sentence == "3 invoices, base 1000.00, rate 8 %, royalty 80.00"
     assert replace(ADYAR, rate=Decimal(10)).sentence == "3 invoices, base 1000.00, rate 10 %, royalty 80.00"

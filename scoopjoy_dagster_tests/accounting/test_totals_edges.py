@@ -184,15 +184,15 @@ def test_no_day_cannot_be_judged() -> None:
 
 def test_what_stops_the_close_is_what_would_make_money_wrong() -> None:
     assert {one.name: one.blocking for one in CONTROL_TOTALS} == {
-        "shifts_closed": True,
-        "ledger_equals_rule": True,
-        "invoices_counted_and_summed": True,
-        "debit_equals_credit": True,
-        "outlets_seen": False,
-        "franchises_not_fallen": False,
-        "usual_day": False,
-        "shares_equal_royalties": True,
-        "headquarters_equals_ours": True,
+        "is_every_shift_closed": True,
+        "does_the_ledger_equal_the_rule": True,
+        "is_every_invoice_counted": True,
+        "does_debit_equal_credit": True,
+        "was_every_outlet_seen": False,
+        "is_every_franchise_still_there": False,
+        "are_the_sales_as_usual": False,
+        "do_the_shares_add_up": True,
+        "does_headquarters_agree": True,
     }
-    assert [one.name for one in totals_of("invoices")] == ["shares_equal_royalties"]
+    assert [one.name for one in totals_of("invoices")] == ["do_the_shares_add_up"]
     assert totals_of("nothing") == ()

@@ -64,6 +64,64 @@ def test_a_re_run_sends_nothing_and_writes_nothing(settled: World) -> None:
     assert again.outcome("hq_sync")["adopted"] == 1
 
 
+def test_resend_tells_the_same_totals_under_the_same_key_and_compares_the_receipt(settled: World) -> None:
+    assert settled.close("hq_sync").success
+    settled.invoice(THANE, "1000")
+    assert settled.close("royalties", "hq_sync").success
+    (first, second) = settled.headquarters.deliveries
+    settled.now = settled.now.replace(hour=9)
+    again = settled.close("hq_sync", launchpad={"close": {"resend": True}})
+    assert again.success
+    assert len(settled.headquarters.attempts) == 3
+    # The signature is the body's: the same totals went out.
+    signatures = [attempt.headers["x-scoopjoy-signature"] for attempt in settled.headquarters.attempts]
+    assert signatures[2] == signatures[1] != signatures[0]
+    keys = [attempt.headers["x-idempotency-key"] for attempt in settled.headquarters.attempts]
+    assert keys == [f"hq:ScoopJoy:{DAY}:0", f"hq:ScoopJoy:{DAY}:1", f"hq:ScoopJoy:{DAY}:1"]
+    # Headquarters had it: nothing new there, nor in our record but the moment.
+    assert [one.receipt for one in settled.headquarters.deliveries] == [first.receipt, second.receipt]
+    assert [(one["revision"], one["reference"]) for one in told(settled)] == [
+        (0, first.receipt["receipt_id"]),
+        (1, second.receipt["receipt_id"]),
+    ]
+    assert str(told(settled)[1]["delivered_at"]).startswith("2026-11-23 09:00")
+    outcome = again.outcome("hq_sync")
+    assert (outcome["written"], outcome["adopted"]) == (1, 0)
+    assert "revision 1 was sent again" in str(again.metadata("hq_sync")["documents"].value)
+
+
+def test_resend_gives_the_day_back_to_a_headquarters_that_has_lost_it(settled: World) -> None:
+    assert settled.close("hq_sync").success
+    (lost,) = settled.headquarters.deliveries
+    settled.headquarters._db.execute("DELETE FROM delivery")
+    assert settled.close("hq_sync").success
+    assert settled.headquarters.deliveries == []  # our record says that it has it
+    assert settled.close("hq_sync", launchpad={"close": {"resend": True}}).success
+    (given_back,) = settled.headquarters.deliveries
+    assert given_back.payload == lost.payload
+    assert given_back.receipt["receipt_id"] != lost.receipt["receipt_id"]
+    (record,) = told(settled)
+    assert record["reference"] == given_back.receipt["receipt_id"]
+
+
+def test_a_receipt_that_differs_on_resend_is_an_exception_row_and_keeps_the_record(settled: World) -> None:
+    assert settled.close("hq_sync").success
+    (before,) = told(settled)
+    settled.headquarters._db.execute(
+        "UPDATE delivery SET receipt = replace(receipt, '\"revision\": 0', '\"revision\": 4')"
+    )
+    day = settled.close("hq_sync", launchpad={"close": {"resend": True}})
+    (row,) = day.exceptions("hq_sync")
+    assert "revision: sent 0, headquarters holds 4" in row["message"]
+    assert told(settled) == [before]
+
+
+def test_resend_of_a_day_that_was_never_told_tells_it_once(settled: World) -> None:
+    assert settled.close("hq_sync", launchpad={"close": {"resend": True}}).success
+    assert [record["revision"] for record in told(settled)] == [0]
+    assert len(settled.headquarters.attempts) == 1
+
+
 def test_changed_totals_go_out_as_the_next_revision(settled: World) -> None:
     assert settled.close("hq_sync").success
     settled.invoice(THANE, "1000")

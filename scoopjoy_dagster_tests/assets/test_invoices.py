@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from pypdf import PdfReader
 
 from scoopjoy_dagster.erpnext import invoice_royalty
+from scoopjoy_dagster.reporting.numbers import money
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster_tests.world import (
     BANJARA,
@@ -239,3 +241,41 @@ def test_an_exempt_franchise_has_no_statement(settled: World) -> None:
     assert not [file for file in settled.erpnext.documents("File") if HEBBAL in file["file_name"]]
     (doc,) = annotated(settled, HEBBAL)
     assert not doc[invoice_royalty.ENTRY]
+
+
+def test_a_statement_shows_the_month_to_date_of_its_franchise(settled: World) -> None:
+    before = DAY - timedelta(days=3)
+    settled.invoice(THANE, "2000", before)
+    settled.invoice(BANJARA, "4000", before)
+    settled.invoice(THANE, "9999", DAY.replace(day=1) - timedelta(days=1))  # last month
+    assert settled.close("royalties", day=before).success
+    assert settled.close("invoices").success
+    base = sum((exact(doc["base_grand_total"]) for doc in annotated(settled, THANE)), Decimal(0))
+    (first,) = entries(settled.erpnext, THANE)
+    (file,) = statements(settled, first["name"])
+    text = " ".join(pdf_text(settled, file).split())
+    month = [
+        exact(doc["base_grand_total"])
+        for doc in settled.erpnext.documents(
+            "Sales Invoice", customer=THANE, docstatus=1, posting_date=before.isoformat()
+        )
+    ]
+    royalty = owed(settled.erpnext, THANE) + owed(settled.erpnext, THANE, before)
+    assert (
+        f"November 2026 up to and including this day: sales {money(base + sum(month), 'INR')}, "
+        f"royalty {money(royalty, 'INR')}." in text
+    )
+
+
+def test_the_months_of_all_franchises_cost_as_many_requests_as_that_of_one(chain: World) -> None:
+    chain.invoice(THANE, "1000")
+    assert chain.close("royalties").success
+    one = chain.close("invoices").outcome("invoices")["requests"]
+    for customer in FRANCHISES:
+        chain.invoice(customer, "1000", DAY - timedelta(days=1))
+        chain.invoice(customer, "2000", DAY - timedelta(days=1))
+    day = DAY - timedelta(days=1)
+    assert chain.close("royalties", day=day).success
+    outcome = chain.close("invoices", day=day).outcome("invoices")
+    extra = outcome["facts"]["statements_attached"]
+    assert outcome["requests"] - int(extra) <= one  # an upload for each statement, and nothing else more

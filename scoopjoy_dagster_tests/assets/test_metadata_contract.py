@@ -24,15 +24,21 @@ CONTRACT = {
     "written": dg.IntMetadataValue,
     "adopted": dg.IntMetadataValue,
     "skipped": dg.IntMetadataValue,
-    "amount": dg.TextMetadataValue,
-    "amount_plot": dg.FloatMetadataValue,
     "exceptions": dg.IntMetadataValue,
     "warnings": dg.IntMetadataValue,
     "exception_table": dg.MarkdownMetadataValue,
     "documents": dg.MarkdownMetadataValue,
     "requests": dg.IntMetadataValue,
-    "duration_s": dg.FloatMetadataValue,
+    "seconds": dg.FloatMetadataValue,
     "outcome": dg.JsonMetadataValue,
+}
+# The amounts that each asset plots, first the one that it stands for.
+PLOTS = {
+    "closed_shifts": ["sales"],
+    "royalties": ["royalty", "sales"],
+    "invoices": ["royalty"],
+    "reports": ["sales", "royalty"],
+    "hq_sync": ["royalty", "sales"],
 }
 
 
@@ -40,8 +46,9 @@ def assert_contract(metadata: dict[str, dg.MetadataValue]) -> None:
     assert {name: type(metadata[name]) for name in CONTRACT} == CONTRACT
     outcome = metadata["outcome"].value
     assert outcome["business_day"] == metadata["business_day"].value == DAY.isoformat()
-    assert outcome["amount"] == metadata["amount"].value
-    assert float(Decimal(outcome["amount"])) == metadata["amount_plot"].value
+    for name in {"sales", "royalty"} & metadata.keys():
+        assert isinstance(metadata[name], dg.FloatMetadataValue)
+        assert float(Decimal(metadata[f"{name}_exact"].value)) == metadata[name].value
     errors = [row for row in outcome["exceptions"] if row["severity"] == "error"]
     assert metadata["exceptions"].value == len(errors)
     assert metadata["warnings"].value == len(outcome["exceptions"]) - len(errors)
@@ -57,7 +64,30 @@ def test_every_materialization_keeps_the_contract(full_chain: World) -> None:
         assert materialization.partition == DAY.isoformat()
         assert_contract(materialization.metadata)
         assert materialization.metadata["requests"].value > 0
+        assert materialization.metadata["seconds"].value > 0
+        assert [name for name in materialization.metadata if name in {"sales", "royalty"}] == PLOTS[asset]
+        amounts = [materialization.metadata[f"{name}_exact"].value for name in PLOTS[asset]]
+        assert amounts[0] == materialization.metadata["outcome"].value["amount"]
+        assert all(Decimal(amount) > 0 for amount in amounts)
         assert materialization.metadata["outcome"].value["asset"] == asset
+
+
+def test_the_figures_are_named_alike_and_shown_before_the_tables_and_the_details(full_chain: World) -> None:
+    full_chain.shift(2)
+    full_chain.a_day()
+    day = full_chain.close()
+    equal: dict[str, set[str]] = {"sales": set(), "royalty": set()}
+    for asset in ASSETS:
+        (materialization,) = day.materializations(asset)
+        order = list(materialization.metadata)
+        figures = [name for plot in PLOTS[asset] for name in (plot, f"{plot}_exact")]
+        begin = ["business_day", *figures, "exceptions", "warnings", "exception_table", "documents", "seen"]
+        assert order[: len(begin)] == begin
+        assert order[-3:] == ["requests", "seconds", "outcome"]
+        if asset != "closed_shifts":  # its sales are those of the tills, not of the franchises
+            for plot in PLOTS[asset]:
+                equal[plot].add(materialization.metadata[f"{plot}_exact"].value)
+    assert {plot: len(values) for plot, values in equal.items()} == {"sales": 1, "royalty": 1}
 
 
 @pytest.mark.parametrize("asset", ASSETS)
@@ -134,14 +164,14 @@ def test_a_name_can_neither_break_a_table_nor_become_html_or_a_link(name: str, m
     table = exception_table([Finding("error", name, name, message, message)])
     assert len(table.splitlines()) == 3
     row = table.splitlines()[2]
-    assert row.count("|") == 6
+    assert row.count("|") == 4
     assert "<" not in row
     assert "](" not in row
     lines = plan_table(
         [PlanLine("create", name, Decimal(1), message, "DOC-1", "http://x.example/1")]
     ).splitlines()
     assert len(lines) == 3
-    assert lines[2].count("|") == 6
+    assert lines[2].count("|") == 5
     assert lines[2].count("](") == 1
 
 
@@ -154,7 +184,7 @@ def test_long_tables_are_cut_and_the_rest_is_counted() -> None:
     findings.append(Finding("error", "the error", "x", "m", "a"))
     table = exception_table(findings)
     assert "... and 8 more rows." in table
-    assert table.index("the error") < table.index("| warning |")
+    assert table.index("**error: the error**") < table.index("**warning: w**")
 
 
 def test_a_summary_names_the_first_error_and_counts_the_others() -> None:

@@ -99,7 +99,7 @@ def test_a_range_records_each_day_with_its_own_metadata(three_days: World) -> No
         assert {partition: one["business_day"].value for partition, one in found.items()} == {
             partition: partition for partition in found
         }
-    amounts = [one.metadata["amount"].value for one in days.materializations("royalties")]
+    amounts = [one.metadata["royalty_exact"].value for one in days.materializations("royalties")]
     assert amounts == ["75.00", "150.00", "225.00"]
     assert [owed(three_days.erpnext, THANE, FIRST + timedelta(days=n)) for n in range(3)] == [75, 150, 225]
     postings = [doc["posting_date"] for doc in three_days.erpnext.documents("POS Closing Entry", docstatus=1)]
@@ -122,7 +122,9 @@ def test_a_bad_day_in_a_range_fails_the_run_and_keeps_the_others(three_days: Wor
     description = days.failure("royalties").user_failure_data.description
     assert str(FIRST) in description
     assert str(DAY) not in description
-    metadata = {one.partition: one.metadata["amount"].value for one in days.materializations("royalties")}
+    metadata = {
+        one.partition: one.metadata["royalty_exact"].value for one in days.materializations("royalties")
+    }
     assert metadata == {str(FIRST + timedelta(days=1)): "150.00", str(DAY): "225.00"}
 
 

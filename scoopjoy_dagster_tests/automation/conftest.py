@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import shutil
 import socket
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from scoopjoy_dagster_tests.automation.receiver import Receiver
 from scoopjoy_dagster_tests.automation.world import Close, Inbox, local_instance
 
 
@@ -51,6 +53,32 @@ def inbox() -> Inbox:
 
 @pytest.fixture
 def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def whole_log() -> Iterator[io.StringIO]:
+    """What a process that logs everything writes."""
+    log = io.StringIO()
+    everything = logging.StreamHandler(log)
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(everything)
+    root.setLevel(logging.DEBUG)
+    yield log
+    root.setLevel(level)
+    root.removeHandler(everything)
+
+
+@pytest.fixture
+def receiver() -> Receiver:
+    return Receiver()
+
+
+@pytest.fixture
+def http_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

@@ -10,8 +10,9 @@ import dagster as dg
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from filelock import FileLock
 
-from scoopjoy_dagster.automation.delivery import PROGRESS, Delivery, deliver_pending
-from scoopjoy_dagster.automation.outbox import ALERTED, is_alerted
+from scoopjoy_dagster.automation.delivery import Delivery, deliver_pending
+from scoopjoy_dagster.automation.outbox import is_alerted
+from scoopjoy_dagster.automation.parcels import ALERTED, PROGRESS
 from scoopjoy_dagster.automation.recipients import REMEMBERED, alert_recipients
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.mail import MailResource
@@ -371,3 +372,27 @@ def test_a_backfill_whose_failures_a_retry_made_good_sends_nothing(
         assert deliver(close, mail).sentence == "no alert is waiting"
     assert is_alerted(close.fresh(first.run_id))
     assert inbox.mails == []
+
+
+def test_an_alert_says_what_of_the_run_was_done_all_the_same(close: Close, inbox: Inbox, port: int) -> None:
+    close.boom["reports"] = refusal("reports", DAY)
+    close.run(DAY, tags={"scoopjoy/batch_run": "SJ-BATCH-2026-00042"})
+    with mail_server(inbox, port) as close.mail:
+        outbox_tick(close)
+    text = inbox.text()
+    assert "Pipeline continuing with remaining steps." in text
+    assert "Still done: Close POS Shifts, Calculate Royalties, Generate Invoices, Sync to HQ" in text
+    assert "Skipped" not in text
+    assert f"scoopjoy close --date {DAY} --only reports" in text
+    assert "http://127.0.0.1:9/app/batch-run/SJ-BATCH-2026-00042" in text
+
+
+def test_an_alert_says_what_of_the_run_was_skipped(close: Close, inbox: Inbox, port: int) -> None:
+    close.ledger_ok = False
+    close.run(DAY)
+    with mail_server(inbox, port) as close.mail:
+        outbox_tick(close)
+    text = inbox.text()
+    assert "Still done: Close POS Shifts\n" in text.replace("\r\n", "\n")
+    assert "Skipped: Generate Invoices, Send Reports, Sync to HQ" in text
+    assert f"scoopjoy close --date {DAY}\n" in text.replace("\r\n", "\n")

@@ -106,7 +106,9 @@ def test_any_blocking_check_that_failed_unsettles_the_day(close: Close, key: dg.
     assert settled(close) == {"2026-03-02"}
 
 
-@pytest.mark.parametrize("name", ["outlets_seen", "franchises_not_fallen", "usual_day"])
+@pytest.mark.parametrize(
+    "name", ["was_every_outlet_seen", "is_every_franchise_still_there", "are_the_sales_as_usual"]
+)
 def test_a_check_that_only_warns_leaves_the_day_settled(close: Close, name: str) -> None:
     close.settle(DAY)
     _evaluated(close, dg.AssetCheckKey(dg.AssetKey("royalties"), name), passed=False)

@@ -52,6 +52,7 @@ def test_its_failure_is_alerted_after_it_has_flushed_the_outbox(
 ) -> None:
     close.now = "2026-03-03T06:00:00+05:30"
     fail(close, "2026-03-01")
+    fail(close, "2026-03-02")
     with mail_server(inbox, port) as close.mail:
         watch(close)
         assert {subject for _, subject in inbox.subjects()} == {
@@ -60,6 +61,7 @@ def test_its_failure_is_alerted_after_it_has_flushed_the_outbox(
         inbox.mails.clear()
         deliver_pending(close.instance, close.mail, lambda: ["a@x.example"], now())
     assert inbox.subjects() == [("a@x.example", "[CRITICAL] Business days not closed: 2")]
+    assert "docs/operations.md#re-run-and-backfill" in inbox.text()
     assert "scoopjoy backfill --from 2026-03-01 --to 2026-03-02" in inbox.text()
     assert "2026-03-01, 2026-03-02" in inbox.text()
 

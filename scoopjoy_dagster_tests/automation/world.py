@@ -24,6 +24,7 @@ from dagster._core.remote_origin import (
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.automation import wiring
 from scoopjoy_dagster.automation.steps import STEPS
+from scoopjoy_dagster.resources.alerts import AlertsResource
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.mail import MailResource
@@ -32,6 +33,7 @@ from scoopjoy_dagster.settings import load_settings
 
 GO_LIVE = "2026-03-01"
 DAYS = dg.DailyPartitionsDefinition(start_date=GO_LIVE, timezone="Asia/Kolkata")
+WARNS = "are_the_sales_as_usual"
 NAMES = [step.asset for step in STEPS]
 MANAGERS = ("asha@scoopjoy.example", "ravi@scoopjoy.example")
 
@@ -47,6 +49,9 @@ class Close:
     now: str = "2026-03-10T06:00:00+05:30"
     defs: dg.Definitions = field(init=False)
     mail: MailResource = field(default_factory=MailResource)
+    alerts: AlertsResource = field(default_factory=AlertsResource)
+    usual_day_ok: bool = True
+    automation_on: bool = True
     lookback: int = 7
     automation: wiring.Automation = field(init=False)
 
@@ -68,12 +73,13 @@ class Close:
                 "ERPNEXT_API_SECRET": "s",
                 "SCOOPJOY_GO_LIVE": GO_LIVE,
                 "SCOOPJOY_LOOKBACK_DAYS": str(self.lookback),
+                "SCOOPJOY_AUTOMATION": "on" if self.automation_on else "off",
             }
         )
         self.automation = wiring.build(DAYS, job, settings)
         self.defs = dg.Definitions(
             assets=[*[self._asset(step.asset) for step in STEPS], *self.automation.assets],
-            asset_checks=[self._ledger(), *self.automation.asset_checks],
+            asset_checks=[self._ledger(), self._usual_day(), *self.automation.asset_checks],
             jobs=[job, *self.automation.jobs],
             schedules=self.automation.schedules,
             sensors=self.automation.sensors,
@@ -82,9 +88,14 @@ class Close:
         )
 
     @property
+    def days(self) -> dg.DailyPartitionsDefinition:
+        return DAYS
+
+    @property
     def resources(self) -> dict[str, Any]:
         return {
             "mail": self.mail,
+            "alerts": self.alerts,
             "erpnext": ERPNextResource(url="http://127.0.0.1:9", api_key="k", api_secret="s"),
             "royalty_policy": RoyaltyPolicyResource(),
             "clock": ClockResource(fixed=self.now),
@@ -106,7 +117,9 @@ class Close:
         return step
 
     def _ledger(self) -> dg.AssetChecksDefinition:
-        @dg.asset_check(name="ledger_equals_rule", asset="royalties", partitions_def=DAYS, blocking=True)
+        @dg.asset_check(
+            name="does_the_ledger_equal_the_rule", asset="royalties", partitions_def=DAYS, blocking=True
+        )
         def ledger() -> dg.AssetCheckResult:
             if self.ledger_unread:
                 raise RuntimeError("the check has no answer")
@@ -117,6 +130,19 @@ class Close:
             )
 
         return ledger
+
+    def _usual_day(self) -> dg.AssetChecksDefinition:
+        """A control total that only warns."""
+
+        @dg.asset_check(name=WARNS, asset="royalties", partitions_def=DAYS)
+        def usual_day() -> dg.AssetCheckResult:
+            return dg.AssetCheckResult(
+                passed=self.usual_day_ok,
+                severity=dg.AssetCheckSeverity.WARN,
+                description="The sales of the day are 12.00, usual are 4000.00.",
+            )
+
+        return usual_day
 
     def run(
         self,

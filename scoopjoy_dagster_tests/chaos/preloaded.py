@@ -21,7 +21,7 @@ import dagster_postgres  # noqa: F401 - the instance names it
 import psycopg2  # noqa: F401 - the driver behind it
 
 from scoopjoy_dagster.definitions import JOB, build_defs
-from scoopjoy_dagster.reporting import charts, pdf, render, xlsx  # noqa: F401 - loaded late by the assets
+from scoopjoy_dagster.reporting import charts, pdf_statement, render, xlsx  # noqa: F401 - loaded late by the assets
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.headquarters import HeadquartersResource
@@ -113,7 +113,7 @@ def _draw_once() -> None:
     mock.patch.object(render, "pictures", return_value=drawn).start()
     render.render_report_mail(report, links={})
     empty = RoyaltyStatement("ScoopJoy", "A", "A", day, "INR", "", "", one, one, one, (), ())
-    pdf.statement_pdf(empty)
+    pdf_statement.statement_pdf(empty)
 
 
 def _run_in_vain() -> None:

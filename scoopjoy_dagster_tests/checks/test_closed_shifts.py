@@ -1,4 +1,4 @@
-"""`shifts_closed`: a shift without its one closing, or an invoice left out of the ledger, stops the royalties."""
+"""`is_every_shift_closed`: a shift without its one closing, or an invoice left out of the ledger, stops the royalties."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MORNING = datetime(2026, 11, 22, 10)
 
 
 def said(day: Any) -> dict[str, str]:
-    return {name: entry.value for name, entry in day.check("shifts_closed").metadata.items()}
+    return {name: entry.value for name, entry in day.check("is_every_shift_closed").metadata.items()}
 
 
 def stopped(day: Any) -> bool:
@@ -48,7 +48,7 @@ def test_closed_shifts_pass_with_their_number(chain: World) -> None:
     chain.shift(3)
     other_shift(chain)
     day = chain.close("closed_shifts")
-    check = day.check("shifts_closed")
+    check = day.check("is_every_shift_closed")
     assert (check.passed, check.blocking, check.asset_key.to_user_string()) == (True, True, "closed_shifts")
     assert said(day) == {
         "expected": "2",
@@ -69,7 +69,7 @@ def test_the_check_reads_only(chain: World) -> None:
     chain.shift(1)
     assert chain.close("closed_shifts").success
     chain.erpnext.requests.reset()
-    assert chain.close("closed_shifts").check("shifts_closed").passed
+    assert chain.close("closed_shifts").check("is_every_shift_closed").passed
     assert chain.erpnext.requests.writes == 0
 
 
@@ -96,7 +96,7 @@ def test_a_closing_that_a_person_cancels_fails_it_and_stops_the_royalties(chain:
     chain.a_day()
     after("closed_shifts", lambda: cancel_closing(chain, shift.opening))
     day = chain.close()
-    assert not day.check("shifts_closed").passed
+    assert not day.check("is_every_shift_closed").passed
     assert said(day)["difference"] == "-1"
     assert said(day)["worst_five"] == f"{shift.opening} ({BANDRA}, {CASHIER}): Open, no submitted closing"
     # The shift is open again and will take them.
@@ -116,7 +116,7 @@ def test_the_next_run_closes_it_again_and_passes(chain: World, after: After) -> 
 
     after("closed_shifts", cancel_once)
     assert not chain.close("closed_shifts").success
-    assert chain.close("closed_shifts").check("shifts_closed").passed
+    assert chain.close("closed_shifts").check("is_every_shift_closed").passed
 
 
 def test_two_submitted_closings_of_one_shift_fail_it(chain: World, after: After) -> None:
@@ -193,7 +193,7 @@ def test_a_permission_that_is_lost_fails_it_with_the_reason(chain: World, after:
         lambda: chain.erpnext.faults.add("permission_lost", doctype="POS Closing Entry", times=None),
     )
     day = chain.close("closed_shifts", "royalties")
-    check = day.check("shifts_closed")
+    check = day.check("is_every_shift_closed")
     assert not check.passed
     assert check.description.startswith("The figures could not be read: list POS Closing Entry: ")
     assert said(day)["actual"] == "unknown"

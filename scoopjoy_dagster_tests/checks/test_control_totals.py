@@ -88,8 +88,8 @@ def test_one_that_fails_is_recorded_for_its_day_and_those_behind_it_have_no_answ
     after("royalties", lambda: change(remembered.erpnext, "Customer", THANE, custom_royalty_exempt=1))
     assert not remembered.close().success
     states = {name: status for name, (_, status) in recorded(remembered).items()}
-    assert states["ledger_equals_rule"] is AssetCheckExecutionRecordStatus.FAILED
-    assert states["usual_day"] is AssetCheckExecutionRecordStatus.SUCCEEDED
+    assert states["does_the_ledger_equal_the_rule"] is AssetCheckExecutionRecordStatus.FAILED
+    assert states["are_the_sales_as_usual"] is AssetCheckExecutionRecordStatus.SUCCEEDED
     for behind in (*totals_of("invoices"), *totals_of("hq_sync")):
         assert states[behind.name] is AssetCheckExecutionRecordStatus.PLANNED
 

@@ -1,4 +1,4 @@
-"""`headquarters_equals_ours`: the record of what headquarters acknowledged against the day as it is now."""
+"""`does_headquarters_agree`: the record of what headquarters acknowledged against the day as it is now."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from scoopjoy_dagster_tests.checks.conftest import After
 from scoopjoy_dagster_tests.world import THANE, World
 
-TOTAL = "headquarters_equals_ours"
+TOTAL = "does_headquarters_agree"
 
 
 def said(day: Any) -> dict[str, str]:

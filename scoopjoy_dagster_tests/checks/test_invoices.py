@@ -1,4 +1,4 @@
-"""`shares_equal_royalties`: what the invoices carry in ERPNext, read again, is the royalty in the ledger."""
+"""`do_the_shares_add_up`: what the invoices carry in ERPNext, read again, is the royalty in the ledger."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from scoopjoy_dagster_tests.checks.conftest import After
 from scoopjoy_dagster_tests.world import INDIRANAGAR, THANE, World, amend, change, entries
 
-TOTAL = "shares_equal_royalties"
+TOTAL = "do_the_shares_add_up"
 
 
 def said(day: Any) -> dict[str, str]:
@@ -114,7 +114,7 @@ def test_it_fails_the_run_so_that_somebody_is_told_and_leaves_the_others_alone(
     day = full_chain.close()
     assert not day.success
     assert {day.status(asset) for asset in ("invoices", "reports", "hq_sync")} == {"success"}
-    assert day.check("headquarters_equals_ours").passed
+    assert day.check("does_headquarters_agree").passed
 
 
 def test_a_permission_that_is_lost_fails_it_with_the_reason(chain: World, after: After) -> None:

@@ -25,8 +25,12 @@ from scoopjoy_dagster_tests.world import (
 )
 
 BEHIND = ("invoices", "reports", "hq_sync")
-LEDGER, COUNTED, DEBIT = "ledger_equals_rule", "invoices_counted_and_summed", "debit_equals_credit"
-SEEN, FALLEN, USUAL = "outlets_seen", "franchises_not_fallen", "usual_day"
+LEDGER, COUNTED, DEBIT = (
+    "does_the_ledger_equal_the_rule",
+    "is_every_invoice_counted",
+    "does_debit_equal_credit",
+)
+SEEN, FALLEN, USUAL = "was_every_outlet_seen", "is_every_franchise_still_there", "are_the_sales_as_usual"
 BLOCKING, WARNINGS = (LEDGER, COUNTED, DEBIT), (SEEN, FALLEN, USUAL)
 
 

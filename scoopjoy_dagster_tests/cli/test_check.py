@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 
 from scoopjoy_dagster_tests.cli.conftest import Command
 from scoopjoy_dagster_tests.cli.world import World
+from scoopjoy_dagster_tests.world import insert
 
 
 def levels(text: str) -> dict[str, str]:
@@ -96,3 +101,68 @@ def test_frozen_books_and_a_wrong_time_zone_are_errors(world: World, command: Co
     done = command("check", "--date", world.last_day.isoformat())
     assert done.code == 3
     assert levels(done.out)["books open"] == levels(done.out)["time zone"] == "error"
+
+
+def old_entry(world: World, customer: str) -> str:
+    """A royalty entry as the pipeline inside Frappe posted it: our remark, no key, the day after the sales."""
+    day = (world.go_live + timedelta(days=1)).isoformat()
+    cost_center = {"cost_center": "Main - SJ"}
+    return insert(
+        world.erpnext,
+        "Journal Entry",
+        voucher_type="Journal Entry",
+        company="ScoopJoy",
+        posting_date=day,
+        user_remark=f"Royalty for {customer} on {day}",
+        accounts=[
+            {
+                "account": "Debtors - SJ",
+                "party_type": "Customer",
+                "party": customer,
+                "debit_in_account_currency": 100,
+                **cost_center,
+            },
+            {"account": "Royalty Income - SJ", "credit_in_account_currency": 100, **cost_center},
+        ],
+        docstatus=1,
+    )
+
+
+@pytest.mark.parametrize("installed", [True, False], ids=["after setup", "before setup"])
+def test_royalties_of_an_older_pipeline_on_our_days_are_named(
+    world: World, bare_world: World, command: Command, installed: bool
+) -> None:
+    site = world if installed else bare_world
+    name = old_entry(site, "Franchise Thane")
+    done = command("check", **site.settings)
+    assert f"1 royalty entry on {site.go_live + timedelta(days=1)} is not ours ({name})" in done.text
+    assert levels(done.out)["other royalties"] == "warning"
+    later = command(
+        "check", **{**site.settings, "SCOOPJOY_GO_LIVE": (site.go_live + timedelta(days=2)).isoformat()}
+    )
+    assert levels(later.out)["other royalties"] == "ok"
+
+
+def test_the_page_for_those_who_change_over_shows_what_the_check_says(world: World, command: Command) -> None:
+    def shape(text: str) -> str:
+        plain = re.sub(r"\d{4}-\d\d-\d\d", "DAY", re.sub(r"ACC-JV-\d+-\d+", "ENTRY", text))
+        return " ".join(plain.split())
+
+    page = Path(__file__).parents[2] / "docs" / "from-the-frappe-pipeline.md"
+    shown = shape(page.read_text(encoding="utf-8"))
+
+    def line() -> str:
+        lines = command("check").out.splitlines()
+        (at,) = [number for number, one in enumerate(lines) if " other royalties: " in one]
+        more = lines[at + 1].lstrip()
+        return shape(lines[at] + (f" {more}" if more.startswith("->") else ""))
+
+    assert line() in shown
+    old_entry(world, "Franchise Thane")
+    assert "-> Set SCOOPJOY_GO_LIVE" in line()
+    assert line() in shown
+
+
+def test_our_own_entries_are_not_taken_for_those_of_an_older_pipeline(world: World, command: Command) -> None:
+    assert command("close", "--date", world.go_live.isoformat()).code in {0, 1}
+    assert levels(command("check").out)["other royalties"] == "ok"

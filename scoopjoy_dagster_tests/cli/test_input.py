@@ -25,7 +25,7 @@ NOW = datetime(2026, 3, 2, 1, 0, tzinfo=ZONE)
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command at 01:00 on 2 March 2026, with settings that lead nowhere; it must not come to using them."""
-    monkeypatch.setattr("scoopjoy_dagster.cli.main._now", lambda: NOW)
+    monkeypatch.setattr("scoopjoy_dagster.cli.app._clock", lambda: NOW)
 
     def run(*args: str, **changes: str | None) -> Any:
         changed = {**SETTINGS, **changes}

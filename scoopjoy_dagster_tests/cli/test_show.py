@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS, ControlTotal
 from scoopjoy_dagster.cli.closing import NAMES, DayResult
+from scoopjoy_dagster.cli.demo import print_where_to_click
 from scoopjoy_dagster.cli.show import SHOWN_EXCEPTIONS, print_checks, print_day, step_progress
 from scoopjoy_dagster.erpnext.preflight import Check
 
@@ -115,27 +117,33 @@ def test_a_control_total_is_as_critical_as_its_asset_and_a_warning_changes_nothi
 
 
 def test_a_control_total_that_fails_shows_by_how_much_and_what_is_said_of_it() -> None:
-    wrong = total("ledger_equals_rule", passed=False, message="It differs.", worst=f"{NAUGHTY}: -1.00")
+    wrong = total(
+        "does_the_ledger_equal_the_rule", passed=False, message="It differs.", worst=f"{NAUGHTY}: -1.00"
+    )
     text = shown(DayResult(DAY, "run", {name: asset() for name in NAMES}, [wrong]))
-    line = next(line for line in text.splitlines() if line.startswith("ledger_equals_rule"))
-    assert line.split() == ["ledger_equals_rule", "10.00", "9.00", "-1.00"]
-    assert f"error ledger_equals_rule: It differs.\n    {NAUGHTY}: -1.00" in text
+    line = next(line for line in text.splitlines() if line.startswith("does_the_ledger_equal_the_rule"))
+    assert line.split() == ["does_the_ledger_equal_the_rule", "10.00", "9.00", "-1.00"]
+    assert f"error does_the_ledger_equal_the_rule: It differs.\n    {NAUGHTY}: -1.00" in text
 
 
 def test_control_totals_are_green_red_or_yellow() -> None:
     out = io.StringIO()
     found = [
-        total("shifts_closed", passed=True),
-        total("ledger_equals_rule", passed=False),
-        total("usual_day", passed=False),
+        total("is_every_shift_closed", passed=True),
+        total("does_the_ledger_equal_the_rule", passed=False),
+        total("are_the_sales_as_usual", passed=False),
     ]
     console = Console(file=out, width=200, force_terminal=True, color_system="standard")
     print_day(console, DayResult(DAY, "run", {name: asset() for name in NAMES}, found))
-    for name, colour in (("shifts_closed", 32), ("ledger_equals_rule", 31), ("usual_day", 33)):
+    for name, colour in (
+        ("is_every_shift_closed", 32),
+        ("does_the_ledger_equal_the_rule", 31),
+        ("are_the_sales_as_usual", 33),
+    ):
         line = next(line for line in out.getvalue().splitlines() if line.startswith(name))
         assert f"\x1b[{colour}m" in line
         assert {31, 32, 33} & {int(code) for code in re.findall(r"\x1b\[(\d+)m", line)} == {colour}
-    assert "\x1b[33mwarning\x1b[0m usual_day: said" in out.getvalue()
+    assert "\x1b[33mwarning\x1b[0m are_the_sales_as_usual: said" in out.getvalue()
 
 
 def test_progress_is_a_line_for_each_state_in_a_file_and_a_bar_on_a_terminal() -> None:
@@ -162,3 +170,24 @@ def test_checks_are_shown_as_they_are_and_the_errors_counted() -> None:
     assert lines[0] == "ok       login: as robot"
     assert lines[1] == f"error    accounts: {NAUGHTY}"
     assert lines[2].strip() == f"-> mend {NAUGHTY}"
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_demo_ends_with_what_to_open_what_to_click_and_what_to_see(width: int) -> None:
+    servers: Any = SimpleNamespace(
+        mail=SimpleNamespace(url="http://127.0.0.1:40001"),
+        headquarters=SimpleNamespace(page_url="http://127.0.0.1:40002/"),
+        erpnext=SimpleNamespace(url="http://127.0.0.1:40003"),
+        last_day=DAY,
+    )
+    out = io.StringIO()
+    print_where_to_click(Console(file=out, width=width), servers, "http://127.0.0.1:40000")
+    text = out.getvalue()
+    assert re.search(r"Open +Click +See", text)
+    for address in ("40000", "40001", "40002/", "40003"):
+        assert f"http://127.0.0.1:{address} " in text  # whole, to be clicked in the terminal
+    words = " ".join(text.split())
+    assert "2026-02-27 to 2026-02-28 are still open" in words
+    if width == 160:
+        assert "Catalog, royalties, Partitions, 2026-03-01" in words
+        assert "Batch Run, with its buttons, is to be seen in a real ERPNext only" in words

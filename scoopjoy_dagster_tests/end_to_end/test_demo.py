@@ -83,9 +83,9 @@ def test_the_ui_of_the_demo_materializes_an_asset_and_backfills_days_and_ctrl_c_
         assert ui.backfill_status(backfill) in {"REQUESTED", "COMPLETED_SUCCESS"}
         latest = {name: ui.latest(name, [first_open, second_open]) for name in STEPS}
         for day in (first_open, second_open):
-            owed = latest["royalties"][day]["amount"]
+            owed = latest["royalties"][day]["royalty_exact"]
             assert Decimal(owed) > 0
-            assert latest["invoices"][day]["amount"] == latest["hq_sync"][day]["amount"] == owed
+            assert latest["invoices"][day]["royalty_exact"] == latest["hq_sync"][day]["royalty_exact"] == owed
             assert [latest[name][day]["exceptions"] for name in STEPS] == [0] * len(STEPS)
         # The shifts of the first day were closed by the one asset before, so the backfill only adopted them.
         shifts = latest["closed_shifts"][first_open]

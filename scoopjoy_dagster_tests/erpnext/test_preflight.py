@@ -7,8 +7,10 @@ from datetime import date, timedelta
 
 import pytest
 
-from scoopjoy_dagster.erpnext.client import KEY_FIELD
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
+from scoopjoy_dagster.erpnext.desk_schema import FORM_SCRIPT
 from scoopjoy_dagster.erpnext.preflight import Check, check_site
+from scoopjoy_dagster.erpnext.removal import read_removal, remove
 from scoopjoy_dagster.erpnext.site import BookSettings, Site
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster_tests.world import DAY, FRANCHISES, change, insert, session_of
@@ -20,9 +22,10 @@ def checks(
     user: str = "robot@scoopjoy.example",
     day: date = DAY,
     books: BookSettings | None = None,
+    desk: bool = True,
 ) -> list[Check]:
     with session_of(site, user=user, attempts=1) as session:
-        return list(check_site(Site.open(session, books), time_zone="Asia/Kolkata", day=day))
+        return list(check_site(Site.open(session, books), time_zone="Asia/Kolkata", day=day, desk=desk))
 
 
 def problems(lines: list[Check]) -> list[Check]:
@@ -38,6 +41,59 @@ def test_a_site_that_is_right_has_only_ok_lines_and_is_not_written_to(chain_site
     assert said["franchises"] == f"{len(FRANCHISES)} in Franchise and below; 1 without a rate of their own"
     assert said["accounts"] == "ScoopJoy: Debtors - SJ / Royalty Income - SJ, Main - SJ, INR"
     assert "15.45.4" in said["ERPNext"]
+    assert said["batch run desk"] == "installed, and the user may write to it"
+
+
+def _remove_desk(site: SandboxERPNext) -> None:
+    with session_of(site) as session:
+        client = Client(session)
+        remove(client, read_removal(client), lambda _step: None)
+
+
+def test_a_site_without_the_desk_is_warned_and_one_that_does_without_is_not(
+    chain_site: SandboxERPNext,
+) -> None:
+    _remove_desk(chain_site)
+    (line,) = problems(checks(chain_site))
+    assert (line.level, line.what) == ("warning", "batch run desk")
+    assert line.message == "not installed: runs do not appear in ERPNext, and nobody can start one there"
+    assert line.action == "Run `scoopjoy setup` as a System Manager, or set SCOOPJOY_BATCH_RUN_DESK=off."
+    assert [line.what for line in checks(chain_site, desk=False) if line.what == "batch run desk"] == []
+    assert problems(checks(chain_site, desk=False)) == []
+
+
+def test_a_desk_of_an_earlier_version_is_a_warning(chain_site: SandboxERPNext) -> None:
+    change(chain_site, "Client Script", FORM_SCRIPT, script="// earlier")
+    (line,) = problems(checks(chain_site))
+    assert (line.level, line.what) == ("warning", "batch run desk")
+    assert line.message.startswith("not up to date: change Client Script ScoopJoy Batch Run")
+
+
+def test_a_user_that_may_not_write_the_desk_is_a_warning_that_says_what(chain_site: SandboxERPNext) -> None:
+    change(
+        chain_site,
+        "User",
+        "robot@scoopjoy.example",
+        roles=[{"role": "Accounts User"}, {"role": "Sales Manager"}],
+    )
+    (line,) = [one for one in checks(chain_site) if one.what == "batch run desk"]
+    assert line.level == "warning"
+    assert "create Batch Run, write Batch Run, read Batch Run Request" in line.message
+    assert line.action == "Give it the role Accounts Manager, or set SCOOPJOY_BATCH_RUN_DESK=off."
+
+
+def test_without_a_system_manager_the_desk_is_judged_by_its_use(chain_site: SandboxERPNext) -> None:
+    change(
+        chain_site,
+        "User",
+        "robot@scoopjoy.example",
+        roles=[{"role": "Accounts Manager"}, {"role": "Sales Manager"}],
+    )
+    (line,) = [one for one in checks(chain_site) if one.what == "batch run desk"]
+    assert (line.level, line.message) == (
+        "ok",
+        "installed; only a System Manager may see whether it is up to date",
+    )
 
 
 def _freeze(site: SandboxERPNext) -> None:

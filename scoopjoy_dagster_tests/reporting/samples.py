@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from scoopjoy_dagster.accounting.findings import Finding
+from scoopjoy_dagster.accounting.past import FranchiseDay, OutletDay, Past
 from scoopjoy_dagster.reporting.model import (
     FRAMES,
     DayReport,
@@ -148,6 +150,33 @@ def day_report(
         },
     }
     return DayReport(**fields | more)
+
+
+def past_of(report: DayReport, days: int = 62) -> Past:
+    """The days before a sample: on each the outlets sold a little more or less, and on the day what the frames say."""
+    last = report.business_day
+    franchises, outlets = [], []
+    for back in range(days):
+        day = last - timedelta(days=back)
+        # The same weekday a week before sold 10 % less; a day before, up to a third more or less.
+        factor = Decimal(100 - 10 * (back // 7) + (7 * back) % 31 - (3 * back) % 17 if back else 100) / 100
+        for row in report.outlets.to_dict("records"):
+            sales, royalty = ((row[key] * factor).quantize(Decimal("0.01")) for key in ("base", "royalty"))
+            franchises.append(
+                FranchiseDay(day, row["customer"], row["customer_name"], row["invoices"], sales, royalty)
+            )
+        for row in report.shifts.to_dict("records"):
+            sales = (row["sales"] * factor).quantize(Decimal("0.01"))
+            returned = Decimal("-120.00") * row["returns"]
+            outlets.append(
+                OutletDay(day, row["pos_profile"], 1, row["invoices"], row["returns"], sales, returned)
+            )
+    return Past(tuple(franchises), tuple(outlets))
+
+
+def with_past(report: DayReport) -> DayReport:
+    """The sample with the days before it."""
+    return replace(report, past=past_of(report))
 
 
 def empty_report(**more: Any) -> DayReport:

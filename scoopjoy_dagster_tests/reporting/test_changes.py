@@ -13,7 +13,8 @@ from scoopjoy_dagster.accounting.figures import Change
 from scoopjoy_dagster.reporting.digest import report_digest
 from scoopjoy_dagster.reporting.html import MAX_CHANGES, report_html, report_text
 from scoopjoy_dagster.reporting.model import DayReport
-from scoopjoy_dagster.reporting.pdf import report_pdf, statement_pdf
+from scoopjoy_dagster.reporting.pdf import report_pdf
+from scoopjoy_dagster.reporting.pdf_statement import statement_pdf
 from scoopjoy_dagster.reporting.xlsx import report_xlsx
 from scoopjoy_dagster_tests.reporting.samples import day_report, statement
 

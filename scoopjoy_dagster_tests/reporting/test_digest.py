@@ -15,7 +15,7 @@ from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.reporting import digest
 from scoopjoy_dagster.reporting.digest import report_digest, statement_digest, statement_file_name
 from scoopjoy_dagster.reporting.model import FRAMES, StatementEntry, empty_frame
-from scoopjoy_dagster_tests.reporting.samples import DAY, FINDINGS, day_report, statement
+from scoopjoy_dagster_tests.reporting.samples import DAY, FINDINGS, day_report, statement, with_past
 
 
 def objects(values: list[Any]) -> pd.Series[Any]:
@@ -51,6 +51,18 @@ def test_history_revision_and_the_order_of_rows_and_findings_are_not_content() -
         report, revision=3, history=empty_frame("history"), findings=tuple(reversed(FINDINGS)), **shuffled
     )
     assert report_digest(same) == report_digest(report)
+
+
+def test_a_new_version_of_the_program_sends_no_old_day_again() -> None:
+    # What was delivered is known by these: whoever changes them sends every report of the past again when its day is re-run.
+    assert report_digest(day_report(findings=FINDINGS)) == "2646b7ef261e235189947e677489412c"
+    assert statement_digest(statement()) == "baab6b71db5bbfe4fd0927c3cdb21cd6"
+
+
+def test_the_days_before_are_not_content_and_the_outlets_that_a_report_is_about_are() -> None:
+    report = day_report()
+    assert report_digest(with_past(report)) == report_digest(report)
+    assert report_digest(replace(report, view="POS Bandra")) != report_digest(report)
 
 
 def test_an_outlet_without_sales_that_is_new_today_is_no_news_about_an_old_day() -> None:

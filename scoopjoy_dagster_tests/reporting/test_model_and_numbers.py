@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoopjoy_dagster.reporting.fonts import printable, shorten
+from scoopjoy_dagster.reporting.fonts import EMOJI, SCRIPTS, identified, printable, runs, shorten
 from scoopjoy_dagster.reporting.model import FRAMES, StatementEntry, empty_frame, read_rows
 from scoopjoy_dagster.reporting.numbers import count, group_indian, money, percent, short_money
 from scoopjoy_dagster.reporting.summary import ModeTotal, counted_differences, headline, mode_totals, verdict
@@ -115,8 +116,27 @@ def test_printable_text_is_one_line_of_characters_that_the_font_has(text: str) -
 
 def test_what_the_font_lacks_is_marked_and_never_dropped_in_silence() -> None:
     assert printable("₹ Кофе Ωμέγα Łódź") == "₹ Кофе Ωμέγα Łódź"
-    assert printable("Kulfi 🍦🍨 मैंगो") == "Kulfi □ □"
+    assert printable("Kulfi 中文 冰") == "Kulfi □ □"
     assert printable("a\r\nb\x00c") == "a b c"
+
+
+def test_the_scripts_of_india_and_emoji_are_printed_in_fonts_that_have_them() -> None:
+    text = "Kulfi 🍦 मैंगो தமிழ் ಕನ್ನಡ తెలుగు മലയാളം বাংলা ગુજરાતી ਪੰਜਾਬੀ ଓଡ଼ିଆ සිංහල"
+    assert printable(text) == unicodedata.normalize("NFC", text)
+    families = [family for family, _ in runs(printable(text)) if family]
+    assert families == [EMOJI, *(f"Noto Sans {script}" for script in SCRIPTS)]
+
+
+@given(st.text())
+def test_every_character_of_a_printable_text_is_in_one_of_its_runs(text: str) -> None:
+    shown = printable(text)
+    assert "".join(piece for _, piece in runs(shown)) == shown
+
+
+def test_a_name_that_no_font_has_is_shown_with_its_document_name() -> None:
+    assert identified("冰淇淋", "CUST-0007") == "□ (CUST-0007)"
+    assert identified("मैंगो", "CUST-0007") == "मैंगो"
+    assert identified(" ", "CUST-0007") == "CUST-0007"
 
 
 @given(st.text(min_size=1), st.integers(4, 40))

@@ -11,7 +11,8 @@ from pypdf import PdfReader
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.reporting.charts import pictures
 from scoopjoy_dagster.reporting.model import StatementEntry, StatementLine
-from scoopjoy_dagster.reporting.pdf import report_pdf, statement_pdf
+from scoopjoy_dagster.reporting.pdf import report_pdf
+from scoopjoy_dagster.reporting.pdf_statement import statement_pdf
 from scoopjoy_dagster_tests.reporting.samples import (
     DAY,
     FINDINGS,
@@ -94,6 +95,19 @@ def test_names_in_other_scripts_are_printed() -> None:
     report = day_report(["Кофе и мороженое", "Παγωτό", "Łódź Żoliborz"])
     text = " ".join(pages(report_pdf(report, {})))
     assert all(name in text for name in ("Кофе и мороженое", "Παγωτό", "Łódź Żoliborz"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(st.sampled_from("aZ(1,.-क्षिमैंகோொൖ🍦\u200dಕ್অ ₹"), min_size=1, max_size=12))
+def test_letters_of_several_scripts_in_one_word_can_be_printed(name: str) -> None:
+    assert statement_pdf(statement(customer_name=name, customer=name, company=name))
+
+
+def test_latin_letters_beside_indic_ones_stay_what_they_are() -> None:
+    # reportlab shapes a word in its first font, and would take the glyphs of the other letters from there.
+    text = " ".join(pages(statement_pdf(statement(customer_name="मैंगोIndira(गोवा)North"))))
+    assert "Indira" in text
+    assert "North" in text
 
 
 def test_the_statement_explains_the_royalty() -> None:

@@ -39,7 +39,7 @@ def test_no_secret_is_in_a_repr(resource: dg.ConfigurableResource) -> None:
 
 
 def test_definitions_name_their_secrets_by_variable_and_never_hold_them() -> None:
-    from scoopjoy_dagster.definitions import build_defs
+    from scoopjoy_dagster.definitions import build_defs, site_resources
     from scoopjoy_dagster.settings import load_settings
 
     settings = load_settings(
@@ -62,7 +62,7 @@ def test_definitions_name_their_secrets_by_variable_and_never_hold_them() -> Non
     assert SECRET not in repr(settings)
     raw = {
         name: dict(resource)
-        for name, resource in resources.items()
+        for name, resource in {**resources, **site_resources(settings)}.items()
         if isinstance(resource, dg.ConfigurableResource)
     }
     assert SECRET not in repr(raw)

@@ -5,7 +5,7 @@ Belongs here: the shape of documents. Does not belong here: storage, validation,
 The notation: ``# Name | autoname | flags | Role:rights, ...`` opens a DocType (flags: submittable, child,
 single; rights: r w c d s x for read, write, create, delete, submit, cancel and l for list only). A line
 ``field: Type(options) marks <- link.field = default "Label"`` is a field; marks are ``*`` required,
-``!`` allowed on submit, ``U`` unique, ``N`` no copy. ``@Type a b c`` declares several plain fields.
+``!`` allowed on submit, ``U`` unique, ``N`` no copy, ``O`` set only once. ``@Type a b c`` declares several plain fields.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Field:
     fetch_from: str = ""
     length: int = 0
     permlevel: int = 0
+    set_only_once: bool = False
 
     @property
     def choices(self) -> list[str]:
@@ -113,6 +114,11 @@ class Meta:
         return [f for f in self.fields if f.permlevel]
 
     @cached_property
+    def constants(self) -> list[Field]:
+        """Fields that keep the value with which a document was made."""
+        return [f for f in self.fields if f.set_only_once]
+
+    @cached_property
     def fetched(self) -> dict[str, list[Field]]:
         """Link fieldname -> the fields that are fetched through it."""
         found: dict[str, list[Field]] = {}
@@ -137,7 +143,7 @@ class Meta:
 
 _FIELD = re.compile(
     r"^(?P<name>\w+):\s*(?P<type>[A-Za-z ]+?)\s*(?:\((?P<options>[^)]*)\))?"
-    r"(?P<marks>\s+[*!UN]+)?(?:\s*<-\s*(?P<fetch>\S+))?(?:\s*=\s*(?P<default>[^\"]*?))?"
+    r"(?P<marks>\s+[*!UNO]+)?(?:\s*<-\s*(?P<fetch>\S+))?(?:\s*=\s*(?P<default>[^\"]*?))?"
     r"(?:\s*\"(?P<label>.*)\")?$"
 )
 
@@ -161,6 +167,7 @@ def _field(line: str) -> Field:
         unique="U" in marks,
         allow_on_submit="!" in marks,
         no_copy="N" in marks,
+        set_only_once="O" in marks,
         default=(found["default"] or "").strip(),
         fetch_from=found["fetch"] or "",
     )

@@ -85,6 +85,11 @@ def _get(session: Session, _: Call, args: dict[str, Any]) -> Any:
     return permissions.hide_guarded(session, doc).shown()
 
 
+def _form_meta(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    """What the desk loads of a DocType before it shows a form; everybody who has logged in may."""
+    return Docs(session.load("DocType", str(args.get("doctype"))), None)
+
+
 def _get_value(session: Session, _: Call, args: dict[str, Any]) -> Any:
     doctype = str(args.get("doctype"))
     wanted = parsed(args.get("fieldname"))
@@ -308,6 +313,7 @@ METHODS: dict[str, Method] = {
     "frappe.client.bulk_update": Method(_bulk_update, _WRITE),
     "frappe.client.has_permission": Method(_has_permission),
     "frappe.client.attach_file": Method(_attach, _WRITE),
+    "frappe.desk.form.load.getdoctype": Method(_form_meta),
     "frappe.desk.form.utils.add_comment": Method(_add_comment, _WRITE),
     "frappe.core.doctype.communication.email.make": Method(_make_mail),
     "frappe.core.doctype.user.user.generate_keys": Method(_generate_keys, frozenset({"POST"})),

@@ -6,6 +6,7 @@ Belongs here: the life of a document. Does not belong here: HTTP, lists (``lists
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Any
 
@@ -200,6 +201,7 @@ class Session:
         self._number_rows(doc)
         if action != "cancel":
             validation.check_links(self, doc)
+        validation.check_constants(doc)
         self._adopt_rows(doc)
         self.saving.add((doc.doctype, doc.name))
         try:
@@ -303,14 +305,14 @@ class Session:
     def _stamp(self, doc: Doc) -> None:
         doc["modified"] = stamp(self.site.now())
         doc["modified_by"] = self.user
-        doc["creation"] = doc.get("creation") or doc["modified"]
-        doc["owner"] = doc.get("owner") or self.user
+        if doc.is_new:  # whatever the client says (frappe/model/document.py, ``set_user_and_timestamp``)
+            doc["creation"], doc["owner"] = doc["modified"], self.user
         doc["idx"] = doc.get("idx") or 0
 
     def _number_rows(self, doc: Doc) -> None:
         for field in doc.meta.tables:
             for idx, row in enumerate(doc.rows(field.fieldname), 1):
-                row["idx"] = idx
+                row["idx"] = row.get("idx") or idx
 
     def _adopt_rows(self, doc: Doc) -> None:
         for field in doc.meta.tables:
@@ -328,28 +330,46 @@ class Session:
 
     def _name(self, doc: Doc) -> str:
         given = controller(doc.doctype).autoname(self, doc)
-        rule = doc.meta.autoname
-        if given:
-            name = given
-        elif doc.meta.issingle:
-            name = doc.doctype
-        elif rule.startswith("naming_series:"):
-            name = self.site.next_in_series(str(doc.get("naming_series") or f"{doc.doctype}-.#####"))
-        elif rule.startswith("field:"):
+        name = given or (doc.doctype if doc.meta.issingle else self._name_by_rule(doc, doc.meta.autoname))
+        doc.pop("__newname", None)
+        return name
+
+    def _name_by_rule(self, doc: Doc, rule: str) -> str:
+        if rule.startswith("naming_series:"):
+            return self.site.next_in_series(str(doc.get("naming_series") or f"{doc.doctype}-.#####"))
+        if rule.startswith("field:"):
             name = str(doc.get(rule[6:]) or "").strip()
             if not name:
                 raise thrown(f"{doc.meta.by_name[rule[6:]].label} is required")
-        elif rule.lower() == "prompt":
+            return name
+        if rule.startswith("format:"):
+            return self._formatted_name(doc, rule[7:])
+        if rule.lower() == "prompt":
             name = str(doc.get("__newname") or doc.get("name") or "")
             if not name:
                 raise thrown("Please set the document name")
-        elif rule in {"", "hash"}:
-            name = self.site.hash_name()
-        elif "#" in rule and not rule.startswith("format:"):
-            name = self.site.next_in_series(rule)
-        else:
-            raise unknown_to_the_sandbox(f"autoname {rule!r}")
-        doc.pop("__newname", None)
+            return name
+        if rule in {"", "hash"}:
+            return self.site.hash_name()
+        if "#" in rule:
+            return self.site.next_in_series(rule)
+        raise unknown_to_the_sandbox(f"autoname {rule!r}")
+
+    @staticmethod
+    def _formatted_name(doc: Doc, rule: str) -> str:
+        """The name by a rule such as ``{batch_run} {action} {attempt}``; a field that was left out adds nothing."""
+
+        def value(found: re.Match[str]) -> str:
+            field = found[1]
+            if field not in doc.meta.by_name:
+                raise unknown_to_the_sandbox(f"autoname {rule!r}")
+            # A number that the client left out is 0 in the document, and not in the name.
+            sent = doc.get(field) if doc.get(field) or field in doc.sent else None
+            return "" if sent is None else str(sent)
+
+        name = re.sub(r"\{([\w |#]+)\}", value, rule).strip()
+        if "<" in name or ">" in name:
+            raise thrown("Name cannot contain special characters like '<', '>'", "NameError")
         return name
 
     def _write(self, doc: Doc, *, insert: bool) -> None:

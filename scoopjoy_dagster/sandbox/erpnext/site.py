@@ -173,7 +173,7 @@ class Site:
                     f.default or None,
                     f.fetch_from or None,
                 )
-                fields.append((*head, *body, f.reqd, f.unique, f.allow_on_submit, f.no_copy))
+                fields.append((*head, *body, f.reqd, f.unique, f.allow_on_submit, f.no_copy, f.set_only_once))
             for idx, (role, rights) in enumerate(meta.permissions.items(), 1):
                 start = (self.__name(meta.name, "p", idx), moment, moment, idx, meta.name, role)
                 perms.append((*start, *(right in rights for right in _RIGHT_COLUMNS)))
@@ -186,8 +186,8 @@ class Site:
         self.db.run_many(
             f"INSERT INTO {table('DocField')} (name, creation, modified, idx, parent, owner, modified_by, parenttype,"
             ' parentfield, fieldname, label, fieldtype, options, "default", fetch_from, reqd, "unique",'
-            f" allow_on_submit, no_copy) VALUES (?, ?, ?, ?, ?, {who}, 'DocType', 'fields',"
-            " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f" allow_on_submit, no_copy, set_only_once) VALUES (?, ?, ?, ?, ?, {who}, 'DocType', 'fields',"
+            " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             fields,
         )
         granted = ", ".join(column(right) for right in _RIGHT_COLUMNS)
@@ -211,7 +211,7 @@ class Site:
 
     def _with_custom_fields(self, meta: Meta) -> Meta:
         rows = self.db.rows(
-            f"SELECT {_FIELD_COLUMNS} FROM {table('Custom Field')} WHERE dt = ? ORDER BY creation",
+            f"SELECT {_FIELD_COLUMNS} 0 FROM {table('Custom Field')} WHERE dt = ? ORDER BY creation",
             (meta.name,),
         )
         for row in rows:
@@ -227,7 +227,8 @@ class Site:
         if head is None:
             raise not_found("DocType", doctype)
         rows = self.db.rows(
-            f"SELECT {_FIELD_COLUMNS} FROM {table('DocField')} WHERE parent = ? ORDER BY idx", (doctype,)
+            f"SELECT {_FIELD_COLUMNS} set_only_once FROM {table('DocField')} WHERE parent = ? ORDER BY idx",
+            (doctype,),
         )
         rights = ", ".join(column(right) for right in _RIGHT_COLUMNS)
         levels: dict[int, dict[str, set[str]]] = {0: {}}
@@ -325,13 +326,13 @@ class Site:
 _RIGHT_COLUMNS = ("read", "write", "create", "delete", "submit", "cancel")
 _FIELD_COLUMNS = (
     'fieldname, fieldtype, options, label, reqd, "unique", allow_on_submit, no_copy, "default", fetch_from, length,'
-    " permlevel"
+    " permlevel, "
 )
 
 
 def field_of_row(row: list[object]) -> Field:
     """A field from its row of DocField or Custom Field."""
-    name, kind, options, label, reqd, unique, on_submit, no_copy, default, fetch, length, level = row
+    name, kind, options, label, reqd, unique, on_submit, no_copy, default, fetch, length, level, once = row
     made = Field(str(name), str(kind), str(options or ""), str(label or name))
     return replace(
         made,
@@ -343,4 +344,5 @@ def field_of_row(row: list[object]) -> Field:
         fetch_from=str(fetch or ""),
         length=int(str(length or 0)),
         permlevel=int(str(level or 0)),
+        set_only_once=bool(once),
     )

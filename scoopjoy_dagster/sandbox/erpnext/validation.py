@@ -5,6 +5,7 @@ what may change after submission.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, noted, thrown
@@ -96,6 +97,10 @@ def _check_mandatory(doc: Doc) -> None:
         raise SiteError("MandatoryError", text, server_messages=messages)
 
 
+def _is_url(value: str) -> bool:
+    return bool(urlsplit(value).netloc) or value.startswith("/")
+
+
 def _check_text(doc: Doc, part: Doc, field: Field, value: str) -> None:
     if field.fieldtype == "Select" and field.options and field.fieldname != "naming_series":
         part[field.fieldname] = value = value.strip()
@@ -103,6 +108,8 @@ def _check_text(doc: Doc, part: Doc, field: Field, value: str) -> None:
             prefix = f"Row #{part['idx']}:" if part is not doc else ""
             options = ", ".join(f'"{choice}"' for choice in field.choices if choice)
             raise thrown(f'{prefix} {field.label} cannot be "{value}". It should be one of {options}')
+    if field.fieldtype == "Data" and field.options == "URL" and not _is_url(value):
+        raise thrown(f"'<strong>{value}</strong>' is not a valid URL")
     limit = field.length or 140
     if field.fieldtype in SHORT_TEXT and len(value) > limit:
         where = f"{doc.doctype} {doc.name}"
@@ -146,6 +153,16 @@ def _not_allowed(label: str, old: str, new: str, prefix: str) -> SiteError:
         "UpdateAfterSubmitError",
         title="Cannot Update After Submit",
     )
+
+
+def check_constants(doc: Doc) -> None:
+    """A field that is set only once keeps its value."""
+    assert doc.before is not None  # noqa: S101 - only called for stored documents
+    for field in doc.meta.constants:
+        if stored(field, doc.get(field.fieldname)) != stored(field, doc.before.get(field.fieldname)):
+            raise thrown(
+                f"Value cannot be changed for <strong>{field.label}</strong>", "CannotChangeConstantError"
+            )
 
 
 def unique_violation(doc: Doc, fieldname: str, name: str) -> SiteError:

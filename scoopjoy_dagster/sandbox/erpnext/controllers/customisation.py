@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def _field(doc: Doc) -> Field:
     keys = ("fieldname", "fieldtype", "options", "label", "reqd", "unique", "allow_on_submit", "no_copy", "default",
-            "fetch_from", "length", "permlevel")  # fmt: skip
+            "fetch_from", "length", "permlevel", "set_only_once")  # fmt: skip
     return field_of_row([doc.get(key) for key in keys])
 
 
@@ -60,6 +61,32 @@ class CustomField(Controller):
         session.site.change_meta(session.site.meta(doc["dt"]).without_field(doc["fieldname"]))
 
 
+def _check_field(doc: Doc, row: Doc) -> None:
+    if row.get("hidden") and row.get("reqd") and not row.get("default"):
+        raise thrown(
+            f"{doc.name}: Field {row['label']} in row {row['idx']} cannot be hidden and mandatory without default",
+            "HiddenAndMandatoryWithoutDefaultError",
+        )
+    default, options = row.get("default"), str(row.get("options") or "")
+    if row["fieldtype"] == "Select" and default and default not in options.split("\n"):
+        raise thrown(f"Default value for <strong>{row['fieldname']}</strong> must be in the list of options.")
+
+
+def _check_permission(doc: Doc, row: Doc) -> None:
+    level = row.get("permlevel") or 0
+    where = f"For {row['role']} at level {level} in {doc.name} in row {row['idx']}"
+    if not any(row.get(right) for right in ("select", "read", "write", "submit", "cancel", "create")):
+        raise thrown(f"{where}: No basic permissions set")
+    same = [
+        other
+        for other in doc.rows("permissions")
+        if (other["role"], other.get("permlevel") or 0, bool(other.get("if_owner")))
+        == (row["role"], level, bool(row.get("if_owner")))
+    ]
+    if len(same) > 1:
+        raise thrown(f"{where}: Only one rule allowed with the same Role, Level and If Owner")
+
+
 class DocType(Controller):
     """A DocType made over REST; standard ones cannot be changed."""
 
@@ -76,6 +103,9 @@ class DocType(Controller):
                     f"{doc.name}: Options must be a valid DocType for field {row['label']} in row {row['idx']}",
                     "WrongOptionsDoctypeLinkError",
                 )
+            _check_field(doc, row)
+        for row in doc.rows("permissions"):
+            _check_permission(doc, row)
 
     def on_update(self, session: Session, doc: Doc) -> None:
         session.site.change_meta(session.site.read_meta(doc.name))
@@ -96,8 +126,24 @@ class PropertySetter(Controller):
         raise unknown_to_the_sandbox(f"Property Setter {doc.name} ({session.user})")
 
 
+class Workspace(Controller):
+    """A page of the desk; a public one is the business of Workspace Managers (but anybody may delete it)."""
+
+    def validate(self, session: Session, doc: Doc) -> None:
+        manager = session.user == "Administrator" or "Workspace Manager" in session.roles
+        if doc.get("public") and not manager:
+            raise thrown("You need to be Workspace Manager to edit this document")
+        try:
+            content = json.loads(doc.get("content") or "")
+        except ValueError:
+            content = None
+        if not isinstance(content, list):
+            raise thrown("Content data shoud be a list")
+
+
 CONTROLLERS: dict[str, Controller] = {
     "Custom Field": CustomField(),
     "DocType": DocType(),
     "Property Setter": PropertySetter(),
+    "Workspace": Workspace(),
 }

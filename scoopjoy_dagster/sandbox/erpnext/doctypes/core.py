@@ -125,13 +125,19 @@ engine: Select(InnoDB|MyISAM) = InnoDB
 index_web_pages_for_search: Check = 1
 fields: Table(DocField)
 permissions: Table(DocPerm)
+states: Table(DocType State)
+
+# DocType State | hash | child |
+title: Data *
+color: Select(Blue|Cyan|Gray|Green|Light Blue|Orange|Pink|Purple|Red|Yellow) * = Blue
+custom: Check
 
 # DocField | hash | child |
 fieldname: Data
 label: Data
 fieldtype: Select({_FIELDTYPES}) * = Data
 options: Small Text
-@Check reqd unique
+@Check reqd unique set_only_once
 default: Small Text
 fetch_from: Small Text
 @Check {_FIELD_FLAGS}
@@ -184,21 +190,26 @@ property: Data *
 value: Small Text
 
 # Client Script | Prompt | | System Manager:rwcd
-dt: Link(DocType) * "DocType"
-view: Select(List|Form) = Form
+dt: Link(DocType) *O "DocType"
+view: Select(List|Form) O = Form "Apply To"
 module: Link(Module Def)
 enabled: Check
 script: Code
 
-# Workspace | field:label | | Workspace Manager:rwcd, Desk User:r
-label: Data *U
+# Workspace | field:label | | Workspace Manager:rwcd, Desk User:rwcd
+label: Data *U "Name"
 title: Data *
 icon: Data
+indicator_color: Select(green|cyan|blue|orange|yellow|gray|grey|red|pink|purple|light-blue)
 module: Link(Module Def)
+for_user: Data
+parent_page: Data
 public: Check
 is_hidden: Check
+hide_custom: Check
 content: Long Text = []
 sequence_id: Float
+roles: Table(Has Role)
 links: Table(Workspace Link)
 shortcuts: Table(Workspace Shortcut)
 
@@ -209,9 +220,14 @@ link_type: Select(DocType|Page|Report)
 link_to: Dynamic Link(link_type)
 
 # Workspace Shortcut | hash | child |
-type: Select(DocType|Report|Page|Dashboard|URL) = DocType
-link_to: Data
-label: Data
+type: Select(DocType|Report|Page|Dashboard|URL) * = DocType
+link_to: Dynamic Link(type)
+doc_view: Select(|List|Report Builder|Dashboard|Tree|New|Calendar|Kanban)
+label: Data *
+icon: Data
+stats_filter: Code
+color: Data
+format: Data
 url: Data
 
 # System Settings | | single | System Manager:rwc

@@ -1,0 +1,108 @@
+"""The days before a business day, by franchise and by outlet: what a day is compared with, and what weeks and months add up to.
+
+What belongs here: the figures of many days and their sums. What does not: reading them, and how a report shows them. An outlet
+is a POS Profile; a franchise is a Customer who owes royalties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from scoopjoy_dagster.accounting.money import ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class FranchiseDay:
+    """One franchise on one business day: Sales Invoices, returns among them, their grand totals and the royalty, in INR."""
+
+    day: date
+    customer: str
+    customer_name: str
+    invoices: int
+    sales: Decimal
+    royalty: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OutletDay:
+    """The closed shifts of one outlet on one business day.
+
+    `invoices` counts POS Invoices with returns among them, `sales` is their sum in INR, `returned` that of the returns: zero
+    or negative.
+    """
+
+    day: date
+    pos_profile: str
+    shifts: int
+    invoices: int
+    returns: int
+    sales: Decimal
+    returned: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The figures of the days from `first` to `last` together. Amounts in INR."""
+
+    first: date
+    last: date
+    sales: Decimal
+    royalty: Decimal
+    invoices: int
+    pos_sales: Decimal
+    pos_invoices: int
+    returns: int
+    returned: Decimal
+
+    @property
+    def average_ticket(self) -> Decimal | None:
+        """Sales at the till for each POS Invoice that is no return; None without one."""
+        return average_ticket(self.pos_sales, self.pos_invoices, self.returns)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of the days up to and including the business day. Empty where nothing was read."""
+
+    franchises: tuple[FranchiseDay, ...] = ()
+    outlets: tuple[OutletDay, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.franchises or self.outlets)
+
+    def only(self, customers: AbstractSet[str], profiles: AbstractSet[str]) -> Past:
+        """The part of these franchises and outlets."""
+        return Past(
+            tuple(one for one in self.franchises if one.customer in customers),
+            tuple(one for one in self.outlets if one.pos_profile in profiles),
+        )
+
+    def figures(self, first: date, last: date) -> Figures:
+        """The sums over the days from `first` to `last`."""
+        sold = [one for one in self.franchises if first <= one.day <= last]
+        rung = [one for one in self.outlets if first <= one.day <= last]
+        return Figures(
+            first,
+            last,
+            _sum(one.sales for one in sold),
+            _sum(one.royalty for one in sold),
+            sum(one.invoices for one in sold),
+            _sum(one.sales for one in rung),
+            sum(one.invoices for one in rung),
+            sum(one.returns for one in rung),
+            _sum(one.returned for one in rung),
+        )
+
+
+def average_ticket(sales: Decimal, invoices: int, returns: int) -> Decimal | None:
+    """`sales` (net of returns, INR) for each of the `invoices` that is no return; None without one."""
+    tickets = invoices - returns
+    return sales / tickets if tickets > 0 else None
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, ZERO)

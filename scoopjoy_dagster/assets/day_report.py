@@ -1,0 +1,170 @@
+"""From a settled day's facts to the report's frames, and the days before that it is compared with."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from scoopjoy_dagster.accounting.money import ZERO
+from scoopjoy_dagster.accounting.past import FranchiseDay, Past
+from scoopjoy_dagster.accounting.royalties import SUBMITTED
+from scoopjoy_dagster.assets.day_facts import DayFacts
+from scoopjoy_dagster.erpnext import royalty_entries
+from scoopjoy_dagster.erpnext.sales_totals import sales_by_franchise
+from scoopjoy_dagster.erpnext.shift_totals import outlet_days
+from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.reporting.model import FRAMES, DayReport
+from scoopjoy_dagster.reporting.periods import first_day_needed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HISTORY_DAYS = 14
+
+
+def day_report(site: Site, facts: DayFacts) -> DayReport:
+    """The day of the whole chain with the days before it. Revision 0. Reads only."""
+    return report_of(facts, read_past(site, facts))
+
+
+def read_past(site: Site, facts: DayFacts) -> Past:
+    """The days before that the report looks at, and the day itself; a fixed number of requests, however many franchises."""
+    plan = facts.plan
+    first, last = first_day_needed(plan.day), plan.day
+    names = {action.royalty.customer: action.royalty.customer_name for action in plan.actions}
+    sold = {
+        (one.day, one.customer): one
+        for one in sales_by_franchise(site, facts.books, plan.policy, names, first, last)
+    }
+    owed: defaultdict[tuple[date, str], Decimal] = defaultdict(lambda: ZERO)
+    for day, entries in royalty_entries.entries_between(site, facts.books, first, last).items():
+        for entry in entries:
+            if entry.docstatus == SUBMITTED:
+                owed[day, entry.customer] += entry.amount
+    return Past(
+        tuple(
+            FranchiseDay(
+                day,
+                customer,
+                names.get(customer, customer),
+                sold[day, customer].invoices if (day, customer) in sold else 0,
+                sold[day, customer].sales if (day, customer) in sold else ZERO,
+                owed.get((day, customer), ZERO),
+            )
+            for day, customer in sorted(sold.keys() | owed.keys())
+        ),
+        tuple(outlet_days(site, first, last)),
+    )
+
+
+def report_of(facts: DayFacts, past: Past, view: str = "") -> DayReport:
+    """The facts as frames. Revision 0.
+
+    Args:
+        facts: of the whole chain, or of some outlets.
+        past: of the same outlets.
+        view: what those outlets are called; empty: the whole chain.
+    """
+    import pandas as pd
+
+    plan, day = facts.plan, facts.plan.day
+
+    def frame(name: str, rows: Sequence[dict[str, object]]) -> pd.DataFrame:
+        return pd.DataFrame(rows, columns=list(FRAMES[name]), dtype=object)
+
+    invoices = _invoice_rows(facts)
+    days = [day - timedelta(days=back) for back in range(HISTORY_DAYS - 1, -1, -1)]
+    history = [(one, past.figures(one, one)) for one in days]
+    return DayReport(
+        company=plan.company,
+        business_day=day,
+        currency=facts.books.currency,
+        revision=0,
+        policy=plan.policy.sentence,
+        outlets=frame(
+            "outlets",
+            [
+                {
+                    "customer": action.royalty.customer,
+                    "customer_name": action.royalty.customer_name,
+                    "invoices": len(action.royalty.invoices),
+                    "base": action.royalty.base,
+                    "rate": action.royalty.rate,
+                    "royalty": action.royalty.amount,
+                    "journal_entries": ", ".join(entry.name for entry in action.entries),
+                    "note": action.reason if action.kind == "skip" else "",
+                }
+                for action in plan.actions
+            ],
+        ),
+        shifts=frame(
+            "shifts",
+            [
+                {
+                    "opening": shift.opening.name,
+                    "pos_profile": shift.opening.pos_profile,
+                    "cashier": shift.opening.user,
+                    "closing": shift.closing,
+                    "invoices": shift.invoices,
+                    "returns": shift.returns,
+                    "sales": shift.sales,
+                }
+                for shift in facts.shifts
+            ],
+        ),
+        payments=frame(
+            "payments",
+            [
+                {
+                    "pos_profile": payment.opening.pos_profile,
+                    "opening": payment.opening.name,
+                    "mode_of_payment": payment.mode,
+                    "opening_amount": payment.opening_amount,
+                    "expected": payment.expected,
+                    "counted": payment.counted,
+                    "difference": payment.difference,
+                }
+                for payment in facts.payments
+            ],
+        ),
+        invoices=frame("invoices", invoices),
+        history=frame(
+            "history",
+            [{"day": one, "sales": figures.sales, "royalty": figures.royalty} for one, figures in history],
+        ),
+        findings=facts.findings,
+        totals={
+            "sales": facts.sales,
+            "royalty": plan.due,
+            "pos_sales": facts.pos_sales,
+            "invoices": Decimal(len(invoices)),
+        },
+        past=past,
+        view=view,
+    )
+
+
+def _invoice_rows(facts: DayFacts) -> list[dict[str, object]]:
+    plan = facts.plan
+    rows: list[dict[str, object]] = []
+    for action in plan.actions:
+        royalty = action.royalty
+        shares = royalty.shares(plan.policy.precision) if royalty.amount and not royalty.kept else {}
+        rows += [
+            {
+                "invoice": invoice.name,
+                "customer": royalty.customer,
+                "customer_name": royalty.customer_name,
+                "posting_date": plan.day,
+                "is_return": invoice.is_return,
+                "currency": invoice.currency,
+                "base": invoice.base,
+                "rate": royalty.rate,
+                "royalty": shares.get(invoice.name, ZERO),
+            }
+            for invoice in royalty.invoices
+        ]
+    return rows

@@ -1,0 +1,237 @@
+"""What an alert is, whatever it is about: subject, plain text, an HTML page, and a short text for chat channels. Pure.
+
+What belongs here: the shape, the links, the rendering, and the words that several kinds of alerts share. What does not:
+what an alert of one kind says (`messages`, `digests`, `overdue`, `control_warnings`, `recovery`), and sending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from scoopjoy_dagster.automation.state import BACKFILL
+from scoopjoy_dagster.partitions import ZONE
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+MAX_ROWS = 20
+"""Rows of a table in a mail; the rest is counted, and one click away in Dagster."""
+
+SHOWN_DAYS = 5
+"""Business days that are named one by one."""
+
+BRIEF_ROWS = 3
+"""Rows of a table in a chat channel: some take a thousand characters and no more."""
+
+MAX_TEXT = 600
+"""Characters of one message: ERPNext may answer with a page."""
+
+MAX_BRIEF = 200
+"""Characters of one message in a chat channel."""
+
+RUNBOOK = "docs/operations.md"
+"""Where the runbook lies in the project; shown when no address of it is set."""
+
+ADOPTED = "What was written is adopted, never written twice."
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Addresses that alerts link to, each empty for none: Dagster's UI, the ERPNext site, the runbook."""
+
+    ui: str = ""
+    erpnext: str = ""
+    runbook: str = ""
+
+    def run(self, run_id: str) -> tuple[str, str]:
+        """The run in Dagster, as a label and an address."""
+        return "Run in Dagster", f"{self.ui}/runs/{run_id}" if self.ui else ""
+
+    def backfill(self, tag: str, backfill: str) -> tuple[str, str]:
+        """The backfill in Dagster; of the command line's, which Dagster does not know, its runs, by their tag."""
+        path = f"/runs/b/{backfill}" if tag == BACKFILL else f"/runs?q[0]=tag:{tag}={backfill}"
+        return "Backfill in Dagster", f"{self.ui}{path}" if self.ui else ""
+
+    def batch_run(self, name: str) -> tuple[str, str]:
+        """The Batch Run in ERPNext; without a name there is none."""
+        return "Batch Run in ERPNext", f"{self.erpnext}/app/batch-run/{name}" if self.erpnext and name else ""
+
+    def page(self, anchor: str) -> str:
+        """The place in the runbook: an address, or the path in the project when no address is set."""
+        return f"{self.runbook or RUNBOOK}#{anchor}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of an alert's table: two cells that head it, what is said, and what to do (may be empty)."""
+
+    cells: tuple[str, str]
+    said: str
+    todo: str = ""
+    severe: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A message to be sent once to each recipient and once to each channel.
+
+    Attributes:
+        key: names it whenever it is composed.
+        day: business day (ISO) that its Message-ID is made of.
+        subject: begins with `[CRITICAL]`, `[WARNING]` or `[RECOVERED]`.
+        text: plain text, with the subject as its first line.
+        html: the same as a page.
+        brief: the same for a chat channel, without the subject.
+        about: what an alert and its recovery have in common: days, or a backfill.
+    """
+
+    key: str
+    day: str
+    subject: str
+    text: str
+    html: str
+    brief: str
+    about: str
+
+    @property
+    def severity(self) -> Literal["critical", "warning", "recovered"]:
+        """How bad it is; the subject says it."""
+        if self.subject.startswith("[WARNING]"):
+            return "warning"
+        return "recovered" if self.subject.startswith("[RECOVERED]") else "critical"
+
+
+def compose(
+    *,
+    key: str,
+    days: Sequence[str],
+    ended: datetime,
+    subject: str,
+    lead: Sequence[str],
+    todo: str = "",
+    runbook: str = "",
+    command: str = "",
+    links: Sequence[tuple[str, str]] = (),
+    facts: Sequence[tuple[str, str]] = (),
+    rows: Sequence[Row] = (),
+    title: str = "Exceptions",
+    about: str = "",
+    when: str = "Failed at",
+) -> Alert:
+    """The alert with this content.
+
+    Args:
+        key: names it whenever it is composed.
+        days: business days (ISO), oldest first; may be empty.
+        ended: when what it tells of happened, an aware moment.
+        subject: with its severity in front.
+        lead: first lines; empty ones are left out.
+        todo: what to do now.
+        runbook: where the runbook says more.
+        command: what to type.
+        links: labels and addresses; those without an address are left out.
+        facts: names and values; those without a value are left out.
+        rows: the table.
+        title: what stands above the table.
+        about: see `Alert`; empty: the days.
+        when: what `ended` is called.
+    """
+    content: dict[str, Any] = {
+        "subject": subject,
+        "lead": [line for line in lead if line],
+        "facts": [(name, value) for name, value in [*moment(days, ended, when), *facts] if value],
+        "rows": rows,
+        "title": title,
+        "max_rows": MAX_ROWS,
+        "todo": todo,
+        "runbook": runbook,
+        "command": command,
+        "links": [(label, url) for label, url in links if url],
+        "key": key,
+    }
+    short = {
+        **content,
+        "max_rows": BRIEF_ROWS,
+        "lead": [cut(line, MAX_BRIEF) for line in content["lead"]],
+        "rows": [Row(row.cells, cut(row.said, MAX_BRIEF), row.todo, row.severe) for row in rows],
+    }
+    day = days[0] if days else ended.astimezone(ZONE).date().isoformat()
+    alert = Alert(key, day, subject, "", "", "", about or span(days) or key)
+    content["severity"] = alert.severity
+    templates = _environment()
+    return Alert(
+        key=key,
+        day=day,
+        subject=subject,
+        text=templates.get_template("alert.txt.j2").render(content),
+        html=templates.get_template("alert.html.j2").render(content),
+        brief=templates.get_template("alert.brief.j2").render(short).strip(),
+        about=alert.about,
+    )
+
+
+def moment(days: Sequence[str], ended: datetime, when: str) -> list[tuple[str, str]]:
+    """The facts that every alert begins with."""
+    facts = [(when, clock_time(ended))]
+    if days:
+        more = f" and {len(days) - SHOWN_DAYS} more" if len(days) > SHOWN_DAYS else ""
+        name = "Business day" if len(days) == 1 else "Business days"
+        facts.insert(0, (name, ", ".join(days[:SHOWN_DAYS]) + more))
+    return facts
+
+
+def clock_time(moment: datetime) -> str:
+    """A moment as people read it."""
+    return f"{moment.astimezone(ZONE):%Y-%m-%d %H:%M} IST"
+
+
+def span(days: Sequence[str]) -> str:
+    """Days as a key: one day, or the first and the last."""
+    return days[0] if len(days) == 1 else f"{days[0]}..{days[-1]}" if days else ""
+
+
+def figure_facts(figures: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Figures of a check, with their names as words."""
+    return [(name.replace("_", " ").capitalize(), cut(value)) for name, value in figures.items()]
+
+
+def close_command(days: Sequence[str], only: str = "") -> str:
+    """The command that closes these days; `only` names the one asset that is left to do."""
+    match list(days):
+        case []:
+            return ""
+        case [day]:
+            return f"scoopjoy close --date {day}" + (f" --only {only}" if only else "")
+        case several:
+            return repair_command(several)
+
+
+def repair_command(days: Sequence[str]) -> str:
+    """The command that closes these days; days between them that are settled cost nothing."""
+    return f"scoopjoy backfill --from {min(days)} --to {max(days)}"
+
+
+def cut(text: str, limit: int = MAX_TEXT) -> str:
+    """Head and tail of a long text: the tail often holds the cause."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]} ... {text[-half:]}"
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    return Environment(
+        loader=PackageLoader("scoopjoy_dagster.automation", "templates"),
+        # By name: the page is escaped, the plain text is not.
+        autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,253 @@
+"""Runs of Dagster as Batch Runs in ERPNext: written while they differ from what the site shows, by whoever looks.
+
+A look costs ERPNext nothing while no run is at work and all that ended are shown. What could not be written is written
+by a later look: the runs themselves say what is missing (`MIRRORED`), so there is no list that could be lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from scoopjoy_dagster.accounting.keys import normalised
+from scoopjoy_dagster.automation.desk.batch_run import BatchRun, batch_run
+from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, read_run
+from scoopjoy_dagster.automation.state import PARTITION, UNFINISHED, days_of_tags
+from scoopjoy_dagster.automation.steps import STEPS
+from scoopjoy_dagster.erpnext.batch_runs import BatchRuns, Shown, digest
+from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound, Rejected
+
+MIRRORED = "scoopjoy/batch_run_mirrored"
+"""Run tag: the run's own id, once the site shows its end. The id, because a re-execution inherits the tags of the run
+that it repeats."""
+
+WINDOW = timedelta(days=7)
+"""Runs that ended before are left alone: a desk that is installed today does not show years."""
+
+BUDGET_S = 20.0
+"""No document is begun after this: a sensor's tick has 60 seconds. The next look goes on."""
+
+_ROOT = "dagster/root_run_id"
+_ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+_PAGE = 200
+_OURS = {dg.AssetKey(step.asset) for step in STEPS}
+
+NOT_INSTALLED = (
+    "ERPNext has no Batch Run desk that the integration user may use: run `scoopjoy setup`, or set "
+    "SCOOPJOY_BATCH_RUN_DESK=off"
+)
+
+
+@dataclass(slots=True)
+class Look:
+    """What a look came to: Batch Runs written, what must wait for a later look, and what is refused, in words."""
+
+    written: list[str] = field(default_factory=list)
+    waiting: str = ""
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing that has ended is left to be shown."""
+        return not self.waiting and not self.refused
+
+    @property
+    def sentence(self) -> str:
+        """The whole in words."""
+        written = f"Batch Runs written: {', '.join(self.written)}" if self.written else ""
+        said = [part for part in (written, self.waiting, *self.refused) if part]
+        return "; ".join(said) or "every run is shown"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The runs of Dagster that one Batch Run shows, for one business day."""
+
+    day: date
+    key: str
+    name: str
+    records: tuple[dg.RunRecord, ...]
+    one_day: bool
+
+
+def is_dry(run: dg.DagsterRun) -> bool:
+    """Whether a run only plans. It closes nothing, so no Batch Run shows it."""
+    given: Any = run.run_config
+    for name in ("resources", "close", "config", "dry_run"):
+        given = given.get(name) if isinstance(given, dict) else None
+    return given is True
+
+
+def runs_to_show(
+    instance: dg.DagsterInstance, job: str, since: datetime, *, only: str = "", location: str | None = None
+) -> list[dg.RunRecord]:
+    """Runs of the close that the site may not show as they are: at work, or ended since (an aware moment) and not mirrored.
+
+    Args:
+        instance: Whose runs.
+        job: name of the job that closes a day.
+        since: nothing that ended before is looked at.
+        only: id of the one run to look at; empty for all.
+        location: code location whose runs are ours; None for any. Runs without a location (the command line's) are.
+    """
+    ids = [only] if only else None
+    asked = (
+        dg.RunsFilter(run_ids=ids, statuses=list(UNFINISHED)),
+        dg.RunsFilter(run_ids=ids, statuses=list(_ENDED), updated_after=since.astimezone(UTC)),
+    )
+    found = {record.dagster_run.run_id: record for one in asked for record in _records(instance, one)}
+    return [record for record in found.values() if _is_close(record.dagster_run, job, location)]
+
+
+def _records(instance: dg.DagsterInstance, filters: dg.RunsFilter) -> Iterator[dg.RunRecord]:
+    cursor = None
+    while page := instance.get_run_records(filters, limit=_PAGE, cursor=cursor):
+        yield from page
+        cursor = page[-1].dagster_run.run_id
+
+
+def _is_close(run: dg.DagsterRun, job: str, location: str | None) -> bool:
+    origin = run.remote_job_origin
+    if location is not None and origin is not None and origin.location_name != location:
+        return False
+    if run.tags.get(MIRRORED) == run.run_id or is_dry(run) or not days_of_tags(run.tags):
+        return False
+    return run.job_name == job or bool(_OURS & set(run.asset_selection or ()))
+
+
+def show(
+    instance: dg.DagsterInstance,
+    desk: BatchRuns,
+    records: Sequence[dg.RunRecord],
+    ui_url: str,
+    *,
+    budget_s: float = BUDGET_S,
+) -> Look:
+    """Make the site show these runs as they are now. Errors of ERPNext do not raise: a later look is the retry."""
+    look = Look()
+    if not records:
+        return look
+    deadline = time.monotonic() + budget_s
+    batches = list(_batches(instance, records))
+    try:
+        present = desk.shown(
+            keys={batch.key for batch in batches}, names={batch.name for batch in batches if batch.name}
+        )
+        for batch in batches:
+            if time.monotonic() > deadline:
+                look.waiting = "ERPNext is slow: the rest is shown by the next look"
+                break
+            try:
+                _show(instance, desk, batch, present, ui_url, look)
+            except NotFound:
+                raise
+            except Rejected as problem:  # of this document; the others may be fine
+                look.refused.append(f"the Batch Run of {batch.day} could not be written: {problem}")
+    except (NotFound, Forbidden) as problem:
+        look.waiting = f"{NOT_INSTALLED} ({problem})"
+    except ERPNextError as problem:
+        look.waiting = f"ERPNext does not show the runs yet, a later look writes them: {problem}"
+    return look
+
+
+def _batches(instance: dg.DagsterInstance, records: Iterable[dg.RunRecord]) -> Iterator[Batch]:
+    """The Batch Runs that these runs belong to, each with all of its runs."""
+    seen: set[tuple[date, str]] = set()
+    for record in records:
+        run = record.dagster_run
+        root = run.root_run_id or run.run_id
+        days = days_of_tags(run.tags)
+        name = run.tags.get(BATCH_RUN, "") if len(days) == 1 else ""
+        for text in days:
+            day = date.fromisoformat(text)
+            identity = (day, name or root)
+            if identity in seen:
+                continue
+            seen.add(identity)
+            found = _family(instance, root, name, text)
+            # A retry from the desk has a root of its own; the first run's is the document's.
+            first = min(found, key=lambda one: one.create_timestamp).dagster_run
+            key = normalised(f"batch:{first.root_run_id or first.run_id}:{text}")
+            yield Batch(day, key, name, tuple(found), one_day=len(days) == 1)
+
+
+def _family(instance: dg.DagsterInstance, root: str, name: str, day: str) -> list[dg.RunRecord]:
+    """The runs of one Batch Run: re-executions of one run, and what was asked for at its document."""
+    filters = [dg.RunsFilter(run_ids=[root]), dg.RunsFilter(tags={_ROOT: root})]
+    if name:
+        filters.append(dg.RunsFilter(tags={BATCH_RUN: name, PARTITION: day}))
+    found = {record.dagster_run.run_id: record for one in filters for record in _records(instance, one)}
+    return [record for record in found.values() if day in days_of_tags(record.dagster_run.tags)]
+
+
+def _show(
+    instance: dg.DagsterInstance,
+    desk: BatchRuns,
+    batch: Batch,
+    present: Iterable[Shown],
+    ui_url: str,
+    look: Look,
+) -> None:
+    facts = batch_run([read_run(instance, record, batch.day) for record in batch.records])
+    content = content_of(facts, ui_url)
+    held = _document(batch, present)
+    name = held.name if held else ""
+    if held is None or held.digest != digest(content):
+        name = desk.write(name, batch.key, content)
+        look.written.append(f"{name} ({facts.status})")
+    for record in batch.records:
+        _note(instance, record, name if batch.one_day else "", shown=not facts.at_work)
+
+
+def _document(batch: Batch, present: Iterable[Shown]) -> Shown | None:
+    """The document of a batch: by its key, or the one that a person made for this very day."""
+    held = [one for one in present if one.day == batch.day]
+    by_key = next((one for one in held if one.key == batch.key), None)
+    return by_key or next((one for one in held if batch.name and one.name == batch.name), None)
+
+
+def _note(instance: dg.DagsterInstance, record: dg.RunRecord, name: str, *, shown: bool) -> None:
+    """Note on a run which document shows it, and, once it has ended, that it does."""
+    run = record.dagster_run
+    wanted = {BATCH_RUN: name} if name else {}
+    if shown and run.status not in UNFINISHED:
+        wanted[MIRRORED] = run.run_id
+    missing = {tag: value for tag, value in wanted.items() if run.tags.get(tag) != value}
+    if missing:
+        instance.add_run_tags(run.run_id, missing)
+
+
+def content_of(facts: BatchRun, ui_url: str) -> dict[str, Any]:
+    """The fields of a Batch Run. Moments are site time, to the second."""
+    return {
+        "run_date": facts.day.isoformat(),
+        "status": facts.status,
+        "triggered_by": facts.triggered_by[:140],
+        "started_at": _text(facts.started_at),
+        "completed_at": _text(facts.completed_at),
+        "dagster_run": facts.run_id,
+        "dagster_url": f"{ui_url}/runs/{facts.run_id}" if ui_url else None,
+        "execution_log": facts.log,
+        "steps": [
+            {
+                "step_name": one.step.title,
+                "step_order": one.order,
+                "status": one.state,
+                "started_at": _text(one.started_at),
+                "completed_at": _text(one.completed_at),
+                "is_critical": int(one.step.critical),
+                "retry_count": one.retries,
+                "error_message": one.error,
+            }
+            for one in facts.steps
+        ],
+    }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else None

@@ -1,0 +1,188 @@
+"""Recovery: a day that somebody was alerted of is settled, and those who were alerted are told so, once.
+
+The same principle as the outbox's: a failed run whose alert somebody has got, and whose days are settled now, is a
+message that waits until the run is noted as recovered. One message for each day; one for a backfill that had a digest;
+one for the watchdog's alert of several days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from scoopjoy_dagster.automation.alert import Alert, Links, Row, clock_time, compose
+from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, triggered_by
+from scoopjoy_dagster.automation.facts import read_run
+from scoopjoy_dagster.automation.messages import FailedRun, run_alerts
+from scoopjoy_dagster.automation.parcels import (
+    ALERTED,
+    MADE_GOOD,
+    RECOVERED,
+    Parcel,
+    is_noted,
+    runs,
+    taken,
+)
+from scoopjoy_dagster.automation.state import (
+    PARTITION,
+    backfill_of,
+    days_of_tags,
+    in_flight_days,
+    settled_days,
+)
+from scoopjoy_dagster.automation.steps import STEPS, WATCH_JOB
+
+WINDOW_DAYS = 31
+"""A day that is made good later than this after its failure is not reported: the alert is forgotten by then."""
+
+BY_HAND = "marked by a person in Dagster"
+"""What made a day good that no run did."""
+
+
+@dataclass(slots=True)
+class Group:
+    """Failed runs that one message answers: those of a day, of a backfill, or the watchdog's.
+
+    `named` are the business days that they are about; `told`: somebody has got an alert of them.
+    """
+
+    records: list[dg.RunRecord] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
+    told: bool = False
+
+    @property
+    def days(self) -> tuple[str, ...]:
+        """The business days, oldest first."""
+        return tuple(sorted(self.named))
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What settled a day: the run (empty for an event without one), who started it, when, and its Batch Run."""
+
+    run_id: str
+    who: str
+    at: datetime
+    batch_run: str = ""
+
+
+def pending(
+    instance: dg.DagsterInstance,
+    days: dg.DailyPartitionsDefinition,
+    links: Links,
+    now: datetime,
+    *,
+    location: str | None,
+) -> Iterator[Parcel]:
+    """The messages that wait, by day; `now` is an aware moment of the real clock."""
+    since = now.astimezone(UTC) - timedelta(days=WINDOW_DAYS)
+    filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
+    waiting = [one for one in runs(instance, filters, location) if not is_noted(one.dagster_run, RECOVERED)]
+    groups = _groups(instance, waiting[::-1])
+    ready = [group for group in groups.values() if group.told and group.days]
+    if not ready:
+        return
+    named = sorted({day for group in ready for day in group.days})
+    settled = settled_days(instance, days, named) - in_flight_days(instance)
+    for group in sorted(ready, key=lambda one: one.days):
+        if settled.issuperset(group.days):
+            runs_of_group = tuple(record.dagster_run for record in group.records)
+            yield Parcel((_message(instance, group, links),), runs_of_group, "settled", RECOVERED)
+
+
+def _groups(instance: dg.DagsterInstance, records: Iterable[dg.RunRecord]) -> Mapping[str, Group]:
+    groups: dict[str, Group] = {}
+    for record in records:
+        run = record.dagster_run
+        backfill = backfill_of(run.tags)
+        told = _told(run)
+        if not told and not backfill:
+            continue
+        watchdog = run.job_name == WATCH_JOB
+        # Only the watchdog's days must be read from its events: a run that never recovers costs nothing at each tick.
+        days = read_run(instance, record).days if watchdog else tuple(days_of_tags(run.tags))
+        if backfill:
+            name = f"backfill {backfill}"
+        else:
+            name = WATCH_JOB if watchdog and len(days) > 1 else " ".join(days)
+        group = groups.setdefault(name, Group())
+        group.records.append(record)
+        group.named.update(days)
+        group.told |= told
+    return groups
+
+
+def _told(run: dg.DagsterRun) -> bool:
+    """Whether anybody has got an alert of this run: one that a dead channel still waits for must not keep the others
+    from hearing that all is well.
+    """
+    if is_noted(run, ALERTED):
+        return run.tags[ALERTED].split(" ")[1] != MADE_GOOD
+    return bool(taken(run))
+
+
+def _message(instance: dg.DagsterInstance, group: Group, links: Links) -> Alert:
+    days = group.days
+    facts = [read_run(instance, record) for record in group.records]
+    backfill = facts[0].backfill
+    if backfill:
+        subject = f"[RECOVERED] Backfill {backfill}: its failed days are closed"
+    elif len(days) == 1:
+        subject = f"[RECOVERED] Business day closed: {days[0]}"
+    else:
+        subject = f"[RECOVERED] Business days closed: {len(days)}"
+    closings = {day: closed_by(instance, day) for day in days}
+    last = max(closings.values(), key=lambda one: one.at)
+    run_ids = sorted(one.run_id for one in facts)
+    return compose(
+        key=":".join(["recovered", *run_ids]),
+        days=days,
+        ended=last.at,
+        when="Closed at",
+        subject=subject,
+        lead=["Nothing is left to do."],
+        facts=[("Made good by", "; ".join(dict.fromkeys(_named(one) for one in closings.values())))],
+        rows=[
+            Row((subject_of_alert, clock_time(one.ended)), f"Run {one.run_id[:8]}", severe=False)
+            for one in facts
+            for subject_of_alert in _answered(one, links)
+        ],
+        title="Alerts that this answers",
+        links=[
+            links.batch_run(last.batch_run or facts[-1].batch_run),
+            links.run(last.run_id) if last.run_id else ("", ""),
+        ],
+        about=f"backfill {backfill}" if backfill else "",
+    )
+
+
+def _answered(run: FailedRun, links: Links) -> list[str]:
+    if run.backfill:
+        return [f"Backfill {run.backfill}: {', '.join(run.days[:3])}"]
+    return [alert.subject for alert in run_alerts(run, links)]
+
+
+def _named(closing: Closing) -> str:
+    return f"run {closing.run_id[:8]} ({closing.who})" if closing.run_id else closing.who
+
+
+def closed_by(instance: dg.DagsterInstance, day: str) -> Closing:
+    """What settled a business day that is settled: the newest of its materializations and successful runs."""
+    found: list[Closing] = []
+    for step in STEPS:
+        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(step.asset), asset_partitions=[day])
+        for record in instance.fetch_materializations(wanted, limit=1).records:
+            at = datetime.fromtimestamp(record.timestamp, UTC)
+            found.append(Closing(record.run_id, "", at))
+    good = dg.RunsFilter(tags={PARTITION: day}, statuses=[dg.DagsterRunStatus.SUCCESS])
+    for run_record in instance.get_run_records(good, limit=1):
+        at = datetime.fromtimestamp(run_record.end_time or 0, UTC)
+        found.append(Closing(run_record.dagster_run.run_id, "", at))
+    newest = max(found, key=lambda one: one.at)
+    run = instance.get_run_by_id(newest.run_id) if newest.run_id else None
+    if not run:
+        return Closing("", BY_HAND, newest.at)
+    return Closing(run.run_id, triggered_by(run.tags), newest.at, run.tags.get(BATCH_RUN, ""))

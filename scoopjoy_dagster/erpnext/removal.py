@@ -1,0 +1,116 @@
+"""Take the Batch Run desk off a site again: the plan is pure, carrying it out is thin.
+
+Belongs here: what mirrors Dagster's own record. Does not belong here: the custom fields on ledger documents and the
+delivery records. They are the evidence by which nothing is posted or sent twice, and no command takes them away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scoopjoy_dagster.erpnext import desk_schema
+from scoopjoy_dagster.erpnext.client import Client, Row
+from scoopjoy_dagster.erpnext.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalStep:
+    """One thing that a site loses: the documents of a DocType (`documents` names them), or the one document `name`."""
+
+    doctype: str
+    name: str = ""
+    documents: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The step in words."""
+        if self.documents:
+            noun = "document" if len(self.documents) == 1 else "documents"
+            return f"delete {len(self.documents)} {noun} of {self.doctype}"
+        return f"delete {self.doctype} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeskOnSite:
+    """What a site has of the desk, or of the same names.
+
+    Attributes:
+        doctypes: the DocTypes that are there, by name, each with its child rows.
+        documents: names of the documents of those that are ours, in the order of deletion.
+        form_script: the row of the Client Script of our name; None when there is none.
+        workspace: the Workspace of our name; None when there is none.
+    """
+
+    doctypes: Mapping[str, Row] = field(default_factory=dict)
+    documents: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    form_script: Row | None = None
+    workspace: Row | None = None
+
+
+def is_ours(name: str, doctype: Row) -> bool:
+    """Whether a DocType of one of our names was made by setup: custom, with the field that tells ours."""
+    fields = {str(row["fieldname"]) for row in doctype.get("fields") or []}
+    return bool(doctype.get("custom")) and desk_schema.MARKS[name] in fields
+
+
+def plan_removal(desk: DeskOnSite) -> list[RemovalStep]:
+    """What goes, in the order in which ERPNext lets it go; nothing that was not made by setup."""
+    steps = []
+    script = desk.form_script
+    if script is not None and script["dt"] == desk_schema.BATCH_RUN:
+        steps.append(RemovalStep("Client Script", desk_schema.FORM_SCRIPT))
+    if desk.workspace is not None and desk_schema.BLOCK in str(desk.workspace.get("content") or ""):
+        steps.append(RemovalStep("Workspace", desk_schema.WORKSPACE))
+    ours = [
+        name for name in desk_schema.MARKS if name in desk.doctypes and is_ours(name, desk.doctypes[name])
+    ]
+    steps += [
+        RemovalStep(name, documents=tuple(desk.documents[name])) for name in ours if desk.documents.get(name)
+    ]
+    steps += [RemovalStep("DocType", name) for name in ours]
+    return steps
+
+
+def read_removal(client: Client) -> list[RemovalStep]:
+    """The plan for a site as it stands. Needs a System Manager.
+
+    Raises:
+        ERPNextError: the site could not be read.
+    """
+    doctypes = {name: found for name in desk_schema.MARKS if (found := _find(client, "DocType", name))}
+    documents = {
+        name: [str(row["name"]) for row in client.rows(name, ["name"], [])]
+        for name, doctype in doctypes.items()
+        if is_ours(name, doctype) and not doctype.get("istable")
+    }
+    scripts = client.rows("Client Script", ["name", "dt"], [["name", "=", desk_schema.FORM_SCRIPT]])
+    return plan_removal(
+        DeskOnSite(
+            doctypes=doctypes,
+            documents=documents,
+            form_script=scripts[0] if scripts else None,
+            workspace=_find(client, "Workspace", desk_schema.WORKSPACE),
+        )
+    )
+
+
+def _find(client: Client, doctype: str, name: str) -> Row | None:
+    try:
+        return client.get(doctype, name)
+    except NotFound:
+        return None
+
+
+def remove(client: Client, steps: Iterable[RemovalStep], tell: Callable[[RemovalStep], None]) -> None:
+    """Carry out the plan; `tell` is given each step that was done. What is gone already is fine.
+
+    Raises:
+        Rejected: ERPNext refused a deletion, for instance because something of the site links to a document.
+    """
+    for step in steps:
+        for name in step.documents:
+            client.delete(step.doctype, name)
+        if step.name:
+            client.delete(step.doctype, step.name)
+        tell(step)

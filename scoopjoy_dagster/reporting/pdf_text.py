@@ -1,0 +1,144 @@
+"""Text in our PDFs: fonts, styles, and plain text made into reportlab's paragraphs.
+
+What belongs here: everything about letters. What does not: tables and pages. Text given to these functions is plain: they
+escape it, because reportlab reads `<b>` and `&` in paragraphs as markup.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+from scoopjoy_dagster.reporting.fonts import font_file, printable, runs, script_fonts
+
+if TYPE_CHECKING:
+    from reportlab.lib.styles import ParagraphStyle
+
+FONT, BOLD = "ScoopJoySans", "ScoopJoySans-Bold"
+INK, MUTED, RULE, ACCENT, BAD, CARE = "#1f2937", "#6b7280", "#e5e7eb", "#9d174d", "#b91c1c", "#92400e"
+MARGIN = 42.0  # points
+WIDTH = 595.2755905511812 - 2 * MARGIN  # of A4, in points
+SIZE, LEADING = 8.0, 1.32  # of the text in a table, in points; leading in letter heights
+MAX_TEXT = 900  # characters in one cell: a row has to fit on a page, whatever ERPNext answered
+
+_registering = Lock()
+
+
+def paragraph(text: str, style: str) -> Any:
+    """Plain text as a paragraph; see `styles` for their names."""
+    return from_markup(marked_up(text), style)
+
+
+def from_markup(markup: str, style: str) -> Any:
+    """Markup of `marked_up` as a paragraph."""
+    from reportlab.platypus import Paragraph
+
+    # Indic letters change their shape and order beside each other; Latin text is set faster without that.
+    return Paragraph(markup, styles()[f"{style} shaped" if "<font name=" in markup else style])
+
+
+def marked_up(text: str, longest: int = MAX_TEXT) -> str:
+    """Plain text as reportlab's markup: escaped, at most so many letters, each script in its font."""
+    text = printable(text)
+    text = text if len(text) <= longest else f"{text[:longest]}…"
+    if text.isascii():
+        return escape(text)
+    markup = ""
+    last = " "
+    for family, piece in runs(text):
+        # reportlab shapes a whole word in the font that it begins with: another font begins another word.
+        gap = "" if last.isspace() or piece[0].isspace() else " "
+        shown = escape(piece)
+        markup += gap + (f'<font name="{_registered(family)}">{shown}</font>' if family else shown)
+        last = piece[-1]
+    return markup
+
+
+def fits(text: str, width: float) -> bool:
+    """Whether `text` stands on one line of `width` points, in the font of tables and no other."""
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    shown = printable(text)
+    if len(shown) >= MAX_TEXT or any(family for family, _ in runs(shown)):
+        return False
+    return bool(stringWidth(shown, FONT, SIZE) <= width)
+
+
+def register_fonts() -> None:
+    """Make DejaVu Sans known to reportlab, once in each process."""
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    with _registering:
+        if BOLD not in pdfmetrics.getRegisteredFontNames():
+            pdfmetrics.registerFont(TTFont(FONT, str(font_file())))
+            pdfmetrics.registerFont(TTFont(BOLD, str(font_file(bold=True))))
+            pdfmetrics.registerFontFamily(FONT, normal=FONT, bold=BOLD, italic=FONT, boldItalic=BOLD)
+
+
+def _registered(family: str) -> str:
+    """The name by which reportlab knows a font of `fonts.script_fonts`."""
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+
+    name = f"ScoopJoy {family}"
+    with _registering:
+        if name not in pdfmetrics.getRegisteredFontNames():
+            pdfmetrics.registerFont(TTFont(name, str(script_fonts()[family])))
+            pdfmetrics.registerFontFamily(name, normal=name, bold=name, italic=name, boldItalic=name)
+    return name
+
+
+@cache
+def styles() -> dict[str, ParagraphStyle]:
+    """The styles by name; `<name> shaped` is the same for text that needs shaping."""
+    from reportlab.lib.colors import HexColor
+    from reportlab.lib.enums import TA_LEFT, TA_RIGHT
+    from reportlab.lib.styles import ParagraphStyle
+
+    def style(
+        name: str,
+        size: float,
+        *,
+        font: str = FONT,
+        color: str = INK,
+        right: bool = False,
+        before: float = 0,
+        after: float = 0,
+    ) -> ParagraphStyle:
+        return ParagraphStyle(
+            name,
+            fontName=font,
+            fontSize=size,
+            leading=size * LEADING,
+            textColor=HexColor(color),
+            alignment=TA_RIGHT if right else TA_LEFT,
+            splitLongWords=1,
+            spaceBefore=before,
+            spaceAfter=after,
+        )
+
+    made = [
+        style("over", 9, color="#fbcfe8"),
+        style("title", 17, font=BOLD, color="#ffffff"),
+        style("under", 9, color="#fbcfe8"),
+        style("figure", 13, font=BOLD),
+        style("heading", 12, font=BOLD, before=12, after=4),
+        style("body", 9, after=3),
+        style("small", 8, color=MUTED, after=2),
+        style("tiny", 7, color=MUTED),
+        style("good", 9.5, font=BOLD, color="#166534", after=6),
+        style("care", 9.5, font=BOLD, color=CARE, after=6),
+        style("bad", 9.5, font=BOLD, color=BAD, after=6),
+        style("notice", 9, font=BOLD, after=9),
+        style("left", SIZE),
+        style("right", SIZE, right=True),
+        style("head left", 7.5, font=BOLD, color=MUTED),
+        style("head right", 7.5, font=BOLD, color=MUTED, right=True),
+        style("bold left", SIZE, font=BOLD),
+        style("bold right", SIZE, font=BOLD, right=True),
+    ]
+    shaped = [ParagraphStyle(f"{one.name} shaped", parent=one, shaping=1) for one in made]
+    return {one.name: one for one in (*made, *shaped)}

@@ -1,0 +1,380 @@
+"""What the Batch Run desk rests on: names by a format, constants, states, rights by role, Client Script, Workspace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .site import Answer, Caller, Site
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Names of a run DocType and a request DocType, made like those of the desk."""
+
+    run: str
+    request: str
+
+    def run_body(self) -> dict[str, Any]:
+        return {
+            "name": self.run,
+            "module": "Custom",
+            "custom": 1,
+            "autoname": "hash",
+            "fields": [
+                {"fieldname": "day", "label": "Day", "fieldtype": "Date", "reqd": 1, "set_only_once": 1},
+                {
+                    "fieldname": "status",
+                    "label": "Status",
+                    "fieldtype": "Select",
+                    "options": "Queued\nRunning",
+                    "default": "Queued",
+                    "read_only": 1,
+                },
+                {"fieldname": "link", "label": "Link", "fieldtype": "Data", "options": "URL"},
+            ],
+            "permissions": [
+                {"role": "System Manager"},
+                grant("Accounts Manager", "read", "write", "create"),
+                grant("Accounts User", "read"),
+            ],
+            "states": [{"title": "Queued", "color": "Gray", "custom": 1}],
+        }
+
+    def request_body(self) -> dict[str, Any]:
+        return {
+            "name": self.request,
+            "module": "Custom",
+            "custom": 1,
+            "autoname": "format:{run} {action} {attempt}",
+            "naming_rule": "Expression",
+            "fields": [
+                {
+                    "fieldname": "run",
+                    "label": "Run",
+                    "fieldtype": "Link",
+                    "options": self.run,
+                    "reqd": 1,
+                    "set_only_once": 1,
+                },
+                {"fieldname": "action", "label": "Action", "fieldtype": "Data", "reqd": 1},
+                {"fieldname": "attempt", "label": "Attempt", "fieldtype": "Int"},
+            ],
+            "permissions": [
+                {"role": "System Manager"},
+                grant("Accounts Manager", "read", "write", "create"),
+            ],
+        }
+
+
+def grant(role: str, *rights: str) -> dict[str, Any]:
+    return {"role": role, **{one: int(one in rights) for one in ("read", "write", "create", "delete")}}
+
+
+@pytest.fixture(scope="module")
+def desk(site: Site) -> Iterator[Desk]:
+    desk = Desk(f"{site.prefix} Close", f"{site.prefix} Close Ask")
+    for body in (desk.run_body(), desk.request_body()):
+        site.robot.insert("DocType", **body).accepted()
+    yield desk
+    for doctype in (desk.request, desk.run):
+        for row in site.robot.rows(doctype, ["name"]):
+            site.robot.delete(doctype, row["name"]).accepted()
+        site.robot.delete("DocType", doctype).accepted()
+
+
+@pytest.fixture(scope="module")
+def accountant(site: Site) -> Caller:
+    return site.hire("desk-accountant", ["Accounts Manager"])
+
+
+@pytest.fixture(scope="module")
+def viewer(site: Site) -> Caller:
+    return site.hire("desk-viewer", ["Accounts User"])
+
+
+@pytest.fixture
+def run(robot: Caller, desk: Desk) -> str:
+    return str(robot.insert(desk.run, day="2026-11-22").value["name"])
+
+
+def ask(caller: Caller, desk: Desk, run: str, action: str = "Run Pipeline Now", **more: Any) -> Answer:
+    return caller.insert(desk.request, run=run, action=action, **{"attempt": 0, **more})
+
+
+def test_a_request_is_named_by_what_it_asks_with_a_nought_for_the_first(
+    accountant: Caller, desk: Desk, run: str
+) -> None:
+    made = ask(accountant, desk, run, "Retry: Close POS Shifts").value
+    assert made["name"] == f"{run} Retry: Close POS Shifts 0"
+    assert made["owner"] == accountant.user
+
+
+def test_a_request_that_says_no_number_has_none_in_its_name(accountant: Caller, desk: Desk, run: str) -> None:
+    made = accountant.insert(desk.request, run=run, action="Run Pipeline Now").value
+    assert (made["name"], made["attempt"]) == (f"{run} Run Pipeline Now", 0)
+
+
+def test_the_owner_of_a_request_is_who_asked_whatever_the_request_says(
+    accountant: Caller, viewer: Caller, desk: Desk, run: str
+) -> None:
+    assert ask(accountant, desk, run, owner=viewer.user).value["owner"] == accountant.user
+
+
+def test_the_second_of_the_same_request_is_409(
+    accountant: Caller, robot: Caller, desk: Desk, run: str
+) -> None:
+    ask(accountant, desk, run).accepted()
+    ask(robot, desk, run).refused(409, "DuplicateEntryError")
+    ask(robot, desk, run, attempt=1).accepted()
+
+
+def test_of_two_requests_at_the_same_moment_one_is_made(accountant: Caller, desk: Desk, run: str) -> None:
+    callers = [accountant.again() for _ in range(4)]
+    try:
+        with ThreadPoolExecutor(len(callers)) as pool:
+            answers = list(pool.map(lambda caller: ask(caller, desk, run), callers))
+    finally:
+        for caller in callers:
+            caller.close()
+    assert sorted(answer.status for answer in answers) == [200, 409, 409, 409]
+
+
+def test_a_name_with_angle_brackets_is_refused(accountant: Caller, desk: Desk, run: str) -> None:
+    ask(accountant, desk, run, "Retry: <b>").refused(409, "NameError")
+
+
+def test_a_request_for_no_run_or_for_nothing_is_refused(accountant: Caller, desk: Desk, run: str) -> None:
+    ask(accountant, desk, "SJ-NOWHERE").refused(417, "LinkValidationError")
+    accountant.insert(desk.request, run=run).refused(417, "MandatoryError")
+
+
+def test_a_run_that_was_asked_for_is_not_deleted(
+    robot: Caller, accountant: Caller, desk: Desk, run: str
+) -> None:
+    name = ask(accountant, desk, run).value["name"]
+    robot.delete(desk.run, run).refused(417, "LinkExistsError")
+    robot.delete(desk.request, name).accepted()
+    assert robot.delete(desk.run, run).status == 202
+
+
+def test_a_field_that_is_set_only_once_keeps_its_value(robot: Caller, desk: Desk, run: str) -> None:
+    refused = robot.put(desk.run, run, day="2026-11-21").refused(417, "CannotChangeConstantError")
+    assert refused.messages == ["Value cannot be changed for Day"]
+    assert robot.put(desk.run, run, day="2026-11-22", status="Running").value["status"] == "Running"
+
+
+def test_a_read_only_field_is_written_over_rest(robot: Caller, desk: Desk) -> None:
+    assert robot.insert(desk.run, day="2026-11-22", status="Running").value["status"] == "Running"
+
+
+def test_a_link_must_be_one(robot: Caller, desk: Desk, run: str) -> None:
+    refused = robot.put(desk.run, run, link="nowhere").refused(417, "ValidationError")
+    assert refused.messages == ["'nowhere' is not a valid URL"]
+    url = "http://127.0.0.1:3000/runs/1"
+    assert robot.put(desk.run, run, link=url).value["link"] == url
+
+
+def test_who_may_only_read_makes_and_changes_nothing(viewer: Caller, desk: Desk, run: str) -> None:
+    assert viewer.get(desk.run, run).value["status"] == "Queued"
+    viewer.insert(desk.run, day="2026-11-22").refused(403, "PermissionError")
+    viewer.put(desk.run, run, status="Running").refused(403, "PermissionError")
+    ask(viewer, desk, run).refused(403, "PermissionError")
+    viewer.page(desk.request, ["name"]).refused(403, "PermissionError")
+
+
+def test_what_a_user_may_do_can_be_asked(accountant: Caller, viewer: Caller, desk: Desk) -> None:
+    def may(caller: Caller, right: str) -> bool:
+        asked = {"doctype": desk.run, "docname": "", "perm_type": right}
+        return bool(caller.rpc("frappe.client.has_permission", **asked).value["has_permission"])
+
+    assert [may(accountant, right) for right in ("read", "write", "create", "delete")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert [may(viewer, right) for right in ("read", "write", "create", "delete")] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    unknown = {"doctype": f"{desk.run} Nowhere", "docname": "", "perm_type": "read"}
+    viewer.rpc("frappe.client.has_permission", **unknown).refused(404, "DoesNotExistError")
+
+
+def test_roles_of_a_user_are_listed_for_a_system_manager(robot: Caller, accountant: Caller) -> None:
+    answer = robot.rpc(
+        "frappe.client.get_list",
+        doctype="Has Role",
+        parent="User",
+        fields=["role"],
+        filters=[["parent", "=", accountant.user], ["parenttype", "=", "User"]],
+    )
+    assert "Accounts Manager" in [row["role"] for row in answer.value]
+
+
+# -- the DocType itself -----------------------------------------------------------------------------------------------
+
+
+def test_states_rights_and_autoname_are_read_back(robot: Caller, desk: Desk) -> None:
+    run, request = (robot.get("DocType", name).value for name in (desk.run, desk.request))
+    assert [(row["title"], row["color"]) for row in run["states"][:1]] == [("Queued", "Gray")]
+    assert request["autoname"] == "format:{run} {action} {attempt}"
+    rows = {row["role"]: row for row in run["permissions"]}
+    assert [rows["Accounts User"][right] for right in ("read", "write", "create", "delete")] == [1, 0, 0, 0]
+    (day,) = [row for row in run["fields"] if row["fieldname"] == "day"]
+    assert (day["reqd"], day["set_only_once"]) == (1, 1)
+
+
+def test_fields_rights_and_states_are_changed_by_put_and_the_rest_stays(
+    robot: Caller, accountant: Caller, desk: Desk, run: str
+) -> None:
+    before = robot.get("DocType", desk.run).value
+    fields = [
+        row | ({"options": "Queued\nRunning\nFailed"} if row["fieldname"] == "status" else {})
+        for row in before["fields"]
+    ]
+    fields.insert(1, {"fieldname": "note", "label": "Note", "fieldtype": "Long Text"})
+    states = [*before["states"], {"title": "Failed", "color": "Red", "custom": 1}]
+    placed = [row | {"idx": place} for place, row in enumerate(fields, start=1)]
+    robot.put("DocType", desk.run, fields=placed, states=states).accepted()
+    after = robot.get("DocType", desk.run).value
+    assert [row["fieldname"] for row in after["fields"]] == ["day", "note", "status", "link"]
+    assert [row["title"] for row in after["states"]] == ["Queued", "Failed"]
+    assert [row["name"] for row in after["permissions"]] == [row["name"] for row in before["permissions"]]
+    changed = accountant.put(desk.run, run, status="Failed", note="x").value
+    assert (changed["day"], changed["status"], changed["note"]) == ("2026-11-22", "Failed", "x")
+
+
+def test_rows_of_a_put_stand_where_their_idx_says(robot: Caller, desk: Desk) -> None:
+    before = robot.get("DocType", desk.run).value["fields"]
+    turned = [row | {"idx": place} for place, row in enumerate(reversed(before), start=1)]
+    robot.put("DocType", desk.run, fields=[*reversed(turned)]).accepted()
+    after = robot.get("DocType", desk.run).value["fields"]
+    assert [row["fieldname"] for row in after] == [row["fieldname"] for row in turned]
+    robot.put("DocType", desk.run, fields=before).accepted()
+    assert robot.get("DocType", desk.run).value["fields"][0]["fieldname"] == before[0]["fieldname"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "exc_type"),
+    [
+        (
+            {"fields": [{"fieldname": "a", "label": "A", "fieldtype": "Data", "reqd": 1, "hidden": 1}]},
+            "HiddenAndMandatoryWithoutDefaultError",
+        ),
+        (
+            {
+                "fields": [
+                    {"fieldname": "a", "label": "A", "fieldtype": "Select", "options": "x", "default": "y"}
+                ]
+            },
+            "ValidationError",
+        ),
+        ({"permissions": [grant("System Manager")]}, "ValidationError"),
+        ({"permissions": [{"role": "System Manager"}, {"role": "System Manager"}]}, "ValidationError"),
+        ({"permissions": [{"role": "Nobody at all"}]}, "LinkValidationError"),
+    ],
+    ids=["hidden and mandatory", "default is no option", "no rights", "a role twice", "unknown role"],
+)
+def test_a_doctype_that_makes_no_sense_is_refused(
+    robot: Caller, desk: Desk, changes: dict[str, Any], exc_type: str
+) -> None:
+    body = {
+        "name": f"{desk.run} Odd",
+        "module": "Custom",
+        "custom": 1,
+        "fields": [{"fieldname": "a", "label": "A", "fieldtype": "Data"}],
+        "permissions": [{"role": "System Manager"}],
+    }
+    robot.insert("DocType", **{**body, **changes}).refused(417, exc_type)
+    assert robot.rows("DocType", ["name"], [["name", "=", f"{desk.run} Odd"]]) == []
+
+
+def test_a_doctype_that_is_deleted_leaves_its_documents_and_scripts_to_be_deleted_first(
+    robot: Caller, desk: Desk
+) -> None:
+    body = desk.run_body() | {"name": f"{desk.run} Gone"}
+    robot.insert("DocType", **body).accepted()
+    name = robot.insert(body["name"], day="2026-11-22").value["name"]
+    script = {"name": f"{desk.run} Gone", "dt": body["name"], "view": "Form", "enabled": 1, "script": "//"}
+    robot.insert("Client Script", **script).accepted()
+    assert robot.delete("DocType", body["name"]).status == 202
+    robot.page(body["name"], ["name"]).refused(404, "DoesNotExistError")
+    assert robot.get("Client Script", script["name"]).value["dt"] == body["name"]
+    robot.delete("Client Script", script["name"]).accepted()
+    # Made again, it finds its documents: a removal that did not delete them would give them back.
+    robot.insert("DocType", **body).accepted()
+    assert [row["name"] for row in robot.rows(body["name"], ["name"])] == [name]
+    robot.delete(body["name"], name).accepted()
+    robot.delete("DocType", body["name"]).accepted()
+
+
+# -- Client Script and Workspace --------------------------------------------------------------------------------------
+
+
+def test_a_script_is_kept_to_the_letter_and_its_form_is_fixed(robot: Caller, desk: Desk) -> None:
+    text = "if (a < b && c > d) { x = `<b>${y}</b>`; }\n  // “tail”  \n"
+    script: dict[str, Any] = {
+        "name": f"{desk.run} Form",
+        "dt": desk.run,
+        "view": "Form",
+        "enabled": 1,
+        "script": text,
+    }
+    robot.insert("Client Script", **script).accepted()
+    try:
+        (row,) = robot.rows(
+            "Client Script", ["name", "dt", "view", "script"], [["name", "=", script["name"]]]
+        )
+        assert row == {key: script[key] for key in ("name", "dt", "view", "script")}
+        robot.put("Client Script", script["name"], view="List").refused(417, "CannotChangeConstantError")
+        robot.put("Client Script", script["name"], enabled=0).accepted()
+        assert robot.put("Client Script", script["name"], script="//").value["enabled"] == 0
+    finally:
+        robot.delete("Client Script", script["name"]).accepted()
+
+
+def workspace(desk: Desk, **more: Any) -> dict[str, Any]:
+    return {
+        "label": desk.run,
+        "title": desk.run,
+        "public": 1,
+        "content": json.dumps(
+            [{"id": "one", "type": "shortcut", "data": {"shortcut_name": "Runs", "col": 4}}]
+        ),
+        "roles": [{"role": "Accounts Manager"}],
+        "shortcuts": [{"type": "DocType", "link_to": desk.run, "label": "Runs", "doc_view": "List"}],
+        **more,
+    }
+
+
+def test_a_public_workspace_takes_a_workspace_manager(site: Site, accountant: Caller, desk: Desk) -> None:
+    refused = accountant.insert("Workspace", **workspace(desk)).refused(417, "ValidationError")
+    assert refused.messages == ["You need to be Workspace Manager to edit this document"]
+    manager = site.hire("desk-webmaster", ["Workspace Manager"])
+    made = manager.insert("Workspace", **workspace(desk)).value
+    try:
+        assert (made["name"], made["public"], made["content"]) == (desk.run, 1, workspace(desk)["content"])
+        assert [(row["link_to"], row["label"]) for row in made["shortcuts"]] == [(desk.run, "Runs")]
+        manager.insert("Workspace", **workspace(desk)).refused(409, "DuplicateEntryError")
+        accountant.put("Workspace", desk.run, is_hidden=1).refused(417, "ValidationError")
+        assert accountant.rows("Workspace", ["name"], [["name", "=", desk.run]]) == [{"name": desk.run}]
+    finally:
+        # Whoever may use the desk may delete it.
+        assert accountant.delete("Workspace", desk.run).status == 202
+
+
+def test_a_workspace_that_shows_nothing_that_exists_is_refused(site: Site, desk: Desk) -> None:
+    manager = site.hire("desk-webmaster-2", ["Workspace Manager"])
+    manager.insert("Workspace", **workspace(desk, content="no list")).refused(417, "ValidationError")
+    nowhere = [{"type": "DocType", "link_to": "Nowhere", "label": "Runs"}]
+    manager.insert("Workspace", **workspace(desk, shortcuts=nowhere)).refused(417, "LinkValidationError")
