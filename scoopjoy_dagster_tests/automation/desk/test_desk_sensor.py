@@ -16,7 +16,7 @@ from unittest import mock
 import dagster as dg
 import pytest
 
-from scoopjoy_dagster.assets import reports
+from scoopjoy_dagster.assets import reports, royalties
 from scoopjoy_dagster.automation import wiring
 from scoopjoy_dagster.automation.desk import mirror
 from scoopjoy_dagster.automation.desk import sensor as desk_sensor
@@ -31,7 +31,7 @@ from scoopjoy_dagster.resources.mail import MailResource
 from scoopjoy_dagster.settings import load_settings
 from scoopjoy_dagster_tests.automation.world import local_instance
 from scoopjoy_dagster_tests.erpnext.desk_site import ACCOUNTANT, VIEWER, hire
-from scoopjoy_dagster_tests.world import DAY, World, change, insert, session_of, started_site
+from scoopjoy_dagster_tests.world import DAY, THANE, World, change, insert, session_of, started_site
 
 UI = "http://dagster.example:3000"
 TITLES = [step.title for step in STEPS]
@@ -290,6 +290,48 @@ def test_an_erpnext_that_was_away_during_the_run_is_caught_up(desk: Desk) -> Non
     desk.world.options.clear()
     desk.tick()
     assert (desk.document["status"], desk.document["dagster_run"]) == ("Completed", done.run_id)
+
+
+def test_a_run_that_failed_because_erpnext_was_away_is_shown_when_it_is_back(desk: Desk) -> None:
+    desk.world.options["attempts"] = 1
+    desk.world.erpnext.faults.add("refused_before_commit", probability=1.0)
+    done = desk.start()
+    assert desk.tick() == []
+    assert "the next look tries again" in desk.said
+    desk.world.erpnext.faults.clear()
+    desk.tick()
+    assert (desk.document["status"], desk.document["dagster_run"]) == ("Failed", done.run_id)
+    assert "closed_shifts could not be done" in desk.document["steps"][0]["error_message"]
+    assert [desk.states()[title] for title in TITLES[1:]] == ["Skipped"] * 4
+
+
+def test_a_run_of_several_days_has_a_document_for_each(desk: Desk) -> None:
+    before = DAY - timedelta(days=1)
+    desk.world.close(day=before, until=DAY)
+    desk.tick()
+    shown = {one["run_date"]: one for one in desk.documents()}
+    assert sorted(shown) == [before.isoformat(), DAY.isoformat()]
+    assert {one["status"] for one in shown.values()} == {"Completed"}
+    desk.tick()
+    assert desk.said == "every run is shown"
+
+
+def test_a_control_total_that_does_not_hold_fails_its_step_and_is_named(desk: Desk) -> None:
+    """The asset itself was materialized; an invoice comes between it and its control totals."""
+    real = royalties.post_royalties
+
+    def then_sell(*given: Any, **more: Any) -> Any:
+        outcome = real(*given, **more)
+        desk.world.invoice(THANE, "1000")
+        return outcome
+
+    with mock.patch.object(royalties, "post_royalties", then_sell):
+        desk.start()
+    desk.tick()
+    assert (desk.document["status"], desk.states()["Calculate Royalties"]) == ("Failed", "Failed")
+    assert "does_the_ledger_equal_the_rule: " in desk.document["steps"][1]["error_message"]
+    assert "error: control total does_the_ledger_equal_the_rule" in desk.document["execution_log"]
+    assert [desk.states()[title] for title in TITLES[2:]] == ["Skipped"] * 3
 
 
 def test_a_document_whose_answer_was_lost_is_not_made_twice(desk: Desk) -> None:
