@@ -93,7 +93,7 @@ def test_ticks_are_not_kept_for_ever(instance: dg.DagsterInstance) -> None:
 
     days = instance.get_tick_retention_settings(InstigatorType.SENSOR)
     assert {status.value: kept for status, kept in days.items()} == {
-        "SKIPPED": 7, "STARTED": 7, "FAILURE": 90, "SUCCESS": 90,
+        "SKIPPED": 2, "STARTED": 7, "FAILURE": 90, "SUCCESS": 90,
     }  # fmt: skip
     assert set(instance.get_tick_retention_settings(InstigatorType.SCHEDULE).values()) == {90}
 
