@@ -219,7 +219,7 @@ def test_a_franchise_of_any_name_owes_its_royalty_once(chain: World, name: str) 
     assert owed(chain.erpnext, customer) == by_rule(chain.erpnext, customer, RATES.get(name, Decimal(10))) > 0
     table = first.metadata("royalties")["documents"].value
     assert "<b>" not in table
-    assert all(line.count("|") == 6 for line in table.splitlines())
+    assert {line.count("|") for line in table.splitlines()} == {5}
     chain.erpnext.requests.reset()
     assert chain.close("royalties").success
     assert chain.erpnext.requests.writes == 0

@@ -132,8 +132,9 @@ def judge_mails(
             continue
         body = mine[-1].message.get_body(("plain",))
         text = body.get_content() if body else ""
-        line = re.search(r"^Royalty .*$", text, re.MULTILINE)
-        said = int(re.sub(r"[^0-9]", "", line[0]) or 0) if line else -1
+        # The amount; what follows on the line is how it moved.
+        line = re.search(r"^Royalty +(\S+)", text, re.MULTILINE)
+        said = int(re.sub(r"[^0-9]", "", line[1]) or 0) if line else -1
         if said != due:
             what = f"the last mail of {who} says a royalty of {rupees(said)} for {day}, not {rupees(due)}"
             found.append(Verdict("difference", what, abs(said - due)))
