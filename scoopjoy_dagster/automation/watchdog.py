@@ -32,7 +32,7 @@ from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.mail import MailResource
 
-NAME = "no_day_overdue"
+NAME = "is_every_day_closed"
 JOB = WATCH_JOB
 SCHEDULE = "watchdog_schedule"
 CRON = "0 6 * * *"
@@ -59,7 +59,7 @@ def build_check(days: dg.DailyPartitionsDefinition, *, automation_on: bool) -> d
         blocking=True,
         description="Is every business day since go-live that has ended closed, or being closed?",
     )
-    def no_day_overdue(
+    def is_every_day_closed(
         context: dg.AssetCheckExecutionContext,
         mail: MailResource,
         erpnext: ERPNextResource,
@@ -77,7 +77,7 @@ def build_check(days: dg.DailyPartitionsDefinition, *, automation_on: bool) -> d
         seen = causes(instance, clock.now(), automation_on=automation_on) if last_night else []
         return verdict(overdue, len(ended), sum(day in in_flight for day in ended), last_night, seen)
 
-    return no_day_overdue
+    return is_every_day_closed
 
 
 def verdict(

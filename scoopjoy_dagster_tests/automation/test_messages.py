@@ -203,11 +203,11 @@ def test_without_an_address_of_the_runbook_its_path_is_shown_and_nothing_is_link
         ((FailedStep("reports", "x", ({**ERROR, "what": "reports failed unexpectedly"},)),), "any-step"),
         ((), "when-something-is-down"),
         (
-            (FailedStep("nightly_close_watch_no_day_overdue", "x", (), {"overdue_days": "1"}),),
+            (FailedStep("nightly_close_watch_is_every_day_closed", "x", (), {"overdue_days": "1"}),),
             "re-run-and-backfill",
         ),
         (
-            (FailedStep("nightly_close_watch_no_day_overdue", "x", (), {"missed_night": "2026-03-01"}),),
+            (FailedStep("nightly_close_watch_is_every_day_closed", "x", (), {"missed_night": "2026-03-01"}),),
             "when-something-is-down",
         ),
     ],

@@ -89,7 +89,7 @@ def test_dagster_runs_every_check_of_a_selected_asset_which_is_why_the_watchdog_
     @dg.asset
     def hq_sync() -> None: ...
 
-    @dg.asset_check(asset=hq_sync, name="no_day_overdue")
+    @dg.asset_check(asset=hq_sync, name="is_every_day_closed")
     def overdue() -> dg.AssetCheckResult:
         return dg.AssetCheckResult(passed=False)
 
@@ -97,4 +97,4 @@ def test_dagster_runs_every_check_of_a_selected_asset_which_is_why_the_watchdog_
     by_hand = defs.resolve_implicit_global_asset_job_def().get_subset(
         asset_selection={dg.AssetKey("hq_sync")}
     )
-    assert "hq_sync_no_day_overdue" in {node.name for node in by_hand.nodes}
+    assert "hq_sync_is_every_day_closed" in {node.name for node in by_hand.nodes}
