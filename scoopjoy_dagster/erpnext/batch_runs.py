@@ -6,14 +6,12 @@ and what becomes of a request (`automation.desk`); the DocTypes themselves (`des
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from scoopjoy_dagster.accounting.keys import normalised
+from scoopjoy_dagster.accounting.keys import digest, normalised
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Client, Row
 from scoopjoy_dagster.erpnext.desk_schema import BATCH_RUN, BATCH_RUN_REQUEST, BATCH_RUN_STEP
 
@@ -182,12 +180,6 @@ class BatchRuns:
     def refused(self, request: str, why: str) -> None:
         """Answer a request: it is not done, and why."""
         self._client.update(BATCH_RUN_REQUEST, request, {"status": "Refused", "answer": why})
-
-
-def digest(content: Mapping[str, Any]) -> str:
-    """Fingerprint of what a Batch Run says."""
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 _COLUMNS = ["name", "run_date", "status", "dagster_run", KEY_FIELD, DIGEST_FIELD]

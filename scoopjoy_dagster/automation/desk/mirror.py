@@ -14,12 +14,13 @@ from typing import Any
 
 import dagster as dg
 
-from scoopjoy_dagster.accounting.keys import normalised
+from scoopjoy_dagster.accounting.keys import digest, normalised
 from scoopjoy_dagster.automation.desk.batch_run import BatchRun, batch_run
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, read_run
+from scoopjoy_dagster.automation.parcels import runs
 from scoopjoy_dagster.automation.state import PARTITION, UNFINISHED, days_of_tags
 from scoopjoy_dagster.automation.steps import STEPS
-from scoopjoy_dagster.erpnext.batch_runs import BatchRuns, Shown, digest
+from scoopjoy_dagster.erpnext.batch_runs import BatchRuns, Shown
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound, Rejected
 
 MIRRORED = "scoopjoy/batch_run_mirrored"
@@ -34,7 +35,6 @@ BUDGET_S = 20.0
 
 _ROOT = "dagster/root_run_id"
 _ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
-_PAGE = 200
 _OURS = {dg.AssetKey(step.asset) for step in STEPS}
 
 NOT_INSTALLED = (
@@ -100,21 +100,11 @@ def runs_to_show(
         dg.RunsFilter(run_ids=ids, statuses=list(UNFINISHED)),
         dg.RunsFilter(run_ids=ids, statuses=list(_ENDED), updated_after=since.astimezone(UTC)),
     )
-    found = {record.dagster_run.run_id: record for one in asked for record in _records(instance, one)}
-    return [record for record in found.values() if _is_close(record.dagster_run, job, location)]
+    found = {record.dagster_run.run_id: record for one in asked for record in runs(instance, one, location)}
+    return [record for record in found.values() if _is_close(record.dagster_run, job)]
 
 
-def _records(instance: dg.DagsterInstance, filters: dg.RunsFilter) -> Iterator[dg.RunRecord]:
-    cursor = None
-    while page := instance.get_run_records(filters, limit=_PAGE, cursor=cursor):
-        yield from page
-        cursor = page[-1].dagster_run.run_id
-
-
-def _is_close(run: dg.DagsterRun, job: str, location: str | None) -> bool:
-    origin = run.remote_job_origin
-    if location is not None and origin is not None and origin.location_name != location:
-        return False
+def _is_close(run: dg.DagsterRun, job: str) -> bool:
     if run.tags.get(MIRRORED) == run.run_id or is_dry(run) or not days_of_tags(run.tags):
         return False
     return run.job_name == job or bool(_OURS & set(run.asset_selection or ()))
@@ -181,7 +171,7 @@ def _family(instance: dg.DagsterInstance, root: str, name: str, day: str) -> lis
     filters = [dg.RunsFilter(run_ids=[root]), dg.RunsFilter(tags={_ROOT: root})]
     if name:
         filters.append(dg.RunsFilter(tags={BATCH_RUN: name, PARTITION: day}))
-    found = {record.dagster_run.run_id: record for one in filters for record in _records(instance, one)}
+    found = {record.dagster_run.run_id: record for one in filters for record in runs(instance, one, None)}
     return [record for record in found.values() if day in days_of_tags(record.dagster_run.tags)]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
+from scoopjoy_dagster.automation.alert import cut
 from scoopjoy_dagster.automation.desk.batch_run import Run, StepRun, StepState, ended_steps
 from scoopjoy_dagster.automation.nightly import TRIGGERED_BY
 from scoopjoy_dagster.automation.state import UNFINISHED, backfill_of
@@ -21,9 +22,6 @@ BATCH_RUN = "scoopjoy/batch_run"
 FROM_UI = "dagster/from_ui"
 MAX_FINDINGS = 10
 """Exception rows of a step that its error text and the log name; Dagster has them all."""
-
-MAX_TEXT = 600
-"""Characters of one message: ERPNext may answer with a page."""
 
 _KIND = dg.DagsterEventType
 _WANTED = {
@@ -149,18 +147,18 @@ def _error(event: dg.DagsterEvent, events: Iterable[Event]) -> str:
         if check.blocking and not check.passed
     ]
     if broken:
-        return "\n".join(_short(line) for line in broken)
+        return "\n".join(cut(line) for line in broken)
     if event.event_type is not _KIND.STEP_FAILURE:
         return ""
     data = event.step_failure_data
     told = data.user_failure_data
     if told and told.description:
         # The rows say more than the sentence, which is made of the first of them.
-        return "\n".join(_findings(told.metadata.get(OUTCOME_KEY))) or _short(told.description)
+        return "\n".join(_findings(told.metadata.get(OUTCOME_KEY))) or cut(told.description)
     error = data.error
     while error and error.cause:
         error = error.cause
-    return _short(" ".join(error.message.split())) if error else "the step failed without a message"
+    return cut(" ".join(error.message.split())) if error else "the step failed without a message"
 
 
 def _findings(entry: Any) -> list[str]:
@@ -168,7 +166,7 @@ def _findings(entry: Any) -> list[str]:
     rows = list(entry.value.get("exceptions", [])) if entry else []
     ordered = sorted(rows, key=lambda row: row.get("severity") != "error")
     lines = [
-        _short(f"{row['severity']}: {row['what']} - {row['who']}: {row['message']} -> {row['action']}")
+        cut(f"{row['severity']}: {row['what']} - {row['who']}: {row['message']} -> {row['action']}")
         for row in ordered[:MAX_FINDINGS]
     ]
     left_out = len(ordered) - len(lines)
@@ -196,7 +194,7 @@ def _lines(event: dg.DagsterEvent, day: date) -> Iterator[str]:
     elif kind is _KIND.ASSET_CHECK_EVALUATION and not event.asset_check_evaluation_data.passed:
         check = event.asset_check_evaluation_data
         level = "error" if check.blocking else "warning"
-        yield _short(f"{level}: control total {check.check_name} does not hold: {check.description}")
+        yield cut(f"{level}: control total {check.check_name} does not hold: {check.description}")
     elif step and kind in _STATES:
         control = "" if event.step_key == step.asset else " (control totals)"
         if not control or kind is _KIND.STEP_FAILURE:
@@ -222,11 +220,3 @@ def _moment(timestamp: float | None) -> datetime | None:
 
 def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _short(text: str) -> str:
-    """Head and tail of a long text: the tail often holds the cause."""
-    if len(text) <= MAX_TEXT:
-        return text
-    half = MAX_TEXT // 2
-    return f"{text[:half]} ... {text[-half:]}"
