@@ -2,6 +2,8 @@
 # make demo    the whole of it on this machine, with ERPNext, headquarters and mail server embedded
 # make test    the tests              (ARGS="-k royalty" for some of them)
 # make chaos   the fault laboratory (ARGS="--schedules N --seed S"; see docs/chaos.md)
+# make test-celery   the tests with Celery (needs redis-server; make test runs them, too, where it is installed)
+# make bench   the benchmarks (ARGS="--only nights --sizes 20,200"; see docs/performance.md)
 # make mutation   mutation testing of the accounting rules (ARGS="money keys" for some modules; see docs/testing.md)
 # make screenshots   the pictures of the documents anew, from a real run (needs chromium and poppler-utils; see docs/dagster-ui.md)
 # make lint    style, and the direction of imports
@@ -21,7 +23,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
 	then echo "$$python"; break; fi; done)
 
-.PHONY: help setup demo test chaos mutation screenshots lint types lock
+.PHONY: help setup demo test test-celery chaos bench mutation screenshots lint types lock
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -53,6 +55,13 @@ demo: $(READY)
 # Side by side on as many cores as there are, at most four: every worker keeps a PostgreSQL of its own.
 test: $(READY)
 	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(ARGS)
+
+test-celery: $(READY)
+	@command -v redis-server >/dev/null || { echo 'make test-celery needs redis-server (Debian: apt install redis-server)' >&2; exit 1; }
+	@exec $(BIN)/python -m pytest --numprocesses 0 scoopjoy_dagster_tests/celery $(ARGS)
+
+bench: $(READY)
+	@exec $(BIN)/python -m scoopjoy_dagster_tests.benchmarks $(ARGS)
 
 chaos: $(READY)
 	@exec $(BIN)/python -m scoopjoy_dagster_tests.chaos $(ARGS)

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from scoopjoy_dagster import executors
 from scoopjoy_dagster.assets import closed_shifts, hq_sync, invoices, reports, royalties
 from scoopjoy_dagster.automation import wiring
 from scoopjoy_dagster.checks import control_totals
@@ -37,9 +38,10 @@ IN_LAUNCHPAD = {"close", "royalty_policy"}
 def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Fresh definitions; `resources` replace those of the settings (tests, the embedded world)."""
     with warnings.catch_warnings():
-        # Partitioned checks are a preview of Dagster. The version is pinned, and tests hold what is relied on; a
-        # warning for each definition would bury the messages that people must read.
+        # Partitioned checks are a preview of Dagster, and backfill policies a beta. The version is pinned, and tests hold
+        # what is relied on; a warning for each definition would bury the messages that people must read.
         warnings.simplefilter("ignore", dg.PreviewWarning)
+        warnings.simplefilter("ignore", dg.BetaWarning)
         return _build(settings, resources or {})
 
 
@@ -61,7 +63,7 @@ def _build(settings: Settings, resources: Mapping[str, Any]) -> dg.Definitions:
         schedules=automation.schedules,
         sensors=automation.sensors,
         # On Definitions, not on the job: backfills and "Materialize" run the implicit asset job, which has no other.
-        executor=dg.in_process_executor,
+        executor=executors.chosen(settings, [module.NAME for module in ASSETS]),
         resources={
             name: overridable(one) if name in IN_LAUNCHPAD else fixed(one)
             for name, one in {**site_resources(settings), **resources}.items()
@@ -81,7 +83,8 @@ def site_resources(settings: Settings) -> dict[str, Any]:
             income_account=settings.income_account,
             cost_center=settings.cost_center,
             franchise_group=settings.franchise_group,
-            royalty_series=settings.royalty_series,
+            royalty_series=list(settings.royalty_series),
+            royalty_batch=settings.royalty_batch,
             connect_timeout_s=settings.erpnext_connect_timeout_s,
             read_timeout_s=settings.erpnext_read_timeout_s,
             ca_bundle=settings.erpnext_ca_bundle,
@@ -120,7 +123,8 @@ def site_resources(settings: Settings) -> dict[str, Any]:
         ),
         "clock": ClockResource(),
         "close": CloseResource(
-            postgres_url=_secret("SCOOPJOY_POSTGRES_URL", os.environ.get("SCOOPJOY_POSTGRES_URL", ""))
+            postgres_url=_secret("SCOOPJOY_POSTGRES_URL", os.environ.get("SCOOPJOY_POSTGRES_URL", "")),
+            window_days=settings.window_days,
         ),
     }
 

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from scoopjoy_dagster.accounting.money import Rounding
 from scoopjoy_dagster.accounting.policy import Base, FormerFranchises, LockedDays, NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES, wrong_series
 from scoopjoy_dagster.nearest import nearest
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -94,10 +95,24 @@ class Settings(BaseSettings):
         "Franchise",
         description="Customer Group of the franchises; groups below it count too",
     )
-    royalty_series: str = _env(
+    royalty_series: Annotated[tuple[str, ...], NoDecode] = _env(
         "SCOOPJOY_ROYALTY_SERIES",
-        "",
-        description="Naming series of royalty entries; empty: ERPNext's default",
+        ROYALTY_SERIES,
+        description="Comma-separated naming series of royalty entries, one for each parallel request to ERPNext",
+    )
+    royalty_batch: int = _env(
+        "SCOOPJOY_ROYALTY_BATCH",
+        100,
+        ge=1,
+        le=200,
+        description="Royalty entries per request at most; they are stored all or none",
+    )
+    window_days: int = _env(
+        "SCOOPJOY_WINDOW_DAYS",
+        31,
+        ge=1,
+        le=366,
+        description="Days of a range that are read and planned at once; more need fewer requests, and more memory",
     )
     policy_name: str = _env(
         "SCOOPJOY_POLICY_NAME", "standard", description="What finance calls the royalty policy"
@@ -228,6 +243,35 @@ class Settings(BaseSettings):
         "on",
         description="`off` leaves schedules and sensors stopped until someone starts them in the UI",
     )
+    executor: Literal["in_process", "multiprocess", "celery", "k8s"] = _env(
+        "SCOOPJOY_EXECUTOR",
+        "in_process",
+        description="What works on the steps of a run: `in_process`, `multiprocess`, `celery` or `k8s`; see docs/scale.md",
+    )
+    celery_broker: SecretStr = _env(
+        "SCOOPJOY_CELERY_BROKER",
+        SecretStr(""),
+        description="Redis that carries Celery's tasks and their results, redis://HOST:PORT/NUMBER; for SCOOPJOY_EXECUTOR=celery",
+    )
+    celery_queue: str = _env(
+        "SCOOPJOY_CELERY_QUEUE",
+        "dagster",
+        description="Queue of the Celery workers of this ERPNext site; each site has its own",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+    )
+    step_pods: str = _env(
+        "SCOOPJOY_STEP_PODS",
+        "",
+        description="YAML file with the Kubernetes settings of single steps, by asset, for SCOOPJOY_EXECUTOR=k8s; empty: "
+        "all as the run",
+    )
+
+    event_log_days: int = _env(
+        "SCOOPJOY_EVENT_LOG_DAYS",
+        90,
+        ge=0,
+        description="Days that Dagster keeps the details of an ended run's event log, purged once a week; 0: for good",
+    )
 
     @field_validator("erpnext_url", "hq_url", "ui_url", "runbook_url")
     @classmethod
@@ -282,6 +326,16 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("royalty_series", mode="before")
+    @classmethod
+    def _are_series(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = tuple(part.strip() for part in value.split(",") if part.strip()) or ROYALTY_SERIES
+        wrong = wrong_series(value) if isinstance(value, tuple) else ""
+        if wrong:
+            raise ValueError(wrong)
+        return value
+
     @field_validator("report_outlets", mode="before")
     @classmethod
     def _pairs(cls, value: object) -> object:
@@ -309,6 +363,12 @@ class Settings(BaseSettings):
         if self.smtp_username and self.smtp_security == "none" and self.smtp_host not in LOOPBACK:
             message = (
                 "SMTP_SECURITY is none: the password would cross the network unencrypted; set starttls or tls"
+            )
+            raise ValueError(message)
+        if self.executor == "celery" and not re.match(r"rediss?://.", self.celery_broker.get_secret_value()):
+            message = (
+                "SCOOPJOY_EXECUTOR is celery but SCOOPJOY_CELERY_BROKER does not name a Redis; "
+                "set it to redis://HOST:PORT/NUMBER (or rediss://... with TLS)"
             )
             raise ValueError(message)
         if self.hq_url and not self.hq_secret.get_secret_value():

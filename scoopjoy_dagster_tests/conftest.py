@@ -121,12 +121,21 @@ def _browser_tests() -> str:
     return "browser tests: NOT RUN, chromium is not installed (Debian: apt install chromium)"
 
 
-def pytest_report_header() -> str:
+def _celery_tests() -> str:
+    """What is to be said of the tests with Celery: they start a Redis of their own, and are left out where none is installed."""
+    if shutil.which("redis-server"):
+        return "Celery tests: run with redis-server"
+    return "Celery tests: NOT RUN, redis-server is not installed (Debian: apt install redis-server)"
+
+
+def pytest_report_header() -> list[str]:
     """Said before the tests."""
-    return _browser_tests()
+    return [_browser_tests(), _celery_tests()]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Said after them, too: a test that was not run must not look like one that passed."""
     if not shutil.which("chromium"):
         terminalreporter.write_line(_browser_tests(), yellow=True)
+    if not shutil.which("redis-server"):
+        terminalreporter.write_line(_celery_tests(), yellow=True)

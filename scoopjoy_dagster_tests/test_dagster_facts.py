@@ -15,11 +15,16 @@ from dagster._core.definitions.automation_tick_evaluation_context import (
     build_run_requests_with_backfill_policies,
 )
 from dagster._core.definitions.events import AssetKeyPartitionKey
+from dagster._core.definitions.source_asset import (
+    SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as RECORDED_ALREADY,
+)
 from dagster._core.scheduler import DagsterDaemonScheduler
 from dagster._core.snap import JobSnap
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from dagster._core.storage.tags import RUN_KEY_TAG, SCHEDULE_NAME_TAG, SCHEDULED_EXECUTION_TIME_TAG
 from pydantic import Field
+
+from scoopjoy_dagster.resources.launchpad import fixed
 
 # Partitioned checks and backfill policies are young in Dagster, and it says so at each definition.
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")
@@ -232,6 +237,175 @@ def test_a_range_run_has_no_single_partition_key(instance: dg.DagsterInstance) -
     assert len(raised) == 1
     assert run(definitions, instance, day=FIRST).success
     assert len(raised) == 1
+
+
+def test_an_output_marked_as_recorded_already_materializes_no_day_of_a_range_by_itself(
+    instance: dg.DagsterInstance,
+) -> None:
+    """`assets.nightly`: the step of a range succeeds although a day failed, so that what is behind it can go on."""
+
+    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), output_required=False)
+    def closed(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        for day in (FIRST, THIRD):
+            context.log_event(dg.AssetMaterialization("closed", partition=day, metadata={"day": f"of {day}"}))
+        context.log_event(dg.AssetObservation("closed", partition=SECOND))
+        yield dg.MaterializeResult(metadata={RECORDED_ALREADY: True})
+
+    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), deps=[closed])
+    def after() -> None: ...
+
+    result = over_range(dg.Definitions([closed, after], executor=dg.in_process_executor), instance)
+    assert states(result) == {"closed": "success", "after": "success"}
+    assert instance.get_materialized_partitions(dg.AssetKey("closed")) == {FIRST, THIRD}
+    assert len(instance.fetch_materializations(dg.AssetKey("closed"), limit=20).records) == 2
+    # Without the mark every day of the range is recorded.
+    assert instance.get_materialized_partitions(dg.AssetKey("after")) == {FIRST, SECOND, THIRD}
+
+
+@pytest.mark.parametrize("raises", [False, True], ids=["the step goes on", "the step fails"])
+def test_a_day_that_was_recorded_in_a_run_that_failed_is_materialized_and_all_others_of_it_are_failed(
+    instance: dg.DagsterInstance, raises: bool
+) -> None:
+    """`automation.state`: of a range that ended red, the days that are right need no second close, and the others do.
+
+    Also those whose asset was never begun, and those that were right before this run.
+    """
+    broken: set[str] = set()
+
+    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), output_required=False)
+    def closed(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        for day in context.partition_keys:
+            if day not in broken:
+                context.log_event(dg.AssetMaterialization("closed", partition=day))
+        if broken and raises:
+            raise dg.Failure("the second day is not right", allow_retries=False)
+        yield dg.MaterializeResult(metadata={RECORDED_ALREADY: True})
+
+    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), deps=[closed])
+    def after(context: dg.AssetExecutionContext) -> None:
+        for day in context.partition_keys:
+            if day not in broken:
+                context.log_event(dg.AssetMaterialization("after", partition=day))
+        if broken:
+            raise dg.Failure("the last step fails the run", allow_retries=False)
+
+    definitions = dg.Definitions([closed, after], executor=dg.in_process_executor)
+
+    def status(name: str) -> dict[str, AssetPartitionStatus]:
+        found = (
+            instance.get_status_by_partition(dg.AssetKey(name), sorted([FIRST, SECOND, THIRD]), DAYS) or {}
+        )
+        return {day: value for day, value in found.items() if value is not None}
+
+    right, wrong = AssetPartitionStatus.MATERIALIZED, AssetPartitionStatus.FAILED
+    assert run(definitions, instance, day=SECOND).success
+    assert status("closed") == status("after") == {SECOND: right}
+    broken.add(SECOND)
+    assert not over_range(definitions, instance).success
+    assert status("closed") == {FIRST: right, SECOND: wrong, THIRD: right}
+    never = {FIRST: wrong, SECOND: wrong, THIRD: wrong}
+    assert status("after") == (never if raises else {FIRST: right, SECOND: wrong, THIRD: right})
+
+
+def test_an_answer_of_a_check_that_is_logged_with_its_day_is_kept_for_that_day_and_fails_nothing(
+    instance: dg.DagsterInstance,
+) -> None:
+    """`checks.answers`: a blocking control total that does not hold for a day of a range stops that day alone."""
+
+    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+    def ledger() -> None: ...
+
+    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), deps=[ledger])
+    def after() -> None: ...
+
+    spec = dg.AssetCheckSpec("equal", asset="ledger", blocking=True, partitions_def=DAYS)
+
+    @dg.multi_asset_check(specs=[spec], can_subset=True)
+    def equals(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
+        for day in context.partition_keys:
+            context.op_execution_context.log_event(
+                dg.AssetCheckEvaluation(  # type: ignore[arg-type]
+                    asset_key=dg.AssetKey("ledger"),
+                    check_name="equal",
+                    passed=day != SECOND,
+                    severity=dg.AssetCheckSeverity.ERROR,
+                    blocking=True,
+                    partition=day,
+                    metadata={"day": day},
+                )
+            )
+        yield dg.Output(None, output_name=spec.get_python_identifier())
+
+    definitions = dg.Definitions([ledger, after], asset_checks=[equals], executor=dg.in_process_executor)
+    result = over_range(definitions, instance)
+    assert result.success
+    assert states(result) == {"ledger": "success", "equals": "success", "after": "success"}
+    logged = [one.dagster_event for one in instance.all_logs(result.run_id) if one.dagster_event]
+    answers = [
+        one.asset_check_evaluation_data
+        for one in logged
+        if one.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    # One for each day, and none that Dagster made of the output.
+    assert {one.partition: one.passed for one in answers} == {FIRST: True, SECOND: False, THIRD: True}
+    assert len(answers) == 3
+    kept = instance.event_log_storage.get_asset_check_partition_info([spec.key])
+    assert {one.partition_key: one.latest_execution_status.value for one in kept} == {
+        FIRST: "SUCCEEDED",
+        SECOND: "FAILED",
+        THIRD: "SUCCEEDED",
+    }
+
+
+# -- resources of a run --------------------------------------------------------------------------------------------
+
+
+class Opened(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Writes down when it is set up and torn down, and by which object."""
+
+    url: str
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        LIFE.append(("up", id(self)))
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        LIFE.append(("down", id(self)))
+
+
+LIFE: list[tuple[str, int]] = []
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["success", "failure"])
+def test_all_steps_of_a_run_in_one_process_have_the_same_resource_which_ends_with_the_run(
+    instance: dg.DagsterInstance, fails: bool
+) -> None:
+    """`resources.erpnext`: the steps share one session, and it is closed at the end, also of a run that failed."""
+    LIFE.clear()
+
+    @dg.asset
+    def one(opened: Opened) -> None:
+        LIFE.append(("one", id(opened)))
+
+    @dg.asset_check(asset=one)
+    def right(opened: Opened) -> dg.AssetCheckResult:
+        LIFE.append(("check", id(opened)))
+        return dg.AssetCheckResult(passed=True)
+
+    @dg.asset(deps=[one])
+    def two(opened: Opened) -> None:
+        LIFE.append(("two", id(opened)))
+        if fails:
+            raise dg.Failure("not right", allow_retries=False)
+
+    # Hidden from the launchpad as the close's resources are: that makes the object anew for each run, and no more often.
+    hidden = fixed(Opened(url="http://erp.example"))
+    definitions = dg.Definitions(
+        [one, two], asset_checks=[right], resources={"opened": hidden}, executor=dg.in_process_executor
+    )
+    assert run(definitions, instance).success is not fails
+    assert (LIFE[0][0], LIFE[-1][0]) == ("up", "down")
+    assert sorted(name for name, _ in LIFE) == ["check", "down", "one", "two", "up"]
+    assert len({which for _, which in LIFE}) == 1
 
 
 # -- what the instance remembers ------------------------------------------------------------------------------------

@@ -14,6 +14,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.automation_tick_evaluation_context import (
+    build_run_requests_with_backfill_policies,
+)
+from dagster._core.definitions.events import AssetKeyPartitionKey
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS, totals_of
 from scoopjoy_dagster.definitions import ASSETS, JOB, build_defs
@@ -156,8 +160,8 @@ def test_every_asset_says_what_it_is_and_covers_business_days_from_go_live(
     assert days.timezone == "Asia/Kolkata"
     assert days.start.isoformat() == "2026-01-10T00:00:00+05:30"
     assert days.get_first_partition_key() == "2026-01-10"
-    # A backfill makes a run of each day, which the run queue can tell apart by its tag.
-    assert node.backfill_policy is None
+    # A backfill is one run of all its days; `close` keeps two runs of one day apart.
+    assert node.backfill_policy == dg.BackfillPolicy.single_run()
 
 
 def test_everything_that_the_ui_lists_is_described_and_says_whose_and_what_kind_it_is(
@@ -254,6 +258,27 @@ def test_the_job_closes_all_five_assets_with_one_step_for_the_control_totals_of_
         f"{asset}_control_totals" for asset in DEPENDENCIES if totals_of(asset)
     }
     assert isinstance(job.partitions_def, dg.DailyPartitionsDefinition)
+
+
+def test_a_range_of_days_that_the_ui_launches_is_one_run_of_all_assets_and_checks(
+    definitions: dg.Definitions, graph: AssetGraph
+) -> None:
+    days = ["2026-01-10", "2026-01-11", "2026-01-12"]
+    wanted = [AssetKeyPartitionKey(dg.AssetKey(name), day) for day in days for name in DEPENDENCIES]
+    with dg.DagsterInstance.ephemeral() as instance:
+        (request,) = build_run_requests_with_backfill_policies(wanted, graph, instance)
+    assert {key.to_user_string() for key in request.asset_selection or []} == set(DEPENDENCIES)
+    assert request.tags["dagster/asset_partition_range_start"] == days[0]
+    assert request.tags["dagster/asset_partition_range_end"] == days[-1]
+
+
+def test_there_are_the_close_its_watch_and_the_clearing_of_old_runs_and_no_other_jobs(
+    definitions: dg.Definitions,
+) -> None:
+    named = {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
+    assert named == {"nightly_close", "watchdog", "retention"}
+    schedules = [one for one in definitions.schedules or [] if isinstance(one, dg.ScheduleDefinition)]
+    assert sorted(one.job_name for one in schedules) == sorted(named)
 
 
 def test_the_nightly_schedule_ticks_at_one_in_the_night_of_india(definitions: dg.Definitions) -> None:

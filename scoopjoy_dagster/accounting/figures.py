@@ -98,7 +98,7 @@ def franchise_figures(action: Action) -> FranchiseFigures:
     return FranchiseFigures(
         royalty.customer,
         royalty.customer_name,
-        len(royalty.invoices),
+        royalty.invoice_count,
         royalty.base,
         royalty.rate,
         royalty.amount,

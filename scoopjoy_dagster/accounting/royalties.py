@@ -35,9 +35,14 @@ class Franchise:
 
 @dataclass(frozen=True, slots=True)
 class BaseInvoice:
-    """A submitted Sales Invoice of the day, in company currency; negative for a return.
+    """A submitted Sales Invoice of the day, in company currency, negative for a return; or several, added up.
 
-    `base` is what the royalty is computed on by the policy, `sales` the grand total whatever the policy says.
+    A royalty follows from sums, so a day is read as sums: the invoices of one customer and currency, added up by the server,
+    have no `name`, and `count` says how many they are. Where each of them is needed (its share, the lines of a statement)
+    the rows take their place, see `RoyaltyPlan.with_rows`.
+
+    `base` is what the royalty is computed on by the policy, `sales` the grand total whatever the policy says. `newest` is
+    when the newest of them was created, in site time as ERPNext writes it.
     """
 
     name: str
@@ -46,6 +51,8 @@ class BaseInvoice:
     is_return: bool = False
     currency: str = ""
     sales: Decimal = ZERO
+    count: int = 1
+    newest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +110,28 @@ class Royalty:
     """Why the customer is no franchise any more; empty for a franchise."""
 
     @property
+    def invoice_count(self) -> int:
+        """Number of invoices of the day."""
+        return sum(one.count for one in self.invoices)
+
+    @property
+    def newest_invoice(self) -> str:
+        """When the newest invoice of the day was created, in site time; empty without one."""
+        return max((one.newest for one in self.invoices), default="")
+
+    @property
     def kept(self) -> bool:
         """Whether it is that of a former franchise, kept by the policy: what was written about it stays as it is."""
         return bool(self.former) and self.amount != 0
 
     def shares(self, precision: int) -> dict[str, Decimal]:
-        """Each invoice's share of the royalty, in INR; they add up to `amount` to the paisa."""
+        """Each invoice's share of the royalty, in INR; they add up to `amount` to the paisa. Needs the rows.
+
+        Raises:
+            ValueError: the invoices are added up.
+        """
+        if any(not invoice.name for invoice in self.invoices):
+            raise ValueError(f"the invoices of {self.customer} are added up: their shares are not known")
         parts = allocate(self.amount, [invoice.base for invoice in self.invoices], precision)
         return {invoice.name: part for invoice, part in zip(self.invoices, parts, strict=True)}
 
@@ -151,6 +174,28 @@ class RoyaltyPlan:
         """The actions that post a Journal Entry."""
         return [action for action in self.actions if action.kind in {"create", "adjust"}]
 
+    def with_rows(self, rows: Mapping[str, Sequence[BaseInvoice]]) -> RoyaltyPlan:
+        """The same plan with each invoice of these customers; `rows` by customer. The others stay added up.
+
+        Raises:
+            ValueError: rows and sums of a customer differ: somebody booked between the two reads.
+        """
+
+        def detailed(action: Action) -> Action:
+            found = rows.get(action.royalty.customer)
+            if found is None or action.royalty.former:
+                return action  # what a former franchise was invoiced is in no royalty
+            base = sum((one.base for one in found), ZERO)
+            if (len(found), base) != (action.royalty.invoice_count, action.royalty.base):
+                raise ValueError(
+                    f"{action.royalty.customer_name} has {len(found)} invoices of {base:.2f} now, and had "
+                    f"{action.royalty.invoice_count} of {action.royalty.base:.2f} a moment ago"
+                )
+            ordered = tuple(sorted(found, key=lambda one: one.name))
+            return replace(action, royalty=replace(action.royalty, invoices=ordered))
+
+        return replace(self, actions=tuple(detailed(action) for action in self.actions))
+
     def unsettled(self) -> Finding | None:
         """Why nothing may be told about this day yet: the ledger is not what the rule says. None when it is."""
         left = [action for action in self.actions if action.kind in {"create", "adjust", "refuse"}]
@@ -184,7 +229,7 @@ def plan_royalties(
         day: the business day; also the posting date of every entry.
         policy: the royalty policy in force.
         franchises: enabled customers in the franchise group or below it.
-        invoices: submitted Sales Invoices of `day` that belong to these franchises.
+        invoices: submitted Sales Invoices of `day`, each or added up; those of other customers do not count.
         posted: our royalty entries of `day`, cancelled ones included.
         former: customers of submitted entries of `day` that are seen to be no franchise any more.
         company_currency: invoices in any other currency are counted at their base amount and listed.
@@ -198,7 +243,7 @@ def plan_royalties(
     actions: list[Action] = []
     findings: list[Finding] = []
     for franchise in sorted(franchises, key=lambda one: one.customer):
-        own = tuple(sorted(by_customer.get(franchise.customer, ()), key=lambda one: one.name))
+        own = tuple(sorted(by_customer.get(franchise.customer, ()), key=lambda one: (one.name, one.currency)))
         mine = _pop(entries, company, day, franchise.customer)
         royalty, notes = _royalty(franchise, own, policy, company_currency)
         findings += notes
@@ -346,9 +391,9 @@ def _royalty(
         Finding(
             "warning",
             "invoice in a foreign currency",
-            f"{franchise.customer_name}: {invoice.name}",
-            f"the invoice is in {invoice.currency}; it counts at its base amount of {invoice.base:.2f} {company_currency}",
-            "Check the conversion rate of the invoice; a corrected rate is followed by an adjustment.",
+            f"{franchise.customer_name}: {invoice.name or invoice.count} in {invoice.currency}",
+            f"what is invoiced in {invoice.currency} counts at its base amount of {invoice.base:.2f} {company_currency}",
+            "Check the conversion rate of the invoices; a corrected rate is followed by an adjustment.",
         )
         for invoice in invoices
         if invoice.currency and invoice.currency != company_currency
@@ -484,7 +529,7 @@ def with_named_invoices(plan: RoyaltyPlan, annotated: Mapping[str, Iterable[str]
     """The plan whose adjustments also name the invoices that came and went since the day was annotated.
 
     Args:
-        plan: the day's plan.
+        plan: the day's plan, with the rows of those who are adjusted (`RoyaltyPlan.with_rows`).
         annotated: by the name of a first entry, the invoices (cancelled ones included) that say they bore its royalty.
     """
 
@@ -492,6 +537,8 @@ def with_named_invoices(plan: RoyaltyPlan, annotated: Mapping[str, Iterable[str]
         before = set(annotated.get(action.adjusts, ()))
         if action.kind != "adjust" or action.royalty.former or not before:
             return action  # without annotations nothing is known of the day before
+        if any(not invoice.name for invoice in action.royalty.invoices):
+            raise ValueError(f"the invoices of {action.royalty.customer} are added up and have no names")
         now = {invoice.name for invoice in action.royalty.invoices}
         # A cancelled invoice says for ever that it bore royalty: the adjustment that followed has named it already.
         told = {

@@ -315,6 +315,14 @@ class LooseInvoice:
     grand_total: Decimal
 
 
+def by_day(invoices: Iterable[LooseInvoice]) -> dict[date, list[LooseInvoice]]:
+    """POS Invoices by the day on which they were made."""
+    found: dict[date, list[LooseInvoice]] = defaultdict(list)
+    for one in invoices:
+        found[one.posted_at.date()].append(one)
+    return dict(found)
+
+
 def orphans(invoices: Iterable[LooseInvoice], open_shifts: Iterable[Opening]) -> list[Finding]:
     """POS Invoices that no open shift will ever take: submitted, not consolidated, and without a ledger entry."""
     shifts = list(open_shifts)

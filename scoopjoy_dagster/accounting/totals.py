@@ -6,9 +6,8 @@ the other comparisons (`comparisons`), reading figures (`erpnext.control_figures
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from decimal import Decimal
 from typing import Literal
 
@@ -205,36 +204,3 @@ def ledger_against_rule(plan: RoyaltyPlan) -> Verdict:
             f"{len(differences)} franchises differ."
         )
     return Verdict(not differences, plan.due, actual, sentence, worst_of(differences))
-
-
-def combined(verdicts: Mapping[date, Verdict]) -> Verdict:
-    """One verdict for the days of a run: the only one as it is; of several the sums, and the worst of all by day.
-
-    Raises:
-        ValueError: there are no days.
-    """
-    if not verdicts:
-        message = "there is no day to judge"
-        raise ValueError(message)
-    if len(verdicts) == 1:
-        return next(iter(verdicts.values()))
-    days = sorted(verdicts)
-    return Verdict(
-        all(verdicts[day].ok for day in days),
-        _sum([verdicts[day].expected for day in days]),
-        _sum([verdicts[day].actual for day in days]),
-        " ".join(f"{day}: {verdicts[day].sentence}" for day in days),
-        worst_of(
-            Difference(f"{day} {one.who}", one.by, one.said) for day in days for one in verdicts[day].worst
-        ),
-        {
-            name: "; ".join(f"{day}: {verdicts[day].figures.get(name, 'none')}" for day in days)
-            for name in verdicts[days[0]].figures
-        },
-        verdicts[days[0]].unit,
-    )
-
-
-def _sum(figures: Sequence[Decimal | None]) -> Decimal | None:
-    known = [one for one in figures if one is not None]
-    return sum(known, ZERO) if len(known) == len(figures) else None

@@ -403,7 +403,7 @@ def readable(key: str) -> bool:
 
 def _by_rule(action: Action) -> str:
     royalty = action.royalty
-    return f"{royalty.amount:.2f}: {_percent(royalty.rate)} of {royalty.base:.2f} on {len(royalty.invoices)} invoices"
+    return f"{royalty.amount:.2f}: {_percent(royalty.rate)} of {royalty.base:.2f} on {royalty.invoice_count} invoices"
 
 
 def _percent(rate: Decimal) -> str:

@@ -1,15 +1,26 @@
 """`closed_shifts`: every POS shift of the day has exactly one submitted closing, and its invoices are booked."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.money import ZERO
-from scoopjoy_dagster.accounting.shifts import Closing, Opening, ShiftAction, orphans, plan_shift, window_end
-from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
+from scoopjoy_dagster.accounting.shifts import (
+    Closing,
+    LooseInvoice,
+    Opening,
+    ShiftAction,
+    by_day,
+    orphans,
+    plan_shift,
+    window_end,
+)
+from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext import pos
@@ -19,40 +30,67 @@ from scoopjoy_dagster.erpnext.site import Site
 NAME = "closed_shifts"
 
 
+@dataclass(frozen=True, slots=True)
+class Shifts:
+    """The shifts of some days as they were read: all openings (those that bound a shift among them) and their closings."""
+
+    site: Site
+    openings: list[Opening]
+    closings: Mapping[str, list[Closing]]
+    closed: set[str] = field(default_factory=set)
+    """Names of the openings that were closed since."""
+
+    @property
+    def still_open(self) -> list[Opening]:
+        """The openings that nobody has closed."""
+        return [one for one in self.openings if one.status == "Open" and one.name not in self.closed]
+
+    def _must_be_closed(self, shift: Opening) -> bool:
+        return shift.status == "Open" and all(one.docstatus != 1 for one in self.closings.get(shift.name, []))
+
+    def plan(self, day: date, now: datetime) -> tuple[list[ShiftAction], list[Finding]]:
+        """What to do for every shift of `day`, oldest first. Reads the invoices of open shifts; `now` is site time."""
+        actions: list[ShiftAction] = []
+        findings: list[Finding] = []
+        shifts = pos.of_day(self.openings, day)
+        balances = {
+            one.name: one
+            for one in pos.with_balances(self.site, [one for one in shifts if self._must_be_closed(one)])
+        }
+        for shift in (balances.get(one.name, one) for one in shifts):
+            try:
+                action, notes = self._plan_one(shift, day, now)
+            except ERPNextError as problem:
+                action, notes = ShiftAction("refuse", shift, str(problem)), [_unreadable(shift, problem)]
+            actions.append(action)
+            findings += notes
+        findings += _older(self.still_open, day)
+        return actions, findings
+
+    def _plan_one(self, shift: Opening, day: date, now: datetime) -> tuple[ShiftAction, list[Finding]]:
+        found = self.closings.get(shift.name, [])
+        if not self._must_be_closed(shift):
+            return plan_shift(shift, [], found, day)
+        until = window_end(shift, self.openings, now)
+        invoices = self.site.dialect.shift_invoices(self.site.client, shift, until)
+        return plan_shift(shift, invoices, found, day)
+
+
+def read_shifts(site: Site, first: date, last: date) -> Shifts:
+    """The shifts of the days from `first` to `last`; two list calls, and a request for each draft that a person has begun."""
+    openings = pos.openings(site, first, last)
+    began = [one for one in openings if first <= one.period_start.date() <= last]
+    return Shifts(site, openings, pos.closings(site, began))
+
+
 def plan(site: Site, day: date, now: datetime) -> tuple[list[ShiftAction], list[Finding]]:
     """What to do for every shift of `day`, oldest first. Reads only; `now` is site time."""
-    all_openings = pos.openings(site, day, day)
-    shifts = pos.of_day(all_openings, day)
-    closings = pos.closings(site, shifts)
-    actions: list[ShiftAction] = []
-    findings: list[Finding] = []
-    for shift in shifts:
-        found = closings.get(shift.name, [])
-        try:
-            action, notes = _plan_one(site, shift, found, all_openings, day, now)
-        except ERPNextError as problem:
-            action, notes = ShiftAction("refuse", shift, str(problem)), [_unreadable(shift, problem)]
-        actions.append(action)
-        findings += notes
-    findings += _older(all_openings, day)
-    return actions, findings
+    return read_shifts(site, day, day).plan(day, now)
 
 
-def _plan_one(
-    site: Site, shift: Opening, found: list[Closing], openings: list[Opening], day: date, now: datetime
-) -> tuple[ShiftAction, list[Finding]]:
-    if shift.status != "Open" or any(closing.docstatus == 1 for closing in found):
-        return plan_shift(shift, [], found, day)
-    shift = pos.with_balances(site, shift)
-    invoices = site.dialect.shift_invoices(site.client, shift, window_end(shift, openings, now))
-    return plan_shift(shift, invoices, found, day)
-
-
-def _older(openings: list[Opening], day: date) -> list[Finding]:
+def _older(still_open: Sequence[Opening], day: date) -> list[Finding]:
     """Shifts of earlier days that are still open: one warning a day, they are that day's business."""
-    began = Counter(
-        one.period_start.date() for one in openings if one.status == "Open" and one.period_start.date() < day
-    )
+    began = Counter(one.period_start.date() for one in still_open if one.period_start.date() < day)
     return [
         Finding(
             "warning",
@@ -111,16 +149,39 @@ def _verify(site: Site, action: ShiftAction, name: str) -> None:
         )
 
 
-def close_shifts(
+def plan_days(
     site: Site,
+    days: Sequence[date],
+    *,
+    now: datetime,
+    patience: pos.Patience,
+    url: Callable[[str, str], str],
+) -> Days:
+    """The shifts of `days` from one reading, and what closes those of each day. `now` is site time."""
+    shifts = read_shifts(site, days[0], days[-1])
+    loose = by_day(pos.loose_invoices(site, days[0], days[-1]))
+
+    def close(day: date) -> Outcome:
+        return close_shifts(shifts, loose.get(day, []), day, now=now, patience=patience, url=url)
+
+    return {day: partial(close, day) for day in days}
+
+
+def close_shifts(
+    shifts: Shifts,
+    loose: Sequence[LooseInvoice],
     day: date,
     *,
     now: datetime,
     patience: pos.Patience,
     url: Callable[[str, str], str],
 ) -> Outcome:
-    """Close the shifts of `day`, one after another; a shift that fails never hides the others."""
-    actions, findings = plan(site, day, now)
+    """Close the shifts of `day`, one after another; a shift that fails never hides the others.
+
+    `loose` are the POS Invoices of the day that no closing has consolidated.
+    """
+    site = shifts.site
+    actions, findings = shifts.plan(day, now)
     lines: list[PlanLine] = []
     written = adopted = 0
     sales, uncounted = ZERO, 0
@@ -133,6 +194,7 @@ def close_shifts(
                 findings.append(_not_closed(action, problem))
                 lines.append(PlanLine("refuse", action.opening.label, amount, problem.said))
                 continue
+            shifts.closed.add(action.opening.name)
             written += wrote
             adopted += not wrote
             sales += amount
@@ -147,8 +209,12 @@ def close_shifts(
                 url("POS Closing Entry", name) if name else "",
             )
         )
-    still_open = [one for one in pos.openings(site, day, day) if one.status == "Open"]
-    lost = orphans(pos.loose_invoices(site, day, day), still_open)
+    still_open: Sequence[Opening] = shifts.still_open
+    if any(action.kind != "adopt" for action in actions):
+        site.client.remembered.forget()  # ERPNext's background jobs have changed it, too
+        still_open = [one for one in pos.openings(site, day, day) if one.status == "Open"]
+        loose = pos.loose_invoices(site, day, day)
+    lost = orphans(loose, still_open)
     return Outcome(
         NAME,
         day,
@@ -188,6 +254,7 @@ def _with_one_retry(site: Site, action: ShiftAction, patience: pos.Patience) -> 
 
 def _submitted(site: Site, opening: Opening) -> str:
     """Name of the submitted closing of a shift; empty when it has none."""
+    site.client.remembered.forget()  # another run may have closed it meanwhile
     found = pos.closings(site, [opening]).get(opening.name, [])
     return next((one.name for one in found if one.docstatus == 1), "")
 
@@ -209,6 +276,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     @dg.asset(
         name=NAME,
         partitions_def=days,
+        backfill_policy=BACKFILL,
         group_name=GROUP,
         owners=OWNERS,
         kinds={"erpnext"},
@@ -233,9 +301,9 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         """
         yield from close_days(
             context,
-            lambda site, day, tools: close_shifts(
+            lambda site, window, tools: plan_days(
                 site,
-                day,
+                window,
                 now=tools.clock.site_now(),
                 patience=tools.erpnext.patience,
                 url=tools.erpnext.document_url,

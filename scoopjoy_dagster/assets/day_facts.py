@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -11,10 +12,12 @@ from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
-from scoopjoy_dagster.accounting.shifts import orphans
+from scoopjoy_dagster.accounting.shifts import Opening, by_day, orphans
 from scoopjoy_dagster.assets import royalties
 from scoopjoy_dagster.erpnext import pos
-from scoopjoy_dagster.erpnext.shift_totals import ClosedPayment, ClosedShift, closed_shifts
+from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries
+from scoopjoy_dagster.erpnext.invoice_royalty import invoice_rows
+from scoopjoy_dagster.erpnext.shift_totals import ClosedPayment, ClosedShift, DayShifts, shifts_of_days
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 
@@ -27,6 +30,10 @@ class DayFacts:
     shifts: tuple[ClosedShift, ...]
     payments: tuple[ClosedPayment, ...]
     findings: tuple[Finding, ...]
+    reports: tuple[Delivery, ...] = ()
+    """Reports that were sent, oldest revision first."""
+    told: tuple[Delivery, ...] = ()
+    """What headquarters has acknowledged, oldest revision first."""
 
     @property
     def sales(self) -> Decimal:
@@ -59,23 +66,62 @@ class DayFacts:
         return changes(before, self.figures, reasons)
 
 
+def read_days(site: Site, policy: RoyaltyPolicy, days: Sequence[date]) -> dict[date, DayFacts]:
+    """Everything about these days that reports and headquarters are told; a fixed number of list calls."""
+    books = site.books()
+    first, last = days[0], days[-1]
+    reading = royalties.read_days(site, books, policy, days)
+    shifts = shifts_of_days(site, first, last)
+    loose = by_day(pos.loose_invoices(site, first, last))
+    delivered = deliveries(site, books.company, first, last)
+    found: dict[date, DayFacts] = {}
+    for day in days:
+        of_day = shifts.get(day, DayShifts())
+        findings = [
+            *reading[day].plan.findings,
+            *(_not_closed(shift, day) for shift in of_day.not_closed),
+            *orphans(loose.get(day, []), of_day.not_closed),
+        ]
+        found[day] = DayFacts(
+            books,
+            reading[day].plan,
+            of_day.closed,
+            of_day.payments,
+            tuple(findings),
+            tuple(delivered.get(("report", day), ())),
+            tuple(delivered.get(("hq", day), ())),
+        )
+    return found
+
+
 def read_day(site: Site, policy: RoyaltyPolicy, day: date) -> DayFacts:
     """Everything about `day` that reports and headquarters are told."""
-    books = site.books()
-    plan = royalties.plan(site, books, policy, day)
-    shifts, payments, not_closed = closed_shifts(site, day)
-    findings = [
-        *plan.findings,
-        *(
-            Finding(
-                "warning",
-                "shift not closed",
-                shift.label,
-                f"the shift of {day} has no submitted POS Closing Entry; its sales are not in these figures",
-                "Materialize closed_shifts for the day.",
-            )
-            for shift in not_closed
-        ),
-        *orphans(pos.loose_invoices(site, day, day), not_closed),
-    ]
-    return DayFacts(books, plan, tuple(shifts), tuple(payments), tuple(findings))
+    return read_days(site, policy, [day])[day]
+
+
+def with_rows(site: Site, facts: DayFacts) -> DayFacts:
+    """The facts with each invoice of the day, for a report that is sent.
+
+    Raises:
+        Rejected: somebody booked while the day was read.
+    """
+    plan = facts.plan
+    counts = {
+        one.royalty.customer: one.royalty.invoice_count for one in plan.actions if one.royalty.invoice_count
+    }
+    rows = {
+        customer: [one.invoice for one in found]
+        for part in invoice_rows(site, facts.books, plan.policy, plan.day, counts)
+        for customer, found in part.items()
+    }
+    return replace(facts, plan=royalties.with_rows(plan, rows))
+
+
+def _not_closed(shift: Opening, day: date) -> Finding:
+    return Finding(
+        "warning",
+        "shift not closed",
+        shift.label,
+        f"the shift of {day} has no submitted POS Closing Entry; its sales are not in these figures",
+        "Materialize closed_shifts for the day.",
+    )

@@ -11,27 +11,29 @@ from typing import TYPE_CHECKING
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.past import FranchiseDay, Past
 from scoopjoy_dagster.accounting.royalties import SUBMITTED
-from scoopjoy_dagster.assets.day_facts import DayFacts
+from scoopjoy_dagster.assets.day_facts import DayFacts, with_rows
 from scoopjoy_dagster.erpnext import royalty_entries
 from scoopjoy_dagster.erpnext.sales_totals import sales_by_franchise
 from scoopjoy_dagster.erpnext.shift_totals import outlet_days
 from scoopjoy_dagster.erpnext.site import Site
-from scoopjoy_dagster.reporting.model import FRAMES, DayReport
-from scoopjoy_dagster.reporting.periods import first_day_needed
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from scoopjoy_dagster.reporting.model import DayReport
 
 HISTORY_DAYS = 14
 
 
 def day_report(site: Site, facts: DayFacts) -> DayReport:
     """The day of the whole chain with the days before it. Revision 0. Reads only."""
-    return report_of(facts, read_past(site, facts))
+    return report_of(with_rows(site, facts), read_past(site, facts))
 
 
 def read_past(site: Site, facts: DayFacts) -> Past:
     """The days before that the report looks at, and the day itself; a fixed number of requests, however many franchises."""
+    from scoopjoy_dagster.reporting.periods import first_day_needed
+
     plan = facts.plan
     first, last = first_day_needed(plan.day), plan.day
     names = {action.royalty.customer: action.royalty.customer_name for action in plan.actions}
@@ -64,11 +66,13 @@ def report_of(facts: DayFacts, past: Past, view: str = "") -> DayReport:
     """The facts as frames. Revision 0.
 
     Args:
-        facts: of the whole chain, or of some outlets.
-        past: of the same outlets.
+        facts: of the whole chain, or of some outlets; the frame of invoices is empty where they have no rows.
+        past: of the same outlets; empty where only the identity of the report is asked for.
         view: what those outlets are called; empty: the whole chain.
     """
     import pandas as pd
+
+    from scoopjoy_dagster.reporting.model import FRAMES, DayReport
 
     plan, day = facts.plan, facts.plan.day
 
@@ -90,7 +94,7 @@ def report_of(facts: DayFacts, past: Past, view: str = "") -> DayReport:
                 {
                     "customer": action.royalty.customer,
                     "customer_name": action.royalty.customer_name,
-                    "invoices": len(action.royalty.invoices),
+                    "invoices": action.royalty.invoice_count,
                     "base": action.royalty.base,
                     "rate": action.royalty.rate,
                     "royalty": action.royalty.amount,
@@ -140,10 +144,15 @@ def report_of(facts: DayFacts, past: Past, view: str = "") -> DayReport:
             "sales": facts.sales,
             "royalty": plan.due,
             "pos_sales": facts.pos_sales,
-            "invoices": Decimal(len(invoices)),
+            "invoices": Decimal(sum(action.royalty.invoice_count for action in plan.actions)),
         },
         past=past,
         view=view,
+        newest_invoices={
+            action.royalty.customer: action.royalty.newest_invoice
+            for action in plan.actions
+            if action.royalty.invoice_count
+        },
     )
 
 
@@ -152,6 +161,8 @@ def _invoice_rows(facts: DayFacts) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for action in plan.actions:
         royalty = action.royalty
+        if any(not invoice.name for invoice in royalty.invoices):
+            continue
         shares = royalty.shares(plan.policy.precision) if royalty.amount and not royalty.kept else {}
         rows += [
             {

@@ -1,9 +1,10 @@
 """`hq_sync`: headquarters holds the day's totals, acknowledged, equal to ours."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -12,13 +13,12 @@ from scoopjoy_dagster.accounting.figures import Change
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.assets import royalties
-from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
-from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
+from scoopjoy_dagster.assets.day_facts import DayFacts, read_days
+from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext.deliveries import (
     Delivery,
-    deliveries,
     figures_told,
     record_again,
     record_delivery,
@@ -63,7 +63,7 @@ def totals_of(facts: DayFacts, revision: int, changes: Iterable[Change] = ()) ->
             FranchiseDay(
                 action.royalty.customer,
                 action.royalty.customer_name,
-                len(action.royalty.invoices),
+                action.royalty.invoice_count,
                 action.royalty.base,
                 action.royalty.rate,
                 action.royalty.amount,
@@ -75,42 +75,62 @@ def totals_of(facts: DayFacts, revision: int, changes: Iterable[Change] = ()) ->
     )
 
 
-def plan(site: Site, facts: DayFacts) -> tuple[Delivery | None, int, str]:
-    """What headquarters acknowledged last, the revision that the day's totals have now, and their digest. Reads only."""
-    told = deliveries(site, "hq", facts.books.company, facts.plan.day)
-    last = told[-1] if told else None
+def plan(facts: DayFacts) -> tuple[Delivery | None, int, str]:
+    """What headquarters acknowledged last, the revision that the day's totals have now, and their digest. Pure."""
+    last = facts.told[-1] if facts.told else None
     wanted = digest(totals_of(facts, 0))[:32]
     return last, next_revision(last.revision if last else None, last.digest if last else None, wanted), wanted
 
 
-def sync_day(
+def plan_days(
     site: Site,
     policy: RoyaltyPolicy,
-    day: date,
+    days: Sequence[date],
     *,
     headquarters: HQClient | None,
     now: datetime,
     resend: bool = False,
+) -> Days:
+    """The totals of `days` from one reading, and what delivers those of each day. `now` is site time."""
+    if headquarters is None:
+        return {day: partial(_no_headquarters, day) for day in days}
+    facts = read_days(site, policy, days)
+
+    def deliver(day: date) -> Outcome:
+        return sync_day(site, facts[day], headquarters=headquarters, now=now, resend=resend)
+
+    return {day: partial(deliver, day) for day in days}
+
+
+def _no_headquarters(day: date) -> Outcome:
+    note = Finding(
+        "warning",
+        "no headquarters configured",
+        day.isoformat(),
+        "SCOOPJOY_HQ_URL is empty: nobody was told the day's totals",
+        "Set SCOOPJOY_HQ_URL and SCOOPJOY_HQ_SECRET, then materialize hq_sync for the day again.",
+    )
+    return Outcome(NAME, day, skipped=1, findings=(note,))
+
+
+def sync_day(
+    site: Site,
+    facts: DayFacts,
+    *,
+    headquarters: HQClient,
+    now: datetime,
+    resend: bool = False,
 ) -> Outcome:
-    """Deliver the totals of `day` if headquarters has not acknowledged these very totals. `now` is site time.
+    """Deliver the totals of a day if headquarters has not acknowledged these very totals. `now` is site time.
 
     With `resend` they are delivered although it has: under the same key and revision, the receipt compared again.
     """
-    if headquarters is None:
-        note = Finding(
-            "warning",
-            "no headquarters configured",
-            day.isoformat(),
-            "SCOOPJOY_HQ_URL is empty: nobody was told the day's totals",
-            "Set SCOOPJOY_HQ_URL and SCOOPJOY_HQ_SECRET, then materialize hq_sync for the day again.",
-        )
-        return Outcome(NAME, day, skipped=1, findings=(note,))
-    facts = read_day(site, policy, day)
+    day = facts.plan.day
     unsettled = facts.plan.unsettled()
     if unsettled:
         return Outcome(NAME, day, findings=(unsettled,))
     company = facts.books.company
-    last, revision, wanted = plan(site, facts)
+    last, revision, wanted = plan(facts)
     done: dict[str, Any] = {
         "seen": 1,
         "amount": facts.plan.due,
@@ -170,8 +190,7 @@ def _deliver(
     """Deliver under the first free revision: headquarters may hold one whose record we lost in a crash."""
     changes: tuple[Change, ...] = ()
     if revision:
-        told = deliveries(site, "hq", facts.books.company, facts.plan.day)
-        changes = facts.changes_since(figures_told(site, told, revision))
+        changes = facts.changes_since(figures_told(site, facts.told, revision))
     for step in range(CONFLICTS):
         payload = totals_of(facts, revision + step, changes)
         try:
@@ -201,6 +220,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         name=NAME,
         deps=[royalties.NAME],
         partitions_def=days,
+        backfill_policy=BACKFILL,
         group_name=GROUP,
         owners=OWNERS,
         kinds={"erpnext", "http"},
@@ -227,10 +247,10 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         """
         yield from close_days(
             context,
-            lambda site, day, tools: sync_day(
+            lambda site, window, tools: plan_days(
                 site,
                 tools.royalty_policy.policy,
-                day,
+                window,
                 headquarters=tools.headquarters.client() if tools.headquarters.configured else None,
                 now=tools.clock.site_now(),
                 resend=tools.close.resend,

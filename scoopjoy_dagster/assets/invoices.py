@@ -1,48 +1,75 @@
 """`invoices`: every invoice carries its share of the royalty, and every royalty has its statement."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
-from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
+from scoopjoy_dagster.accounting.royalties import Action, RoyaltyPlan
 from scoopjoy_dagster.assets import royalties
-from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
+from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
-from scoopjoy_dagster.assets.royalty_statements import attach_statements, plan_statements
+from scoopjoy_dagster.assets.royalties import DayReading
+from scoopjoy_dagster.assets.royalty_statements import (
+    Attached,
+    StatementDue,
+    attach_statements,
+    month_to_date,
+    plan_statements,
+    with_lines,
+)
 from scoopjoy_dagster.assets.tools import TOOLS
-from scoopjoy_dagster.erpnext.invoice_royalty import Annotation, read_annotations, write_annotations
-from scoopjoy_dagster.erpnext.site import Site
-
-__all__ = [
-    "annotate_invoices",
-    "build",
-    "changed_annotations",
-    "nothing",
-    "plan_statements",
-    "wanted_annotations",
-]
+from scoopjoy_dagster.erpnext.invoice_royalty import Annotation, InvoiceRow, invoice_rows, write_annotations
+from scoopjoy_dagster.erpnext.sales_totals import Marked
+from scoopjoy_dagster.erpnext.site import Books, Site
+from scoopjoy_dagster.erpnext.statements import Attachment, attached_statements
 
 NAME = "invoices"
 
 
-def wanted_annotations(plan: RoyaltyPlan) -> list[Annotation]:
-    """What every invoice of the day must carry; nothing (see `nothing`) where no royalty is in the ledger."""
-    wanted: list[Annotation] = []
-    for action in plan.actions:
-        royalty = action.royalty
-        if royalty.kept:
-            continue
-        if not action.entries:
-            wanted += [nothing(invoice.name) for invoice in royalty.invoices]
-            continue
-        first = action.entries[0].name
-        shares = royalty.shares(plan.policy.precision)
-        wanted += [Annotation(name, royalty.rate, share, first) for name, share in shares.items()]
-    return wanted
+def is_right(action: Action, marked: Sequence[Marked]) -> bool:
+    """Whether the invoices of a franchise say of their royalty what they must, by their sums.
+
+    They do if all of them name the first entry and the rate, and their shares add up to the royalty; where no royalty is in
+    the ledger, if none of them names one. What is written is written for all invoices of a franchise and day, so
+    an invoice that came, left or was replaced since shows in these sums; `scoopjoy verify` compares each of them.
+    """
+    royalty = action.royalty
+    if royalty.kept:
+        return True
+    if royalty.former or not action.entries:
+        return not any(one.entry or one.share or one.rate for one in marked)
+    wanted = Marked(action.entries[0].name, royalty.rate, royalty.invoice_count, royalty.amount)
+    return not royalty.invoice_count or list(marked) == [wanted]
+
+
+def wrong_customers(the_plan: RoyaltyPlan, marked: Mapping[str, Sequence[Marked]]) -> dict[str, int]:
+    """The customers whose invoices do not say what they must, and how many invoices each has.
+
+    Those that bear no royalty any more (their customer left the franchises) but still say so are among them.
+    """
+    actions = {action.royalty.customer: action for action in the_plan.actions}
+    kept = {action.entries[0].name for action in the_plan.actions if action.royalty.kept}
+    nobody = [one for one in marked if one not in actions]
+    wrong = [
+        customer for customer, action in actions.items() if not is_right(action, marked.get(customer, ()))
+    ]
+    wrong += [one for one in nobody if any(mark.entry and mark.entry not in kept for mark in marked[one])]
+    return {one: sum(mark.invoices for mark in marked.get(one, ())) for one in wrong}
+
+
+def wanted_annotations(action: Action, precision: int) -> list[Annotation]:
+    """What every invoice of a franchise must carry; nothing (see `nothing`) where no royalty is in the ledger. Needs the rows."""
+    royalty = action.royalty
+    if not action.entries:
+        return [nothing(invoice.name) for invoice in royalty.invoices]
+    first = action.entries[0].name
+    return [Annotation(name, royalty.rate, share, first) for name, share in royalty.shares(precision).items()]
 
 
 def nothing(invoice: str) -> Annotation:
@@ -50,36 +77,147 @@ def nothing(invoice: str) -> Annotation:
     return Annotation(invoice, ZERO, ZERO, "")
 
 
-def changed_annotations(plan: RoyaltyPlan, present: Mapping[str, Annotation]) -> list[Annotation]:
-    """What must be written: invoices that say something else than they must, and those that bear no royalty any more
-    (their customer left the franchises) but still say so.
-    """
-    wanted = wanted_annotations(plan)
-    known = {one.invoice for one in wanted}
-    kept = {action.entries[0].name for action in plan.actions if action.royalty.kept}
-    return [
-        *(one for one in wanted if present.get(one.invoice, nothing(one.invoice)) != one),
-        *(
-            nothing(invoice)
-            for invoice, one in sorted(present.items())
-            if invoice not in known and one.journal_entry not in kept
-        ),
-    ]
+def changed_annotations(the_plan: RoyaltyPlan, rows: Mapping[str, Sequence[InvoiceRow]]) -> list[Annotation]:
+    """What must be written to the invoices of these customers; `rows` by customer. See `wrong_customers`."""
+    actions = {action.royalty.customer: action for action in the_plan.actions}
+    kept = {action.entries[0].name for action in the_plan.actions if action.royalty.kept}
+    changed: list[Annotation] = []
+    for customer, found in sorted(rows.items()):
+        present = {one.annotation.invoice: one.annotation for one in found}
+        action = actions.get(customer)
+        if action is None or (action.royalty.former and not action.royalty.kept):
+            changed += [
+                nothing(name) for name, one in present.items() if one.journal_entry not in {"", *kept}
+            ]
+        elif not action.royalty.kept:
+            wanted = wanted_annotations(action, the_plan.policy.precision)
+            changed += [one for one in wanted if present.get(one.invoice, nothing(one.invoice)) != one]
+    return changed
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What is to be written to ERPNext for one day: whose invoices, and which statements."""
+
+    wrong: Mapping[str, int]
+    statements: tuple[StatementDue, ...]
+
+    @property
+    def customers(self) -> dict[str, int]:
+        """The customers whose invoices must be read one by one, and how many each has."""
+        missing = {
+            one.action.royalty.customer: one.action.royalty.invoice_count
+            for one in self.statements
+            if not one.present
+        }
+        return {**missing, **self.wrong}
+
+
+def plan_day(books: Books, reading: DayReading, attached: Mapping[str, Sequence[Attachment]]) -> Todo:
+    """What is to be written for a settled day. Pure."""
+    return Todo(
+        wrong_customers(reading.plan, reading.sales.marked),
+        tuple(plan_statements(books, reading.plan, attached)),
+    )
+
+
+def read_statements(site: Site, reading: Mapping[date, DayReading]) -> dict[str, list[Attachment]]:
+    """The statements on the first entries of these days; one list call."""
+    return attached_statements(
+        site,
+        [
+            action.entries[0].name
+            for one in reading.values()
+            for action in one.plan.actions
+            if action.entries and not action.royalty.kept
+        ],
+    )
+
+
+def plan_days(
+    site: Site, policy: RoyaltyPolicy, days: Sequence[date], *, url: Callable[[str, str], str]
+) -> Days:
+    """Annotations and statements of `days` from one reading, and what brings those of each day to what the ledger holds."""
+    books = site.books()
+    reading = royalties.read_days(site, books, policy, days)
+    attached = read_statements(site, reading)
+
+    def annotate(day: date) -> Outcome:
+        return annotate_invoices(site, books, reading[day], attached, url=url)
+
+    return {day: partial(annotate, day) for day in days}
 
 
 def annotate_invoices(
-    site: Site, policy: RoyaltyPolicy, day: date, *, url: Callable[[str, str], str]
+    site: Site,
+    books: Books,
+    reading: DayReading,
+    attached: Mapping[str, Sequence[Attachment]],
+    *,
+    url: Callable[[str, str], str],
 ) -> Outcome:
-    """Bring annotations and statements of `day` to what the ledger holds; writes only what differs."""
-    books = site.books()
-    plan = royalties.plan(site, books, policy, day)
-    unsettled = plan.unsettled()
+    """Bring annotations and statements of a day to what the ledger holds; writes only what differs."""
+    the_plan = reading.plan
+    day = the_plan.day
+    unsettled = the_plan.unsettled()
     if unsettled:
         return Outcome(NAME, day, findings=(unsettled,))
-    wanted = wanted_annotations(plan)
-    changed = changed_annotations(plan, read_annotations(site, books.company, day))
+    todo = plan_day(books, reading, attached)
+    done = _Done()
+    # Only for statements that are written: a late change of another day makes none of them wrong.
+    missing = any(not one.present for one in todo.statements)
+    months = month_to_date(site, books, the_plan) if missing else {}
+    for part in invoice_rows(site, books, the_plan.policy, day, todo.customers):
+        detailed = royalties.with_rows(
+            the_plan, {customer: [one.invoice for one in rows] for customer, rows in part.items()}
+        )
+        _annotate(site, detailed, part, done, url)
+        due = [one for one in todo.statements if one.action.royalty.customer in part and not one.present]
+        due = with_lines(detailed, due, books.currency)
+        done.attached.add(attach_statements(site, due, months, url))
+    done.attached.add(attach_statements(site, [one for one in todo.statements if one.present], months, url))
+    owing = [one for one in the_plan.actions if one.entries and not one.royalty.kept]
+    shares = sum((one.royalty.amount for one in owing if one.royalty.invoice_count), ZERO)
+    seen = sum(one.royalty.invoice_count for one in the_plan.actions if not one.royalty.kept)
+    attached_now, right = done.attached.written, done.attached.right
+    return Outcome(
+        NAME,
+        day,
+        seen=seen,
+        written=done.annotated + attached_now,
+        adopted=seen - len(done.touched) + right,
+        amount=shares,
+        plots={"royalty": shares},
+        findings=(*done.findings, *done.attached.findings),
+        lines=(*done.lines, *done.attached.lines),
+        facts={"statements": attached_now + right, "statements_attached": attached_now},
+    )
+
+
+class _Done:
+    """What was written so far, part by part."""
+
+    def __init__(self) -> None:
+        self.annotated = 0
+        self.touched: set[str] = set()
+        self.findings: list[Finding] = []
+        self.lines: list[PlanLine] = []
+        self.attached = Attached()
+
+
+def _annotate(
+    site: Site,
+    the_plan: RoyaltyPlan,
+    part: Mapping[str, Sequence[InvoiceRow]],
+    done: _Done,
+    url: Callable[[str, str], str],
+) -> None:
+    changed = changed_annotations(the_plan, part)
     failed = write_annotations(site, changed)
-    findings = [
+    done.annotated += len(changed) - len(failed)
+    counted = {one.name for action in the_plan.actions for one in action.royalty.invoices if one.name}
+    done.touched |= counted.intersection(one.invoice for one in changed)
+    done.findings += [
         Finding(
             "error",
             "invoice not annotated",
@@ -89,7 +227,7 @@ def annotate_invoices(
         )
         for invoice, message in sorted(failed.items())
     ]
-    lines = [
+    done.lines += [
         PlanLine(
             "create",
             one.invoice,
@@ -101,20 +239,6 @@ def annotate_invoices(
         for one in changed
         if one.invoice not in failed
     ]
-    attached, right, problems, more = attach_statements(site, books, plan, url)
-    shares = sum((one.share for one in wanted), ZERO)
-    return Outcome(
-        NAME,
-        day,
-        seen=len(wanted),
-        written=len(changed) - len(failed) + attached,
-        adopted=len({one.invoice for one in wanted} - {one.invoice for one in changed}) + right,
-        amount=shares,
-        plots={"royalty": shares},
-        findings=(*findings, *problems),
-        lines=(*lines, *more),
-        facts={"statements": attached + right, "statements_attached": attached},
-    )
 
 
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -124,6 +248,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         name=NAME,
         deps=[royalties.NAME],
         partitions_def=days,
+        backfill_policy=BACKFILL,
         group_name=GROUP,
         owners=OWNERS,
         kinds={"erpnext", "pdf"},
@@ -147,8 +272,8 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         """
         yield from close_days(
             context,
-            lambda site, day, tools: annotate_invoices(
-                site, tools.royalty_policy.policy, day, url=tools.erpnext.document_url
+            lambda site, window, tools: plan_days(
+                site, tools.royalty_policy.policy, window, url=tools.erpnext.document_url
             ),
         )
 

@@ -1,20 +1,29 @@
-"""How every asset of the close runs: day after day, each day's result recorded as it is known.
+"""How every asset of the close runs: windows of days, each read and planned at once, and each day recorded as it is known.
 
-A run covers one partition or a range. A day that fails does not hide the others: it is recorded with its exception
-table, the days that are right are materialized, and then the step fails with a summary.
+A run covers one partition or a range. A day that fails does not hide the others, nor does it stop them: of a range the
+assets behind go on with the days that are right, and the last of them fails the run with a summary.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
+# Dagster's own mark of an output that records no materialization by itself; there is no public name for it. The version
+# is pinned, and a test holds it. Without it a range would be recorded at its end, and as a whole: the days that failed, too.
+from dagster._core.definitions.source_asset import (
+    SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as RECORDED_ALREADY,
+)
+
 from scoopjoy_dagster.accounting.findings import Finding
+from scoopjoy_dagster.assets.lineage import chosen_of, has_checks_behind, has_others_behind
 from scoopjoy_dagster.assets.outcome import Outcome, exception_table, plan_table
+from scoopjoy_dagster.assets.range_progress import days_left_undone
 from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.erpnext.client import POLICY_FIELD, RUN_FIELD
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable, UnsupportedSite
@@ -26,22 +35,26 @@ from scoopjoy_dagster.resources.launchpad import overrides
 GROUP = "nightly_close"
 OWNERS = ["team:finance"]
 
-# No backfill policy: a backfill then makes a run per day. A day whose critical step fails stops its own later steps and
-# no other day's; and each run carries the tag `dagster/partition`, by which the run queue lets one run of a day in at a
-# time (with any policy, even of one day per run, Dagster tags a range instead and that limit does not see it).
+BACKFILL = dg.BackfillPolicy.single_run()
+"""A range of days is one run: starting a run costs seconds, a day that is right costs milliseconds."""
 
-Work = Callable[[Site, date, Tools], Outcome]
+Days = Mapping[date, Callable[[], Outcome]]
+"""What is left to do for each day of a window, planned from one reading: calling it does it."""
+
+Work = Callable[[Site, Sequence[date], Tools], Days]
+"""Reads and plans the days of a window. Raises ERPNextError when the window cannot be read."""
 
 
 def close_days(context: dg.AssetExecutionContext, work: Work) -> Iterator[dg.MaterializeResult[None]]:
-    """Do `work` for every day of the run, with one session; yields the asset's output once all days are right.
+    """Do `work` for every day of the run, window by window, with one session; yields the asset's output once it is done.
 
     A dry run shows the plan instead, as observations, and yields nothing: the asset is not materialized, and the steps
     behind it are skipped.
 
     Raises:
-        dagster.Failure: at least one day is not right; its description is a summary for people, its metadata are
-            those of the first such day. Op retries are refused: the client has retried all that can be retried.
+        dagster.Failure: a day is not right, and nothing in this run could go on with the other days; its description is a
+            summary for people, its metadata are those of the first such day. Op retries are refused: the client has
+            retried all that can be retried.
     """
     asset = context.asset_key.to_user_string()
     days = days_of(context)
@@ -50,38 +63,115 @@ def close_days(context: dg.AssetExecutionContext, work: Work) -> Iterator[dg.Mat
     if changed:
         context.log.warning("The royalty policy is overridden for this run: %s", changed)
     stamp = {RUN_FIELD: context.run.run_id, POLICY_FIELD: tools.royalty_policy.policy.version}
+    record = _Record(context, several=len(days) > 1)
+    waiting = days_left_undone(context.instance, context.run, asset, days) if record.several else {}
+    todo = [day for day in days if day not in waiting]
+    at = 0
     try:
         with tools.erpnext.open(stamp) as site:
             if tools.close.dry_run:
                 _show_plans(context, site, tools, days, changed)
                 return
-            outcomes = [with_override(_close_day(site, tools, asset, day, work), changed) for day in days]
+            for window in tools.close.windows(todo):
+                for outcome in _close_window(site, tools, asset, window, work):
+                    record.add(with_override(outcome, changed))
+                    at += 1
     except ERPNextError as problem:
-        raise failure([failed_outcome(asset, day, problem) for day in days]) from None
-    for outcome in outcomes:
-        context.log.info(outcome.summary)
-    if any(outcome.failed for outcome in outcomes):
-        _record_finished(context, outcomes)
-        raise failure([outcome for outcome in outcomes if outcome.failed])
-    for outcome in outcomes:
-        context.add_asset_metadata(outcome.metadata(), partition_key=outcome.business_day.isoformat())
-    yield dg.MaterializeResult()
+        for day in todo[at:]:
+            record.add(failed_outcome(asset, day, problem))
+    yield from _ended(context, record, waiting)
 
 
-def _close_day(site: Site, tools: Tools, asset: str, day: date, work: Work) -> Outcome:
-    before = site.client.session.traffic.requests
-    started = time.monotonic()
-    try:
-        with tools.close.alone(asset, site.client.session.url, day):
-            outcome = work(site, day, tools)
-    except DayBusy as problem:
-        outcome = _busy(asset, day, problem)
-    except (LoginFailed, Unreachable, UnsupportedSite):
-        raise  # no other day can do better
-    except ERPNextError as problem:
-        outcome = failed_outcome(asset, day, problem)
-    requests = site.client.session.traffic.requests - before
-    return replace(outcome, requests=requests, duration_s=time.monotonic() - started)
+def _ended(
+    context: dg.AssetExecutionContext, record: _Record, waiting: Mapping[date, str]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """The output of the step, or its failure."""
+    if record.several and (record.failed or waiting):
+        asset = context.asset_key.to_user_string()
+        more = has_others_behind(asset, chosen_of(context.run)) or has_checks_behind(asset, context.run)
+        if not record.done or not more:
+            raise _range_failure(record.failed, waiting)
+        # The last step of the run fails it.
+        context.log.warning("%d days failed; the others go on", len(record.failed))
+    elif record.failed:
+        raise failure(record.failed)
+    if record.several:
+        yield dg.MaterializeResult(metadata={RECORDED_ALREADY: True})
+    else:
+        yield dg.MaterializeResult(metadata=record.only)
+
+
+@dataclass(slots=True)
+class _Record:
+    """Tells Dagster of each day as it is known. Keeps only what the end of the step needs, however long the range."""
+
+    context: dg.AssetExecutionContext
+    several: bool
+    failed: list[Outcome] = field(default_factory=list)
+    done: int = 0
+    only: Mapping[str, dg.MetadataValue[Any]] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """A day is known. Of a range it is recorded now: what comes after may fail, or never come. So is a day that failed."""
+        self.context.log.info(outcome.summary)
+        if outcome.failed:
+            self.failed.append(outcome)
+        else:
+            self.done += 1
+            self.only = {} if self.several else outcome.metadata()
+        if self.several or outcome.failed:
+            event = dg.AssetObservation if outcome.failed else dg.AssetMaterialization
+            self.context.log_event(
+                event(
+                    asset_key=self.context.asset_key,
+                    partition=outcome.business_day.isoformat(),
+                    metadata=outcome.metadata(),
+                )
+            )
+
+
+def _close_window(
+    site: Site, tools: Tools, asset: str, window: Sequence[date], work: Work
+) -> Iterator[Outcome]:
+    """One reading and plan for the days of a window, then day after day."""
+    counted = _Counted(site)
+    with tools.close.alone(asset, site.client.session.url, window) as busy:
+        free = [day for day in window if day not in busy]
+        planned: Days = {}
+        unread: ERPNextError | None = None
+        try:
+            planned = work(site, free, tools) if free else {}
+        except (LoginFailed, Unreachable, UnsupportedSite):
+            raise  # no other window can do better
+        except ERPNextError as problem:
+            unread = problem
+        for day in window:
+            if day in busy:
+                outcome = _busy(asset, day, busy[day])
+            elif unread:
+                outcome = failed_outcome(asset, day, unread)
+            else:
+                try:
+                    outcome = planned[day]()
+                except (LoginFailed, Unreachable, UnsupportedSite):
+                    raise
+                except ERPNextError as problem:
+                    outcome = failed_outcome(asset, day, problem)
+            yield counted.since(outcome)
+
+
+class _Counted:
+    """Requests and seconds from one day to the next; the first day of a window has those of its reading."""
+
+    def __init__(self, site: Site) -> None:
+        self._traffic = site.client.session.traffic
+        self._requests, self._moment = self._traffic.requests, time.monotonic()
+
+    def since(self, outcome: Outcome) -> Outcome:
+        requests, moment = self._traffic.requests, time.monotonic()
+        found = replace(outcome, requests=requests - self._requests, duration_s=moment - self._moment)
+        self._requests, self._moment = requests, moment
+        return found
 
 
 def policy_override(tools: Tools) -> str:
@@ -119,8 +209,7 @@ def _show_plans(
     # The preview is made of all five assets, which are made with this module.
     from scoopjoy_dagster.assets.preview import preview_day, shown_by
 
-    # Empty or None: all of the job.
-    chosen = {key.to_user_string() for key in context.run.asset_selection or ()}
+    chosen = chosen_of(context.run)
     for day in days:
         for shown in preview_day(site, tools, day):
             if shown_by(shown.asset, chosen) == context.asset_key.to_user_string():
@@ -168,7 +257,7 @@ def failed_outcome(asset: str, day: date, problem: ERPNextError) -> Outcome:
     return Outcome(asset, day, findings=(finding,))
 
 
-def failure(outcomes: list[Outcome]) -> dg.Failure:
+def failure(outcomes: Sequence[Outcome]) -> dg.Failure:
     """The failure of a step: the summary of every day that is not right, and the metadata of the first."""
     return dg.Failure(
         description="\n".join(outcome.summary for outcome in outcomes[:10]),
@@ -177,14 +266,24 @@ def failure(outcomes: list[Outcome]) -> dg.Failure:
     )
 
 
-def _record_finished(context: dg.AssetExecutionContext, outcomes: list[Outcome]) -> None:
-    """Keep what is known although the step will fail: right days are materialized, wrong ones observed."""
-    for outcome in outcomes:
-        event = dg.AssetObservation if outcome.failed else dg.AssetMaterialization
-        context.log_event(
-            event(
-                asset_key=context.asset_key,
-                partition=outcome.business_day.isoformat(),
-                metadata=outcome.metadata(),
-            )
+def _range_failure(failed: Sequence[Outcome], waiting: Mapping[date, str]) -> dg.Failure:
+    """The failure of a step of a range: the days that failed here, and those that wait for an asset before."""
+    behind = [
+        f"{asset} failed for {_some_days([day for day, other in waiting.items() if other == asset])}: not started"
+        for asset in dict.fromkeys(waiting.values())
+    ]
+    if failed:
+        raised = failure(failed)
+        more = len(failed) - 10
+        rest = [f"... and {more} more days"] if more > 0 else []
+        return dg.Failure(
+            description="\n".join([raised.description or "", *rest, *behind]),
+            metadata=raised.metadata,
+            allow_retries=False,
         )
+    return dg.Failure(description="\n".join(behind), allow_retries=False)
+
+
+def _some_days(days: Sequence[date]) -> str:
+    shown = ", ".join(day.isoformat() for day in days[:5])
+    return f"{shown} and {len(days) - 5} more days" if len(days) > 5 else shown

@@ -8,19 +8,15 @@ from dataclasses import dataclass
 from datetime import date
 
 from scoopjoy_dagster.accounting.findings import Finding
-from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
 from scoopjoy_dagster.assets import closed_shifts, hq_sync, invoices, reports, royalties
 from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
+from scoopjoy_dagster.assets.lineage import waits_for
 from scoopjoy_dagster.assets.outcome import PlanLine
+from scoopjoy_dagster.assets.report_plans import planned_mails, read_readers
+from scoopjoy_dagster.assets.royalty_statements import plan_statements
 from scoopjoy_dagster.assets.tools import Tools
-from scoopjoy_dagster.erpnext.invoice_royalty import read_annotations
+from scoopjoy_dagster.erpnext.invoice_royalty import invoice_rows
 from scoopjoy_dagster.erpnext.site import Books, Site
-
-BEFORE = {
-    royalties.NAME: closed_shifts.NAME,
-    **dict.fromkeys((invoices.NAME, reports.NAME, hq_sync.NAME), royalties.NAME),
-}
-"""The asset that each of the others waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +35,8 @@ def shown_by(asset: str, chosen: AbstractSet[str]) -> str | None:
     """
     if chosen and asset not in chosen:
         return None
-    before = BEFORE.get(asset)
-    return shown_by(before, chosen) or asset if before else asset
+    before = waits_for(asset, chosen)
+    return shown_by(before, chosen) if before else asset
 
 
 def preview_day(site: Site, tools: Tools, day: date) -> Iterator[Preview]:
@@ -58,7 +54,8 @@ def preview_day(site: Site, tools: Tools, day: date) -> Iterator[Preview]:
     )
     pending = sum(one.kind in {"create", "complete", "wait", "retry"} for one in actions)
     books = royalties.checked_books(site)
-    plan = royalties.plan(site, books, policy, day)
+    reading = royalties.read_days(site, books, policy, [day])[day]
+    plan = royalties.named(site, books, reading.plan)
     yield Preview(
         royalties.NAME,
         tuple(royalties.plan_line(one, one.reason, one.adjusts) for one in plan.actions),
@@ -69,10 +66,10 @@ def preview_day(site: Site, tools: Tools, day: date) -> Iterator[Preview]:
         for asset in (invoices.NAME, reports.NAME, hq_sync.NAME):
             yield Preview(asset, (PlanLine("wait", day.isoformat(), plan.due, reason),))
         return
-    yield Preview(invoices.NAME, tuple(_annotations(site, books, plan)))
+    yield Preview(invoices.NAME, tuple(_annotations(site, books, reading)))
     facts = read_day(site, policy, day)
     yield Preview(reports.NAME, tuple(_mails(site, tools, facts)))
-    yield Preview(hq_sync.NAME, tuple(_headquarters(site, tools, facts)))
+    yield Preview(hq_sync.NAME, tuple(_headquarters(tools, facts)))
 
 
 def _before_closing(day: date, pending: int) -> list[Finding]:
@@ -89,14 +86,28 @@ def _before_closing(day: date, pending: int) -> list[Finding]:
     ]
 
 
-def _annotations(site: Site, books: Books, plan: RoyaltyPlan) -> Iterator[PlanLine]:
-    wanted = invoices.wanted_annotations(plan)
-    changed = invoices.changed_annotations(plan, read_annotations(site, books.company, plan.day))
-    due = {one.invoice for one in changed}
-    for one in [*changed, *(one for one in wanted if one.invoice not in due)]:
-        kind = "create" if one.invoice in due else "adopt"
-        yield PlanLine(kind, one.invoice, one.share, f"{one.rate.normalize():f} %", one.journal_entry)
-    for due_statement in invoices.plan_statements(site, books, plan):
+def _annotations(site: Site, books: Books, reading: royalties.DayReading) -> Iterator[PlanLine]:
+    plan = reading.plan
+    counts = {one.royalty.customer: one.royalty.invoice_count for one in plan.actions}
+    everybody = {**counts, **invoices.wrong_customers(plan, reading.sales.marked)}
+    for part in invoice_rows(site, books, plan.policy, plan.day, everybody):
+        rows = {
+            customer: [one.invoice for one in found] for customer, found in part.items() if customer in counts
+        }
+        detailed = royalties.with_rows(plan, rows)
+        changed = invoices.changed_annotations(detailed, part)
+        due = {one.invoice for one in changed}
+        wanted = [
+            one
+            for action in detailed.actions
+            if action.royalty.customer in rows and not action.royalty.kept
+            for one in invoices.wanted_annotations(action, plan.policy.precision)
+        ]
+        for one in [*changed, *(one for one in wanted if one.invoice not in due)]:
+            kind = "create" if one.invoice in due else "adopt"
+            yield PlanLine(kind, one.invoice, one.share, f"{one.rate.normalize():f} %", one.journal_entry)
+    attached = invoices.read_statements(site, {plan.day: reading})
+    for due_statement in plan_statements(books, plan, attached):
         action, entry = due_statement.action, due_statement.action.entries[0].name
         kind = "adopt" if due_statement.present else "create"
         yield PlanLine(
@@ -107,13 +118,14 @@ def _annotations(site: Site, books: Books, plan: RoyaltyPlan) -> Iterator[PlanLi
 def _mails(site: Site, tools: Tools, facts: DayFacts) -> Iterator[PlanLine]:
     if not tools.mail.configured:
         return
-    yield from reports.planned_mails(site, tools.mail, facts, resend=tools.close.resend)
+    readers = read_readers(site, tools.mail, facts.reports)
+    yield from planned_mails(readers, tools.mail, facts, resend=tools.close.resend)
 
 
-def _headquarters(site: Site, tools: Tools, facts: DayFacts) -> Iterator[PlanLine]:
+def _headquarters(tools: Tools, facts: DayFacts) -> Iterator[PlanLine]:
     if not tools.headquarters.configured:
         return
-    last, revision, _ = hq_sync.plan(site, facts)
+    last, revision, _ = hq_sync.plan(facts)
     if last and last.revision == revision:
         done = ("create", "is sent again") if tools.close.resend else ("adopt", "is acknowledged")
         yield PlanLine(done[0], hq_sync.RECIPIENT, facts.plan.due, f"revision {revision} {done[1]}")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from scoopjoy_dagster.accounting.figures import DayFigures
 from scoopjoy_dagster.accounting.findings import Finding
+from scoopjoy_dagster.accounting.past import Past
 from scoopjoy_dagster.assets.day_facts import DayFacts
-from scoopjoy_dagster.assets.day_report import read_past, report_of
+from scoopjoy_dagster.assets.day_report import report_of
 from scoopjoy_dagster.assets.outcome import PlanLine
 from scoopjoy_dagster.assets.report_views import WHOLE, View, facts_of, views
 from scoopjoy_dagster.erpnext import people, shift_totals
-from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, figures_told
+from scoopjoy_dagster.erpnext.deliveries import Delivery, figures_told
 from scoopjoy_dagster.erpnext.site import Site
-from scoopjoy_dagster.reporting.model import DayReport
 from scoopjoy_dagster.resources.mail import MailResource
+
+if TYPE_CHECKING:
+    from scoopjoy_dagster.reporting.model import DayReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +32,36 @@ class Audience:
     """All POS Profiles of the company, where there is a view of some."""
 
 
-def recipients_of(site: Site, fixed: Sequence[str], role: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Who may get reports at all, read once for many days: those of the whole chain, and the names of all POS Profiles.
+
+    The profiles are empty where the settings give nobody a part of the chain.
+    """
+
+    general: tuple[str, ...]
+    profiles: tuple[str, ...] = ()
+
+
+def recipients_of(site: Site, fixed: Sequence[str], role: str, robot: str = "") -> list[str]:
     """Who gets the report of the whole chain if nobody is named with outlets: the fixed list, or the enabled users with the role."""
-    return list(fixed) or people.enabled_users(site, role)
+    return list(fixed) or people.enabled_users(site, role, robot)
 
 
-def audiences(site: Site, mail: MailResource, facts: DayFacts) -> tuple[list[Audience], list[Finding]]:
-    """Who gets which report, the whole chain first, and a warning for each outlet of the setting that is not there. Reads only."""
-    general = recipients_of(site, mail.report_recipients, mail.report_role)
-    pairs = mail.outlets_by_address
+def read_readers(site: Site, mail: MailResource, delivered: Iterable[Delivery] = ()) -> Readers:
+    """Who may get reports. `delivered`: reports of before; who has recorded them is the integration user. Reads only."""
+    robot = next((one.owner for one in delivered), "")
+    return Readers(
+        tuple(recipients_of(site, mail.report_recipients, mail.report_role, robot)),
+        tuple(shift_totals.outlets(site)) if mail.outlets_by_address else (),
+    )
+
+
+def audiences(readers: Readers, mail: MailResource, facts: DayFacts) -> tuple[list[Audience], list[Finding]]:
+    """Who gets which report, the whole chain first, and a warning for each outlet of the setting that is not there. Pure."""
+    general, pairs, profiles = readers.general, mail.outlets_by_address, readers.profiles
     if not pairs:
-        return [Audience(WHOLE, tuple(general))] if general else [], []
-    profiles = tuple(shift_totals.outlets(site))
+        return [Audience(WHOLE, general)] if general else [], []
     seen, findings = views(pairs, profiles, [action.royalty for action in facts.plan.actions])
     groups: dict[str, tuple[View, list[str]]] = {}
     # Who is named with outlets gets those alone, on the list or not; nothing where none of them exists.
@@ -84,56 +106,73 @@ def plan_sending(recipients: Sequence[str], delivered: Sequence[Delivery], diges
 
 @dataclass(frozen=True, slots=True)
 class ReportPlan:
-    """One report of a settled day with its revision and what changed since the one before, its digest, and who gets it."""
+    """One report of a settled day: to whom, which revision, its digest, and what it tells.
 
-    report: DayReport
+    The report itself (`full_report`) is made only where it is needed: it takes every invoice of the day, and the days before.
+    """
+
+    audience: Audience
     digest: str
     sending: SendPlan
     figures: DayFigures
+    told: tuple[Delivery, ...]
+    """What was sent to this audience before, oldest revision first."""
 
     @property
     def about(self) -> str:
         """What a plan line says beside the revision; empty for the whole chain."""
-        return f", {self.report.view} alone" if self.report.view else ""
+        label = self.audience.view.label
+        return f", {label} alone" if label else ""
 
 
-def plans(site: Site, facts: DayFacts, groups: Sequence[Audience]) -> list[ReportPlan]:
-    """The reports of a settled day, and to whom they must go. Reads only; as many requests for fifty outlets as for one."""
+def plans(facts: DayFacts, groups: Sequence[Audience]) -> list[ReportPlan]:
+    """The reports of a settled day, and to whom they must go. Pure."""
     from scoopjoy_dagster.reporting.digest import report_digest
 
-    past = read_past(site, facts)
-    delivered = deliveries(site, "report", facts.books.company, facts.plan.day)
     restricted = {one.casefold() for group in groups if group.view.names for one in group.recipients}
     found = []
     for group in groups:
         view = group.view
         ours = facts_of(facts, view, group.profiles)
-        report = report_of(ours, past.only(view.customers, view.profiles) if view.names else past, view.label)
-        digest = report_digest(report)
+        digest = report_digest(report_of(ours, Past(), view.label))
         own = {one.casefold() for one in group.recipients}
         # The whole chain's report counts for those too who are on no list any more.
-        told = [
+        told = tuple(
             one
-            for one in delivered
+            for one in facts.reports
             if (one.recipient.casefold() in own if view.names else one.recipient.casefold() not in restricted)
-        ]
+        )
         sending = plan_sending(group.recipients, told, digest)
-        figures = replace(ours.figures, view=view.key)
-        if sending.revision and sending.to_send:
-            before = figures_told(site, told, sending.revision)
-            # Figures of other outlets, told before somebody's outlets changed, are nothing to compare these with.
-            before = before if before and before.view == view.key else None
-            report = replace(report, revision=sending.revision, changes=ours.changes_since(before))
-        found.append(ReportPlan(report, digest, sending, figures))
+        found.append(ReportPlan(group, digest, sending, replace(ours.figures, view=view.key), told))
     return found
 
 
+def full_report(site: Site, facts: DayFacts, past: Past, one: ReportPlan) -> DayReport:
+    """The report of a plan with everything in it, and what changed since the revision before. Reads only.
+
+    Args:
+        site: the open site.
+        facts: the day of the whole chain, with its rows (`day_facts.with_rows`).
+        past: the days before of the whole chain (`day_report.read_past`).
+        one: the plan.
+    """
+    view = one.audience.view
+    ours = facts_of(facts, view, one.audience.profiles)
+    report = report_of(ours, past.only(view.customers, view.profiles) if view.names else past, view.label)
+    if not one.sending.revision:
+        return report
+    before = figures_told(site, one.told, one.sending.revision)
+    # Figures of other outlets, told before somebody's outlets changed, are nothing to compare these with.
+    before = before if before and before.view == view.key else None
+    return replace(report, revision=one.sending.revision, changes=ours.changes_since(before))
+
+
 def planned_mails(
-    site: Site, mail: MailResource, facts: DayFacts, *, resend: bool = False
+    readers: Readers, mail: MailResource, facts: DayFacts, *, resend: bool = False
 ) -> Iterator[PlanLine]:
-    """What `send_reports` would do, line by line, for a dry run. Reads only."""
-    groups, _ = audiences(site, mail, facts)
-    for one in plans(site, facts, groups):
+    """What `send_reports` would do, line by line, for a dry run. Pure."""
+    groups, _ = audiences(readers, mail, facts)
+    for one in plans(facts, groups):
         sending, sales = one.sending, one.figures.sales
         for who in sending.to_send:
             yield PlanLine("create", who, sales, f"revision {sending.revision}{one.about}")

@@ -4,65 +4,93 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from email.utils import parseaddr
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting.findings import Finding
+from scoopjoy_dagster.accounting.past import Past
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
-from scoopjoy_dagster.assets import royalties
-from scoopjoy_dagster.assets.day_facts import read_day
-from scoopjoy_dagster.assets.day_report import day_report
-from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
+from scoopjoy_dagster.assets import day_facts, royalties
+from scoopjoy_dagster.assets.day_facts import DayFacts
+from scoopjoy_dagster.assets.day_report import read_past
+from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
-from scoopjoy_dagster.assets.report_plans import ReportPlan, audiences, planned_mails, plans
+from scoopjoy_dagster.assets.report_plans import (
+    Readers,
+    ReportPlan,
+    audiences,
+    full_report,
+    plans,
+    read_readers,
+)
 from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext.deliveries import Delivery, record_again, record_delivery
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.site import Site
-from scoopjoy_dagster.reporting.mail import (
-    InvalidAddress,
-    Mailer,
-    MailRefused,
-    MailTransient,
-    MailUnavailable,
-    deterministic_message_id,
-)
-from scoopjoy_dagster.reporting.render import RenderedReport
 from scoopjoy_dagster.resources.mail import MailResource
 
-__all__ = ["build", "day_report", "planned_mails", "send_reports"]
+if TYPE_CHECKING:
+    from scoopjoy_dagster.reporting.mail import Mailer
+    from scoopjoy_dagster.reporting.render import RenderedReport
 
 NAME = "reports"
 
 
-def send_reports(
+def plan_days(
     site: Site,
     policy: RoyaltyPolicy,
-    day: date,
+    days: Sequence[date],
+    *,
+    mail: MailResource,
+    now: datetime,
+    resend: bool = False,
+) -> Days:
+    """The reports of `days` from one reading, and what sends those of each day. `now` is an aware moment in site time."""
+    if not mail.configured:
+        return {day: partial(_no_mail_server, day) for day in days}
+    facts = day_facts.read_days(site, policy, days)
+    readers = read_readers(site, mail, [one for of_day in facts.values() for one in of_day.reports])
+
+    def send(day: date) -> Outcome:
+        return send_reports(
+            site, facts[day], readers, mail=mail, now=now, links=_links(mail, day), resend=resend
+        )
+
+    return {day: partial(send, day) for day in days}
+
+
+def _no_mail_server(day: date) -> Outcome:
+    note = Finding(
+        "warning",
+        "no mail server configured",
+        day.isoformat(),
+        "SMTP_HOST is empty: no report was sent",
+        "Set SMTP_HOST and SMTP_SENDER, then materialize reports for the day again.",
+    )
+    return Outcome(NAME, day, skipped=1, findings=(note,))
+
+
+def send_reports(
+    site: Site,
+    facts: DayFacts,
+    readers: Readers,
     *,
     mail: MailResource,
     now: datetime,
     links: dict[str, str],
     resend: bool = False,
 ) -> Outcome:
-    """Send the report of `day` to those who have not got its current revision; with `resend`, to the others again.
+    """Send the report of a day to those who have not got its current revision; with `resend`, to the others again.
 
     `now` is an aware moment in site time.
     """
-    if not mail.configured:
-        note = Finding(
-            "warning",
-            "no mail server configured",
-            day.isoformat(),
-            "SMTP_HOST is empty: no report was sent",
-            "Set SMTP_HOST and SMTP_SENDER, then materialize reports for the day again.",
-        )
-        return Outcome(NAME, day, skipped=1, findings=(note,))
-    facts = read_day(site, policy, day)
+    day = facts.plan.day
     unsettled = facts.plan.unsettled()
     if unsettled:
         return Outcome(NAME, day, findings=(unsettled,))
-    groups, missing = audiences(site, mail, facts)
+    groups, missing = audiences(readers, mail, facts)
     if not groups:
         nobody = Finding(
             "error",
@@ -72,8 +100,8 @@ def send_reports(
             "Give the role to a user, or set SCOOPJOY_REPORT_RECIPIENTS.",
         )
         return Outcome(NAME, day, findings=(nobody, *missing))
-    the_plans = plans(site, facts, groups)
-    sender = _Sender(site, mail, now, links)
+    the_plans = plans(facts, groups)
+    sender = _Sender(site, mail, now, links, facts)
     for one in the_plans:
         sender.send(one, resend=resend)
     adopted = [] if resend else [(one, who) for one in the_plans for who in one.sending.has_it]
@@ -100,8 +128,11 @@ def send_reports(
 class _Sender:
     """Sends mails, and records each as the server has taken it: a crash in between sends one mail twice, with one ID."""
 
-    def __init__(self, site: Site, mail: MailResource, now: datetime, links: dict[str, str]) -> None:
+    def __init__(
+        self, site: Site, mail: MailResource, now: datetime, links: dict[str, str], facts: DayFacts
+    ) -> None:
         self._site, self._mail, self._now, self._links = site, mail, now, links
+        self._facts = facts
         self._domain = parseaddr(mail.sender)[1].rpartition("@")[2] or "localhost"
         self.findings: list[Finding] = []
         self.lines: list[PlanLine] = []
@@ -111,6 +142,8 @@ class _Sender:
         again = one.sending.records if resend else ()
         if not one.sending.to_send and not again:
             return
+        from scoopjoy_dagster.reporting.mail import MailUnavailable
+
         before = len(self.lines) + len(self.findings)
         try:
             with self._mail.mailer() as mailer:
@@ -122,27 +155,32 @@ class _Sender:
             left = len(one.sending.to_send) + len(again) - (len(self.lines) + len(self.findings) - before)
             self.findings.append(_not_sent(f"{left} recipients", str(problem)))
 
-    def _rendered(self, one: ReportPlan, *, again: bool) -> RenderedReport:
+    @cached_property
+    def _detailed(self) -> tuple[DayFacts, Past]:
+        """The day with each of its invoices, and the days before: read once, and only where a report is sent."""
+        return day_facts.with_rows(self._site, self._facts), read_past(self._site, self._facts)
+
+    def _rendered(self, one: ReportPlan, *, again: bool) -> "RenderedReport":
         from scoopjoy_dagster.reporting.render import render_report_mail
 
+        report = full_report(self._site, *self._detailed, one)
         # Dagster's pages show the whole chain: they are no place for those who see some outlets.
-        links = {} if one.report.view else self._links
-        return render_report_mail(one.report, links=links, again=again)
+        links = {} if report.view else self._links
+        return render_report_mail(report, links=links, again=again)
 
-    def _first(self, mailer: Mailer, one: ReportPlan) -> None:
+    def _first(self, mailer: "Mailer", one: ReportPlan) -> None:
         rendered, revision = self._rendered(one, again=False), one.sending.revision
         for recipient in one.sending.to_send:
             message_id = self._deliver(mailer, one, rendered, recipient, one.digest)
             if message_id:
-                day = one.report.business_day
-                record = Delivery("report", day, recipient, revision, one.digest, message_id)
+                plan = self._facts.plan
+                record = Delivery("report", plan.day, recipient, revision, one.digest, message_id)
                 at = self._now.replace(tzinfo=None)
-                record_delivery(self._site, one.report.company, record, one.figures, at)
+                record_delivery(self._site, plan.company, record, one.figures, at)
                 self._done(one, recipient, f"revision {revision}{one.about}", message_id)
 
-    def _again(self, mailer: Mailer, one: ReportPlan, records: Sequence[Delivery]) -> None:
-        report = replace(one.report, revision=one.sending.revision)
-        rendered = self._rendered(replace(one, report=report), again=True)
+    def _again(self, mailer: "Mailer", one: ReportPlan, records: Sequence[Delivery]) -> None:
+        rendered = self._rendered(one, again=True)
         for record in records:
             # An ID of its own: mail readers drop the second copy of one.
             content = f"{one.digest}, again {self._now.isoformat()}"
@@ -162,15 +200,22 @@ class _Sender:
                 self.findings.append(_not_recorded(record.recipient, problem.said))
 
     def _deliver(
-        self, mailer: Mailer, one: ReportPlan, rendered: RenderedReport, recipient: str, content: str
+        self, mailer: "Mailer", one: ReportPlan, rendered: "RenderedReport", recipient: str, content: str
     ) -> str:
         """Hand one mail to the server; returns its Message-ID, empty (and a finding) when the server did not take it."""
-        report = one.report
+        from scoopjoy_dagster.reporting.mail import (
+            InvalidAddress,
+            MailRefused,
+            MailTransient,
+            deterministic_message_id,
+        )
+
+        plan = self._facts.plan
         try:
             message_id = deterministic_message_id(
                 "report",
-                report.company,
-                report.business_day,
+                plan.company,
+                plan.day,
                 one.sending.revision,
                 recipient,
                 self._domain,
@@ -223,6 +268,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         name=NAME,
         deps=[royalties.NAME],
         partitions_def=days,
+        backfill_policy=BACKFILL,
         group_name=GROUP,
         owners=OWNERS,
         kinds={"erpnext", "email"},
@@ -247,13 +293,12 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         """
         yield from close_days(
             context,
-            lambda site, day, tools: send_reports(
+            lambda site, window, tools: plan_days(
                 site,
                 tools.royalty_policy.policy,
-                day,
+                window,
                 mail=tools.mail,
                 now=tools.clock.now(),
-                links=_links(tools.mail, day),
                 resend=tools.close.resend,
             ),
         )

@@ -1,57 +1,114 @@
 """`royalties`: every franchise owes exactly its royalty for the day."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.inputs import DayInputs, day_inputs, terms_of
-from scoopjoy_dagster.accounting.locks import Locks
 from scoopjoy_dagster.accounting.money import ZERO
-from scoopjoy_dagster.accounting.policy import LockedDays, RoyaltyPolicy
-from scoopjoy_dagster.accounting.royalties import Action, RoyaltyPlan, plan_royalties, with_named_invoices
+from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
+from scoopjoy_dagster.accounting.royalties import (
+    Action,
+    BaseInvoice,
+    RoyaltyPlan,
+    plan_royalties,
+    with_named_invoices,
+)
 from scoopjoy_dagster.assets import closed_shifts
-from scoopjoy_dagster.assets.nightly import GROUP, OWNERS, close_days
+from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
+from scoopjoy_dagster.assets.royalty_posting import BooksLocked, Posting
 from scoopjoy_dagster.assets.tools import TOOLS
-from scoopjoy_dagster.erpnext import invoice_royalty, royalty_entries
-from scoopjoy_dagster.erpnext.client import Written
-from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Rejected, Unreachable
-from scoopjoy_dagster.erpnext.locks import read_locks
+from scoopjoy_dagster.erpnext import royalty_entries
+from scoopjoy_dagster.erpnext.errors import ERPNextError, Rejected
+from scoopjoy_dagster.erpnext.invoice_royalty import annotated_invoices, invoice_rows
+from scoopjoy_dagster.erpnext.sales_totals import DaySales, day_sales
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 NAME = "royalties"
-LOCK_REFUSALS = frozenset({"ValidationError", "ClosedAccountingPeriod", "FiscalYearError"})
-"""What ERPNext's refusal of an entry on a locked day is called; frozen books and closed years have no name of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayReading:
+    """What the rule and the ledger say for a day, what it was computed from, and what the invoices say of their royalty."""
+
+    plan: RoyaltyPlan
+    inputs: DayInputs
+    sales: DaySales
+
+
+def read_days(
+    site: Site, books: Books, policy: RoyaltyPolicy, days: Sequence[date]
+) -> dict[date, DayReading]:
+    """These days: franchises, sums of their invoices, our entries and their ledger rows. Reads only.
+
+    As many list calls for a month of a thousand franchises as for a day of one.
+    """
+    first, last = days[0], days[-1]
+    franchises = royalty_entries.franchises(site, books.franchise_group)
+    sales = day_sales(site, books, policy, first, last)
+    posted = royalty_entries.entries_between(site, books, first, last)
+    former = royalty_entries.former_franchises(
+        site, franchises, [one for entries in posted.values() for one in entries], books.franchise_group
+    )
+    terms = terms_of(franchises)
+    found: dict[date, DayReading] = {}
+    for day in days:
+        sold, entries = sales.get(day, DaySales()), posted.get(day, [])
+        customers = {entry.customer for entry in entries}
+        the_plan = plan_royalties(
+            company=books.company,
+            day=day,
+            policy=policy,
+            franchises=franchises,
+            invoices=sold.invoices,
+            posted=entries,
+            former=[one for one in former if one.customer in customers],
+            company_currency=books.currency,
+        )
+        found[day] = DayReading(the_plan, day_inputs(terms, sold.invoices), sold)
+    return found
 
 
 def plan(site: Site, books: Books, policy: RoyaltyPolicy, day: date) -> RoyaltyPlan:
-    """What the rule and the ledger say for `day`. Reads only: franchises, invoices, our entries and their ledger rows."""
-    return read_inputs(site, books, policy, day)[0]
+    """What the rule and the ledger say for `day`; adjustments name the invoices that came and went. Reads only."""
+    return named(site, books, read_days(site, books, policy, [day])[day].plan)
 
 
-def read_inputs(site: Site, books: Books, policy: RoyaltyPolicy, day: date) -> tuple[RoyaltyPlan, DayInputs]:
-    """The plan of `day`, and what it was computed from as one comparable value. Reads only."""
-    franchises = royalty_entries.franchises(site, books.franchise_group)
-    invoices = royalty_entries.base_invoices(site, books, policy, franchises, day)
-    posted = royalty_entries.posted_entries(site, books, day)
-    found = plan_royalties(
-        company=books.company,
-        day=day,
-        policy=policy,
-        franchises=franchises,
-        invoices=invoices,
-        posted=posted,
-        former=royalty_entries.former_franchises(site, franchises, posted, books.franchise_group),
-        company_currency=books.currency,
-    )
-    adjusted = [action.adjusts for action in found.actions if action.kind == "adjust"]
-    if adjusted:
-        found = with_named_invoices(found, invoice_royalty.annotated_invoices(site, adjusted))
-    return found, day_inputs(terms_of(franchises), invoices)
+def named(site: Site, books: Books, the_plan: RoyaltyPlan) -> RoyaltyPlan:
+    """The plan whose adjustments name the invoices that came and went. Reads only, and only where something is adjusted.
+
+    Raises:
+        Rejected: somebody booked for these franchises while the day was read.
+    """
+    adjusted = [action for action in the_plan.actions if action.kind == "adjust"]
+    if not adjusted:
+        return the_plan
+    counts = {one.royalty.customer: one.royalty.invoice_count for one in adjusted if not one.royalty.former}
+    rows = {
+        customer: [one.invoice for one in found]
+        for part in invoice_rows(site, books, the_plan.policy, the_plan.day, counts)
+        for customer, found in part.items()
+    }
+    annotated = annotated_invoices(site, [action.adjusts for action in adjusted])
+    return with_named_invoices(with_rows(the_plan, rows), annotated)
+
+
+def with_rows(the_plan: RoyaltyPlan, rows: Mapping[str, Sequence[BaseInvoice]]) -> RoyaltyPlan:
+    """`RoyaltyPlan.with_rows`, where a booking between two reads is ERPNext's business.
+
+    Raises:
+        Rejected: rows and sums differ.
+    """
+    try:
+        return the_plan.with_rows(rows)
+    except ValueError as problem:
+        raise Rejected(f"read the invoices of {the_plan.day}", f"{problem}; run the day again") from None
 
 
 def checked_books(site: Site) -> Books:
@@ -67,76 +124,30 @@ def checked_books(site: Site) -> Books:
     return books
 
 
-@dataclass(slots=True)
-class _Posting:
-    """Posts the entries of a day: on the day itself, or by the policy on the next open day once it is seen to be locked.
+def plan_days(
+    site: Site, policy: RoyaltyPolicy, days: Sequence[date], *, today: date, url: Callable[[str, str], str]
+) -> Days:
+    """The royalties of `days` from one reading, and what posts those of each day. `today` is site time."""
+    books = site.books()
+    reading = read_days(site, books, policy, days)
+    # Asked once, and only where something is to be posted.
+    any_writes = any(one.plan.writes() for one in reading.values())
+    problems = site.wrong_accounts(books) if any_writes else []
 
-    Only ERPNext knows whether this user may post on a locked day, so the day itself is tried first. `today` bounds
-    the search for an open day: nothing is posted into the future.
-    """
+    def post(day: date) -> Outcome:
+        if problems and reading[day].plan.writes():
+            raise Rejected("check the accounts", "; ".join(problems))
+        return post_royalties(site, books, reading[day], today=today, url=url)
 
-    site: Site
-    books: Books
-    policy: RoyaltyPolicy
-    day: date
-    today: date
-    posting_date: date
-    locked: str = ""
-    """Why the day is locked, once a refusal has shown it."""
-    open: bool = False
-    """Whether the day has taken an entry of this run: then no later refusal is because of a lock."""
-    _locks: Locks | None = None
-
-    def post(self, action: Action) -> Written:
-        """Post the entry of one action.
-
-        Raises:
-            BooksLocked: the day is locked, and nothing else was asked for or is open.
-            ERPNextError: ERPNext refused the entry, or never answered.
-        """
-        if self.locked and self.posting_date == self.day:
-            raise BooksLocked(f"post {self.day}", self.locked)
-        try:
-            return self._insert(action)
-        except Rejected as problem:
-            if problem.exc_type not in LOCK_REFUSALS or self.locked or self.open or not self._find_lock():
-                raise
-        if self.posting_date == self.day:
-            raise BooksLocked(f"post {self.day}", self.locked)
-        return self._insert(action)
-
-    def _find_lock(self) -> bool:
-        """Whether the day is locked; then `posting_date` is the next open day, if the policy asks for it and there is one."""
-        if self._locks is None:
-            try:
-                self._locks = read_locks(self.site)
-            except Rejected:
-                return (
-                    False  # this user may not read the locks: ERPNext's own refusal is what people are told
-                )
-        self.locked = self._locks.reason(self.day)
-        if self.locked and self.policy.locked_days is LockedDays.NEXT_OPEN_DAY:
-            self.posting_date = self._locks.first_open_day(self.day, self.today) or self.day
-        return bool(self.locked)
-
-    def _insert(self, action: Action) -> Written:
-        done = royalty_entries.post_entry(
-            self.site, self.books, action, self.day, self.posting_date, self.locked
-        )
-        self.open = self.open or (done.created and self.posting_date == self.day)
-        return done
-
-
-class BooksLocked(Rejected):
-    """The books take no entry for the business day; the text says which lock."""
+    return {day: partial(post, day) for day in days}
 
 
 def post_royalties(
-    site: Site, policy: RoyaltyPolicy, day: date, *, today: date, url: Callable[[str, str], str]
+    site: Site, books: Books, reading: DayReading, *, today: date, url: Callable[[str, str], str]
 ) -> Outcome:
-    """Post what is missing in the ledger of `day`; a franchise that fails never hides the others. `today` is site time."""
-    books = checked_books(site)
-    the_plan, inputs = read_inputs(site, books, policy, day)
+    """Post what is missing in the ledger of a day; a franchise that fails never hides the others. `today` is site time."""
+    the_plan, inputs = named(site, books, reading.plan), reading.inputs
+    day, policy = the_plan.day, the_plan.policy
     findings = list(the_plan.findings)
     if not the_plan.actions:
         findings.append(
@@ -148,26 +159,27 @@ def post_royalties(
                 "Check the Customer Group, and SCOOPJOY_FRANCHISE_GROUP.",
             )
         )
-    posting = _Posting(site, books, policy, day, today, posting_date=day)
+    posting = Posting(site, books, policy, day, today)
+    posted = {
+        action.royalty.customer: (posting_date, done)
+        for action, posting_date, done in posting.post(the_plan.writes())
+    }
     lines: list[PlanLine] = []
     written = adopted = 0
     for action in the_plan.actions:
         name, reason = "", action.reason
         if action.kind in {"create", "adjust"}:
-            try:
-                done = posting.post(action)
-            except (LoginFailed, Unreachable):
-                raise
-            except ERPNextError as problem:
-                findings.append(_not_posted(action, problem))
-                lines.append(PlanLine("refuse", action.royalty.customer_name, action.amount, problem.said))
+            posting_date, done = posted[action.royalty.customer]
+            if isinstance(done, ERPNextError):
+                findings.append(_not_posted(action, done))
+                lines.append(PlanLine("refuse", action.royalty.customer_name, action.amount, done.said))
                 continue
             name = done.name
             written += done.created
             adopted += not done.created
-            if posting.posting_date != day:
-                reason += f"; posted on {posting.posting_date}"
-                findings.append(_moved(action, posting))
+            if posting_date != day:
+                reason += f"; posted on {posting_date}"
+                findings.append(_moved(action, day, posting_date, posting.locked))
         adopted += action.kind == "adopt"
         lines.append(plan_line(action, reason, name, url("Journal Entry", name) if name else ""))
     return Outcome(
@@ -203,12 +215,12 @@ def plan_line(action: Action, reason: str, document: str = "", url: str = "") ->
     return PlanLine(action.kind, action.royalty.customer_name, amount, reason, document, url)
 
 
-def _moved(action: Action, posting: _Posting) -> Finding:
+def _moved(action: Action, day: date, posting_date: date, locked: str) -> Finding:
     return Finding(
         "warning",
         "royalty posted on another day",
         action.royalty.customer_name,
-        f"{action.amount:.2f} for {posting.day} are posted on {posting.posting_date}: {posting.locked}",
+        f"{action.amount:.2f} for {day} are posted on {posting_date}: {locked}",
         "Nothing is to do: the policy locked_days says so; the entry's remark names the day that it is for.",
     )
 
@@ -248,6 +260,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         name=NAME,
         deps=[closed_shifts.NAME],
         partitions_def=days,
+        backfill_policy=BACKFILL,
         group_name=GROUP,
         owners=OWNERS,
         kinds={"erpnext"},
@@ -274,10 +287,10 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         """
         yield from close_days(
             context,
-            lambda site, day, tools: post_royalties(
+            lambda site, window, tools: plan_days(
                 site,
                 tools.royalty_policy.policy,
-                day,
+                window,
                 today=tools.clock.site_now().date(),
                 url=tools.erpnext.document_url,
             ),

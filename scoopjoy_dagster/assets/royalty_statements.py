@@ -1,9 +1,14 @@
 """Royalty statements: what each says, whether it is attached to its entry, and attaching it."""
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.keys import revision_of
@@ -15,17 +20,22 @@ from scoopjoy_dagster.erpnext.client import RUN_FIELD
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.sales_totals import sales_by_franchise
 from scoopjoy_dagster.erpnext.site import Books, Site
-from scoopjoy_dagster.reporting.digest import statement_digest, statement_file_name
-from scoopjoy_dagster.reporting.model import RoyaltyStatement, StatementEntry, StatementLine
+from scoopjoy_dagster.erpnext.statement_files import MOST_FILES, StatementFile, attach_all
+
+if TYPE_CHECKING:
+    from scoopjoy_dagster.reporting.model import RoyaltyStatement
 
 MonthToDate = Mapping[str, tuple[Decimal, Decimal]]
 """By customer: base and royalty of the month up to and including the business day, in INR."""
 
 
 def statement_of(plan: RoyaltyPlan, action: Action, currency: str) -> RoyaltyStatement:
-    """The royalty statement of a franchise whose royalty is in the ledger."""
+    """The royalty statement of a franchise whose royalty is in the ledger; its lines are empty where the plan has no rows."""
+    from scoopjoy_dagster.reporting.model import RoyaltyStatement, StatementEntry, StatementLine
+
     royalty = action.royalty
-    shares = royalty.shares(plan.policy.precision)
+    detailed = all(invoice.name for invoice in royalty.invoices)
+    shares = royalty.shares(plan.policy.precision) if detailed else {}
     return RoyaltyStatement(
         company=plan.company,
         customer=royalty.customer,
@@ -37,9 +47,11 @@ def statement_of(plan: RoyaltyPlan, action: Action, currency: str) -> RoyaltySta
         rate=royalty.rate,
         base=royalty.base,
         royalty=royalty.amount,
+        invoices=royalty.invoice_count,
+        newest_invoice=royalty.newest_invoice,
         lines=tuple(
             StatementLine(invoice.name, plan.day, invoice.is_return, invoice.base, shares[invoice.name])
-            for invoice in royalty.invoices
+            for invoice in (royalty.invoices if detailed else ())
         ),
         entries=tuple(
             StatementEntry(
@@ -91,12 +103,16 @@ class StatementDue:
         return self.action.entries[0].name
 
 
-def plan_statements(site: Site, books: Books, plan: RoyaltyPlan) -> list[StatementDue]:
-    """The statements of a settled day, one for every franchise with a royalty entry. Reads only."""
-    due = [action for action in plan.actions if action.entries and not action.royalty.kept]
-    attached = statements.attached_statements(site, [action.entries[0].name for action in due])
+def plan_statements(
+    books: Books, plan: RoyaltyPlan, attached: Mapping[str, Sequence[statements.Attachment]]
+) -> list[StatementDue]:
+    """The statements of a settled day, one for every franchise with a royalty entry, against those that are attached. Pure."""
+    from scoopjoy_dagster.reporting.digest import statement_digest, statement_file_name
+
     found = []
-    for action in due:
+    for action in plan.actions:
+        if not action.entries or action.royalty.kept:
+            continue
         entry = action.entries[0].name
         statement = statement_of(plan, action, books.currency)
         name = statement_file_name(plan.day, entry, statement_digest(statement))
@@ -107,41 +123,108 @@ def plan_statements(site: Site, books: Books, plan: RoyaltyPlan) -> list[Stateme
     return found
 
 
+def with_lines(plan: RoyaltyPlan, due: Iterable[StatementDue], currency: str) -> list[StatementDue]:
+    """The same statements with a line for each invoice; `plan` has their rows."""
+    detailed = {action.royalty.customer: action for action in plan.actions}
+    return [
+        replace(
+            one,
+            action=detailed[one.action.royalty.customer],
+            statement=statement_of(plan, detailed[one.action.royalty.customer], currency),
+        )
+        for one in due
+    ]
+
+
+@dataclass(slots=True)
+class Attached:
+    """What became of statements: how many were attached and were right already, and what is to be said of them."""
+
+    written: int = 0
+    right: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    lines: list[PlanLine] = field(default_factory=list)
+
+    def add(self, other: Attached) -> None:
+        """Count these, too."""
+        self.written += other.written
+        self.right += other.right
+        self.findings += other.findings
+        self.lines += other.lines
+
+
 def attach_statements(
-    site: Site, books: Books, plan: RoyaltyPlan, url: Callable[[str, str], str]
-) -> tuple[int, int, list[Finding], list[PlanLine]]:
-    """Attach the statements that are missing or changed. Returns attached, right already, findings, lines."""
+    site: Site, due: Iterable[StatementDue], months: MonthToDate, url: Callable[[str, str], str]
+) -> Attached:
+    """Attach the statements that are missing or changed, and remove the ones before them.
+
+    An entry is never without a statement: what is superseded is removed once the new one is there.
+
+    Raises:
+        LoginFailed, Unreachable: the site cannot be worked with any more.
+    """
+    found = Attached()
+    missing: dict[str, StatementDue] = {}
+    for one in due:
+        if not one.present:
+            missing[one.entry] = one
+        elif _settle(site, one, None, found):
+            found.right += 1
+    made_by = site.client.stamp.get(RUN_FIELD, "")
+    with closing(_rendered(list(missing.values()), months, made_by)) as files:
+        for file, problem in attach_all(site, files):
+            one = missing[file.entry]
+            if _settle(site, one, problem, found):
+                found.written += 1
+                who, link = one.action.royalty.customer_name, url("Journal Entry", one.entry)
+                found.lines.append(
+                    PlanLine("create", who, one.statement.royalty, one.file_name, one.entry, link)
+                )
+    return found
+
+
+def _settle(site: Site, one: StatementDue, problem: ERPNextError | None, found: Attached) -> bool:
+    """Remove what a statement that is there replaces. Returns whether all is right; if not, a finding says why."""
+    try:
+        if problem is None:
+            statements.remove_statements(site, one.old)
+    except (LoginFailed, Unreachable):
+        raise
+    except ERPNextError as refused:
+        problem = refused
+    if problem is None:
+        return True
+    found.findings.append(
+        Finding(
+            "error",
+            "statement not attached",
+            f"{one.action.royalty.customer_name}: {one.entry}",
+            problem.said,
+            "Mend what ERPNext names, then materialize invoices for the day again.",
+        )
+    )
+    return False
+
+
+def _rendered(due: Sequence[StatementDue], months: MonthToDate, made_by: str) -> Iterator[StatementFile]:
+    """Each statement with its PDF. The next request's are made while one is on its way to ERPNext, and no more."""
+    if not due:
+        return
     from scoopjoy_dagster.reporting.pdf_statement import statement_pdf
 
-    attached = right = 0
-    findings: list[Finding] = []
-    lines: list[PlanLine] = []
-    planned = plan_statements(site, books, plan)
-    # Only for statements that are written: a late change of another day makes none of them wrong.
-    months = month_to_date(site, books, plan) if any(not due.present for due in planned) else {}
-    for due in planned:
-        who = due.action.royalty.customer_name
+    def made(one: StatementDue) -> StatementFile:
+        content = statement_pdf(with_month(one.statement, months), made_by=made_by)
+        return StatementFile(one.entry, one.file_name, content)
+
+    # One thread: the font tables of the PDF library are shared.
+    with ThreadPoolExecutor(1, thread_name_prefix="statement") as pool:
+        waiting: deque[Future[StatementFile]] = deque()
         try:
-            if due.present:
-                statements.remove_statements(site, due.old)
-                right += 1
-                continue
-            statement = with_month(due.statement, months)
-            content = statement_pdf(statement, made_by=site.client.stamp.get(RUN_FIELD, ""))
-            statements.replace_statement(site, due.entry, due.file_name, content, due.old)
-            attached += 1
-            link = url("Journal Entry", due.entry)
-            lines.append(PlanLine("create", who, due.statement.royalty, due.file_name, due.entry, link))
-        except (LoginFailed, Unreachable):
-            raise
-        except ERPNextError as problem:
-            findings.append(
-                Finding(
-                    "error",
-                    "statement not attached",
-                    f"{who}: {due.entry}",
-                    problem.said,
-                    "Mend what ERPNext names, then materialize invoices for the day again.",
-                )
-            )
-    return attached, right, findings, lines
+            for one in due:
+                waiting.append(pool.submit(made, one))
+                if len(waiting) > MOST_FILES:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)

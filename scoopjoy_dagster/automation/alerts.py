@@ -10,10 +10,6 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from scoopjoy_dagster.automation.alert import Links
-from scoopjoy_dagster.automation.delivery import deliver_pending
-from scoopjoy_dagster.automation.heartbeat import beat
-from scoopjoy_dagster.automation.outbox import why_not_alone
-from scoopjoy_dagster.automation.recipients import alert_recipients, fallback
 from scoopjoy_dagster.resources.alerts import AlertsResource
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
@@ -46,6 +42,10 @@ def build(days: dg.DailyPartitionsDefinition, status: dg.DefaultSensorStatus) ->
         erpnext: ERPNextResource,
         alerts: AlertsResource,
     ) -> dg.SkipReason | None:
+        from scoopjoy_dagster.automation.delivery import deliver_pending
+        from scoopjoy_dagster.automation.outbox import why_not_alone
+        from scoopjoy_dagster.automation.recipients import alert_recipients
+
         run = context.dagster_run
         reason = why_not_alone(run)
         if reason:
@@ -77,6 +77,10 @@ def build(days: dg.DailyPartitionsDefinition, status: dg.DefaultSensorStatus) ->
         alerts: AlertsResource,
         clock: ClockResource,
     ) -> dg.SkipReason:
+        from scoopjoy_dagster.automation.delivery import deliver_pending
+        from scoopjoy_dagster.automation.heartbeat import beat
+        from scoopjoy_dagster.automation.recipients import alert_recipients, fallback
+
         now = datetime.now(UTC)
         if mail.configured:
             alert_recipients(context.instance, mail, erpnext, now, fresh=REMEMBER)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NaiveDatetime, ValidationError
 
-from scoopjoy_dagster.accounting.inputs import DayInputs, day_inputs, terms_of
+from scoopjoy_dagster.accounting.inputs import SOLD_FORM, DayInputs, day_inputs, terms_of
 from scoopjoy_dagster.accounting.keys import digest
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import Franchise
@@ -208,7 +208,7 @@ def change_of(
     reasons: list[str] = []
     if not closed.sold:
         reasons.append("closed by an older version, which has not recorded what it was closed with")
-    elif closed.sold not in {one.sold for one in (current, *others)}:
+    elif not any(_same_sold(closed, one) for one in (current, *others)):
         reasons.append(_sold_changed(closed, current))
     # The record shows two decimals.
     if closed.royalties is not None and closed.royalties != Decimal(f"{now.ledger:.2f}"):
@@ -261,6 +261,13 @@ def _new_terms(closed: Closed, now: DayNow, franchises: Sequence[Franchise]) -> 
         for customer, then, today in compared
         if then != today
     )
+
+
+def _same_sold(closed: Closed, now: DayInputs) -> bool:
+    """Whether the same was sold. A digest of an earlier version cannot be compared: then number and base are."""
+    if closed.sold.startswith(SOLD_FORM):
+        return closed.sold == now.sold
+    return (closed.invoices, _amount(closed.base)) == (str(now.invoices), now.base)
 
 
 def _sold_changed(closed: Closed, current: DayInputs) -> str:

@@ -6,7 +6,8 @@ has answered otherwise is not told any more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,8 +18,9 @@ from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
 from scoopjoy_dagster.automation.alert import Alert, Links, Row, compose, cut
 from scoopjoy_dagster.automation.backfills import ended_backfill, tag_of
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
-from scoopjoy_dagster.automation.facts import ended, read_checks, said
+from scoopjoy_dagster.automation.facts import ended, read_checks
 from scoopjoy_dagster.automation.parcels import WARNED, Parcel, is_noted, runs
+from scoopjoy_dagster.automation.range_facts import said
 from scoopjoy_dagster.automation.state import backfill_of, days_of_tags
 from scoopjoy_dagster.automation.steps import step_of
 
@@ -34,7 +36,7 @@ TODO = (
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """A run whose control totals warn: its business days, and what each of them says."""
+    """A run whose control totals warn: the business days of which they do, and what each of them says."""
 
     record: dg.RunRecord
     days: tuple[str, ...]
@@ -48,10 +50,13 @@ def pending(
     # Dagster's partitioned checks are young and have no public reader yet (see `state`).
     found = instance.event_log_storage.get_asset_check_partition_info(list(WARNING_CHECKS))
     failed = AssetCheckExecutionRecordStatus.FAILED
-    run_ids = {one.latest_planned_run_id for one in found if one.latest_execution_status is failed}
-    if not run_ids:
+    standing: dict[str, set[tuple[dg.AssetCheckKey, str | None]]] = defaultdict(set)
+    for one in found:
+        if one.latest_execution_status is failed:
+            standing[one.latest_planned_run_id].add((one.check_key, one.partition_key))
+    if not standing:
         return
-    filters = dg.RunsFilter(run_ids=sorted(run_ids), statuses=list(FINISHED), updated_after=since)
+    filters = dg.RunsFilter(run_ids=sorted(standing), statuses=list(FINISHED), updated_after=since)
     new = [one for one in runs(instance, filters, location) if not is_noted(one.dagster_run, WARNED)][::-1]
     backfills: dict[str, str] = {}
     for record in new:
@@ -60,13 +65,17 @@ def pending(
         if backfill:
             backfills[backfill] = tag_of(run)
             continue
-        warned = _read(instance, record)
+        warned = _read(instance, record, standing[run.run_id])
         if warned.checks:
             yield Parcel((_of_run(warned, links),), (run,), "control-totals", WARNED)
     for backfill, tag in backfills.items():
         records = ended_backfill(instance, tag, backfill, now)
         if records:
-            ours = [_read(instance, one) for one in new if backfill_of(one.dagster_run.tags) == backfill]
+            ours = [
+                _read(instance, one, standing[one.dagster_run.run_id])
+                for one in new
+                if backfill_of(one.dagster_run.tags) == backfill
+            ]
             warned_runs = [one for one in ours if one.checks]
             days = {day for one in records for day in days_of_tags(one.dagster_run.tags)}
             if warned_runs:
@@ -76,13 +85,23 @@ def pending(
                 )
 
 
-def _read(instance: dg.DagsterInstance, record: dg.RunRecord) -> Warned:
+def _read(
+    instance: dg.DagsterInstance,
+    record: dg.RunRecord,
+    standing: Collection[tuple[dg.AssetCheckKey, str | None]],
+) -> Warned:
+    """The warnings of a run that no later run of their day has answered otherwise."""
     run = record.dagster_run
-    checks = read_checks(instance, run.run_id)
     names = {key.name for key in WARNING_CHECKS}
-    return Warned(
-        record, tuple(days_of_tags(run.tags)), tuple(one for one in checks if one.check_name in names)
-    )
+    checks = [
+        one
+        for one in read_checks(instance, run.run_id)
+        if one.check_name in names
+        and (one.partition is None or (one.asset_check_key, one.partition) in standing)
+    ]
+    checks.sort(key=lambda one: one.partition or "")
+    days = {one.partition for one in checks if one.partition} or set(days_of_tags(run.tags))
+    return Warned(record, tuple(sorted(days)), tuple(checks))
 
 
 def _title(check: dg.AssetCheckEvaluation) -> str:
@@ -96,7 +115,8 @@ def _question(check: dg.AssetCheckEvaluation) -> str:
 
 def _of_run(warned: Warned, links: Links) -> Alert:
     run = warned.record.dagster_run
-    names = ", ".join(check.check_name for check in warned.checks)
+    names = ", ".join(dict.fromkeys(check.check_name for check in warned.checks))
+    several = len(days_of_tags(run.tags)) > 1
     return compose(
         key=f"{run.run_id}:control-totals",
         days=warned.days,
@@ -105,7 +125,12 @@ def _of_run(warned: Warned, links: Links) -> Alert:
         subject=f"[WARNING] Control totals: {names}",
         lead=["Nothing was stopped: a control total wants a look."],
         rows=[
-            Row((check.check_name, _title(check)), cut(said(check)), _question(check), severe=False)
+            Row(
+                (check.check_name, (several and check.partition) or _title(check)),
+                cut(said(check)),
+                _question(check),
+                severe=False,
+            )
             for check in warned.checks
         ],
         title="Control totals",
@@ -125,7 +150,9 @@ def _of_backfill(tag: str, backfill: str, warned: Sequence[Warned], days: int, l
         subject=f"[WARNING] Backfill {backfill}: control totals of {len(named)} of {days} days",
         lead=[f"The backfill {backfill} has ended. Nothing was stopped: control totals want a look."],
         rows=[
-            Row((", ".join(one.days[:3]), check.check_name), cut(said(check)), severe=False)
+            Row(
+                (check.partition or ", ".join(one.days[:3]), check.check_name), cut(said(check)), severe=False
+            )
             for one in sorted(warned, key=lambda one: one.days)
             for check in one.checks
         ],

@@ -23,7 +23,7 @@ def backfill_digest(tag: str, backfill: str, runs: Sequence[FailedRun], days: in
     """
     failed = sorted({day for run in runs for day in run.days})
     rows = [
-        Row((", ".join(run.days[:3]) or "no day", step.title), cut(step.message))
+        Row((_some(step.days or run.days), step.title), cut(step.message))
         for run in runs
         for step in (run.steps or (FailedStep(run.job, run.reason or NO_STEP),))
     ]
@@ -45,3 +45,8 @@ def backfill_digest(tag: str, backfill: str, runs: Sequence[FailedRun], days: in
         links=[links.backfill(tag, backfill)],
         about=f"backfill {backfill}",
     )
+
+
+def _some(days: Sequence[str]) -> str:
+    more = f" and {len(days) - 3} more" if len(days) > 3 else ""
+    return ", ".join(days[:3]) + more or "no day"

@@ -9,9 +9,10 @@ from typing import Any
 
 import dagster as dg
 
-from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
+from scoopjoy_dagster.automation import range_facts
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.automation.messages import FailedRun, FailedStep
+from scoopjoy_dagster.automation.range_facts import Events, exception_rows, said
 from scoopjoy_dagster.automation.state import backfill_of, days_of_tags
 from scoopjoy_dagster.automation.steps import STEPS, is_watchdog, step_of
 
@@ -29,21 +30,26 @@ _KINDS = {
     )
 }
 
-Events = Mapping[str, Sequence[dg.DagsterEvent]]
-"""Events of a run by their kind."""
-
 
 def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:
     """The facts of a run that failed."""
     run = record.dagster_run
-    events = _events(instance, run.run_id)
+    all_days = tuple(days_of_tags(run.tags))
+    several = len(all_days) > 1
+    events = _events(instance, run.run_id, _KINDS | range_facts.KINDS if several else _KINDS)
     checks = _failed_checks(events["ASSET_CHECK_EVALUATION"])
-    steps = tuple(_step(event, checks) for event in events["STEP_FAILURE"])
-    done, skipped = _others(events, steps)
+    if several:
+        days = range_facts.days_not_done(events, all_days)
+        steps = _steps_of_range(events, checks)
+        done, skipped = range_facts.done_and_skipped(events, steps, days)
+    else:
+        days = all_days or _overdue(checks)
+        steps = tuple(_step(event, checks) for event in events["STEP_FAILURE"])
+        done, skipped = _others(events, steps)
     return FailedRun(
         run_id=run.run_id,
         job=run.job_name,
-        days=tuple(days_of_tags(run.tags)) or _overdue(checks),
+        days=days,
         backfill=backfill_of(run.tags),
         steps=steps,
         reason="\n".join(event.message or "" for event in events["RUN_FAILURE"][:1]),
@@ -51,13 +57,17 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:
         done=done,
         skipped=skipped,
         batch_run=run.tags.get(BATCH_RUN, ""),
+        of_days=len(all_days) or len(days),
     )
 
 
 def read_checks(instance: dg.DagsterInstance, run_id: str) -> list[dg.AssetCheckEvaluation]:
     """The checks of a run that warn: they did not pass, and stopped nothing."""
     found = [
-        event.asset_check_evaluation_data for event in _events(instance, run_id)["ASSET_CHECK_EVALUATION"]
+        event.asset_check_evaluation_data
+        for event in _events(instance, run_id, {dg.DagsterEventType.ASSET_CHECK_EVALUATION})[
+            "ASSET_CHECK_EVALUATION"
+        ]
     ]
     return [check for check in found if not check.passed and not check.blocking]
 
@@ -70,14 +80,9 @@ def ended(record: dg.RunRecord) -> datetime:
     return changed if changed.tzinfo else changed.replace(tzinfo=UTC)
 
 
-def said(check: dg.AssetCheckEvaluation) -> str:
-    """What a check answered."""
-    return check.description or f"The check {check.check_name} failed."
-
-
-def _events(instance: dg.DagsterInstance, run_id: str) -> Events:
+def _events(instance: dg.DagsterInstance, run_id: str, kinds: set[dg.DagsterEventType]) -> Events:
     found: dict[str, list[dg.DagsterEvent]] = defaultdict(list)
-    for record in instance.get_records_for_run(run_id, of_type=_KINDS).records:
+    for record in instance.get_records_for_run(run_id, of_type=kinds).records:
         event = record.event_log_entry.dagster_event
         if event:
             found[event.event_type.name].append(event)
@@ -119,6 +124,20 @@ def _others(events: Events, failed: Sequence[FailedStep]) -> tuple[tuple[str, ..
     )
 
 
+def _steps_of_range(
+    events: Events, checks: Mapping[str, Sequence[dg.AssetCheckEvaluation]]
+) -> tuple[FailedStep, ...]:
+    """What really failed in a run over several days.
+
+    A step that fails with a sentence of its own (a `dagster.Failure`) repeats what is recorded for each day, or says that a
+    day is missing: it is told only where nothing else is, as in a re-execution of such steps. A step that crashed is told.
+    """
+    found = range_facts.culprits(events)
+    own_words = [event for event in events["STEP_FAILURE"] if event.step_failure_data.user_failure_data]
+    crashed = [event for event in events["STEP_FAILURE"] if event not in own_words]
+    return (*found, *(_step(event, checks) for event in (crashed if found else events["STEP_FAILURE"])))
+
+
 def _step(event: dg.DagsterEvent, checks: Mapping[str, Sequence[dg.AssetCheckEvaluation]]) -> FailedStep:
     key = event.step_key or ""
     failed = checks.get(key, ())
@@ -134,22 +153,11 @@ def _step(event: dg.DagsterEvent, checks: Mapping[str, Sequence[dg.AssetCheckEva
     failure = event.step_failure_data
     told = failure.user_failure_data
     if told and told.description:  # a `dagster.Failure`: its text is a sentence for people
-        return FailedStep(key, told.description, _exceptions(told.metadata))
+        return FailedStep(key, told.description, exception_rows(told.metadata))
     cause = failure.error
     while cause and cause.cause:
         cause = cause.cause
     return FailedStep(key, cause.message.strip() if cause else "The step failed without saying why.")
-
-
-def _exceptions(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[dict[str, str], ...]:
-    """Rows of the exception table, from the outcome that every step of the close attaches to its failure."""
-    outcome = metadata[OUTCOME_KEY].value if OUTCOME_KEY in metadata else None
-    rows = outcome.get("exceptions") if isinstance(outcome, Mapping) else None
-    if not isinstance(rows, list):
-        return ()
-    return tuple(
-        {str(name): str(text) for name, text in row.items()} for row in rows if isinstance(row, Mapping)
-    )
 
 
 def _texts(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 
 import dagster as dg
-import requests
 
 from scoopjoy_dagster.automation.channels import hush_urls
 from scoopjoy_dagster.automation.state import settled_days
@@ -64,6 +63,8 @@ def _told(instance: dg.DagsterInstance) -> dict[str, str]:
 
 def _request(url: str) -> str:
     """Why the service did not take it, without the URL: the text of an error of `requests` would hold it."""
+    import requests
+
     hush_urls()
     try:
         answer = requests.get(url, timeout=TIMEOUT_S)

@@ -15,23 +15,23 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from scoopjoy_dagster.assets import closed_shifts, royalties
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
-from scoopjoy_dagster.automation import changed_days
-from scoopjoy_dagster.automation.changed_days import Change, Closed, Memory
 from scoopjoy_dagster.automation.nightly import REASON, TRIGGERED_BY, Job
 from scoopjoy_dagster.automation.state import in_flight_days, settled_days
-from scoopjoy_dagster.erpnext import changes
-from scoopjoy_dagster.erpnext.changes import Touched
 from scoopjoy_dagster.erpnext.errors import ERPNextError
 from scoopjoy_dagster.erpnext.royalty_entries import franchises
 from scoopjoy_dagster.partitions import day_of, site_time
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
+
+if TYPE_CHECKING:
+    from scoopjoy_dagster.automation.changed_days import Change, Closed
 
 NAME = "late_changes"
 
@@ -85,6 +85,9 @@ def build(
         royalty_policy: RoyaltyPolicyResource,
         clock: ClockResource,
     ) -> dg.SensorResult | dg.SkipReason:
+        from scoopjoy_dagster.automation import changed_days
+        from scoopjoy_dagster.erpnext import changes
+
         instance = context.instance
         ended = days.get_partition_keys(current_time=clock.now())[-window_days:]
         settled = _dates(settled_days(instance, days, ended))
@@ -94,14 +97,14 @@ def build(
             )
         window = [day_of(key) for key in ended]
         in_flight = _dates(in_flight_days(instance))
-        memory = Memory.of(context.cursor)
+        memory = changed_days.Memory.of(context.cursor)
         try:
             with _impatient(erpnext).open() as site:
                 books = site.books()
                 touched = (
                     changes.touched_since(site, books, window[0], window[-1], memory.watermark - OVERLAP)
                     if memory.watermark
-                    else Touched(newest=changes.newest_modification(site, books))
+                    else changes.Touched(newest=changes.newest_modification(site, books))
                 )
                 turn = changed_days.turn(
                     memory, touched, window=window, settled=settled, in_flight=in_flight, share=share
@@ -146,6 +149,8 @@ def build(
 
 def newest_closes(instance: dg.DagsterInstance, days: Collection[date]) -> dict[date, Closed]:
     """What Dagster's storage says of the newest close of each of these days; a day without one is missing."""
+    from scoopjoy_dagster.automation.changed_days import Closed
+
     shifts = {day: _outcome(one) for day, one in _newest(instance, closed_shifts.NAME, days).items()}
     return {
         day: Closed.of(

@@ -18,9 +18,10 @@ from scoopjoy_dagster.automation.alert import (
     compose,
     cut,
     figure_facts,
+    span,
 )
 from scoopjoy_dagster.automation.overdue import overdue_days
-from scoopjoy_dagster.automation.steps import is_watchdog, step_of
+from scoopjoy_dagster.automation.steps import WATCH_JOB, is_watchdog, step_of
 
 NO_STEP = "no step failure recorded"
 LOST = "when-something-is-down"
@@ -37,12 +38,14 @@ class FailedStep:
         message: What the step said.
         exceptions: Rows of the step's exception table: severity, what, who, message, action.
         figures: Values of the check that failed, by name; empty for a step that is no check.
+        days: Business days (ISO) that it failed for; empty: those of its run.
     """
 
     key: str
     message: str
     exceptions: tuple[Mapping[str, str], ...] = ()
     figures: Mapping[str, str] = field(default_factory=dict)
+    days: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -52,9 +55,9 @@ class FailedStep:
 
     @property
     def critical(self) -> bool:
-        """Whether the steps after it were not run; a step that is not known is taken for critical."""
+        """Whether the steps after it were not run. Of what is no step of the close, only the watchdog's check is: it guards it."""
         step = step_of(self.key)
-        return step.critical if step else True
+        return step.critical if step else is_watchdog(self.key)
 
     @property
     def ordered(self) -> list[Mapping[str, str]]:
@@ -76,12 +79,13 @@ class FailedRun:
     """A run that failed.
 
     Attributes:
-        days: business days (ISO), oldest first.
+        days: business days (ISO) that are not done, oldest first.
         steps: those that failed, in the order in which they did.
         ended: an aware moment.
         done: names for people of the steps that the run did all the same.
         skipped: names of the steps that it was to do and did not.
         batch_run: name of its document in ERPNext; empty for none.
+        of_days: how many business days it was to do.
     """
 
     run_id: str
@@ -94,6 +98,18 @@ class FailedRun:
     done: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     batch_run: str = ""
+    of_days: int = 0
+
+    @property
+    def of_the_close(self) -> bool:
+        """Whether it was to close days, or to watch over that: other jobs keep house."""
+        return bool(self.days) or self.job == WATCH_JOB
+
+    @property
+    def others_went_on(self) -> str:
+        """What became of the other days of a run over several; empty when there are none."""
+        good = self.of_days - len(self.days)
+        return f"The other {good} of the run's {self.of_days} business days are done." if good > 0 else ""
 
     def links(self, links: Links) -> list[tuple[str, str]]:
         """Where to look at it."""
@@ -122,6 +138,9 @@ def run_alerts(run: FailedRun, links: Links) -> list[Alert]:
 
 def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
     known = step_of(step.key)
+    if known is None and not is_watchdog(step.key):
+        return _housekeeping(run, step, links)
+    days = step.days or run.days
     if step.critical:
         subject = f"[CRITICAL] Batch pipeline failed at: {step.title}"
         consequence = "Pipeline aborted."
@@ -133,10 +152,10 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
     again = "run the step again" if alone else "close the day again"
     return compose(
         key=f"{run.run_id}:{step.key}",
-        days=run.days,
+        days=days,
         ended=run.ended,
         subject=subject,
-        lead=[consequence, cut(step.message)],
+        lead=[consequence, run.others_went_on, cut(step.message)],
         facts=[
             ("Step", step.title),
             ("Failed first", _first(run)),
@@ -146,12 +165,36 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
         rows=[_row(row) for row in step.ordered],
         todo=f"Mend what the message names, then {again}. {ADOPTED}",
         runbook=links.page(step.page) if step.page else "",
-        command=close_command(run.days, known.asset if alone and known else "") if known else "",
+        command=close_command(days, known.asset if alone and known else "") if known else "",
+        links=run.links(links),
+        about=span(run.days),
+    )
+
+
+def _housekeeping(run: FailedRun, step: FailedStep | None, links: Links) -> Alert:
+    """The alert of a run that closes no day, and guards none: no pipeline has stopped."""
+    lost = (
+        f"The run of {run.job} failed with {NO_STEP}: its process was lost, never started, or took too long."
+    )
+    return compose(
+        key=f"{run.run_id}:{step.key if step else ''}",
+        days=run.days,
+        ended=run.ended,
+        subject=f"[WARNING] Job failed: {run.job}",
+        lead=[
+            "The close of the business days does not wait for it.",
+            *([cut(step.message)] if step else [lost, cut(run.reason)]),
+        ],
+        facts=[("Step", step.title if step else "")],
+        rows=[_row(row) for row in step.ordered] if step else (),
+        todo=f"Mend what the message names, then launch the job {run.job} again.",
         links=run.links(links),
     )
 
 
 def _lost_run(run: FailedRun, links: Links) -> Alert:
+    if not run.of_the_close:
+        return _housekeeping(run, None, links)
     return compose(
         key=f"{run.run_id}:",
         days=run.days,
@@ -159,6 +202,7 @@ def _lost_run(run: FailedRun, links: Links) -> Alert:
         subject=f"[CRITICAL] Batch pipeline failed at: {NO_STEP}",
         lead=[
             "Pipeline aborted.",
+            run.others_went_on,
             f"The run of {run.job} failed with {NO_STEP}: its process was lost, never started, or took too long.",
             cut(run.reason),
         ],

@@ -102,8 +102,10 @@ def _groups(instance: dg.DagsterInstance, records: Iterable[dg.RunRecord]) -> Ma
         if not told and not backfill:
             continue
         watchdog = run.job_name == WATCH_JOB
-        # Only the watchdog's days must be read from its events: a run that never recovers costs nothing at each tick.
-        days = read_run(instance, record).days if watchdog else tuple(days_of_tags(run.tags))
+        days = tuple(days_of_tags(run.tags))
+        # Most runs name their day: one that never recovers costs nothing at each tick.
+        if watchdog or len(days) > 1:
+            days = _days_not_done(instance, record)
         if backfill:
             name = f"backfill {backfill}"
         else:
@@ -113,6 +115,18 @@ def _groups(instance: dg.DagsterInstance, records: Iterable[dg.RunRecord]) -> Ma
         group.named.update(days)
         group.told |= told
     return groups
+
+
+_NOT_DONE: dict[str, tuple[str, ...]] = {}
+"""Days that a run left undone, by its id. A run that has ended changes no more, and one over a year has thousands of
+events: a process that looks every two minutes reads them once."""
+
+
+def _days_not_done(instance: dg.DagsterInstance, record: dg.RunRecord) -> tuple[str, ...]:
+    run_id = record.dagster_run.run_id
+    if run_id not in _NOT_DONE:
+        _NOT_DONE[run_id] = read_run(instance, record).days
+    return _NOT_DONE[run_id]
 
 
 def _told(run: dg.DagsterRun) -> bool:

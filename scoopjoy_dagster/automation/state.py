@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-# Dagster has no public name for these three; the version is pinned, and the tests read them from real storage.
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
+# Dagster has no public name for these; the version is pinned, and the tests read them from real storage.
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
 from scoopjoy_dagster.automation.steps import STEPS
+
+if TYPE_CHECKING:
+    from dagster._core.execution.backfill import PartitionBackfill
 
 PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
@@ -97,6 +100,8 @@ def _wrong_days(instance: dg.DagsterInstance) -> set[str]:
 
 def in_flight_days(instance: dg.DagsterInstance) -> set[str]:
     """The days that a run which has not finished names, and those that a backfill in progress has still to launch."""
+    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus  # costs much to load
+
     found: set[str] = set()
     for record in instance.get_run_records(dg.RunsFilter(statuses=list(UNFINISHED))):
         found.update(days_of_tags(record.dagster_run.tags))

@@ -19,11 +19,7 @@ import dagster as dg
 from scoopjoy_dagster.assets.nightly import GROUP, OWNERS
 from scoopjoy_dagster.automation.alert import MAX_ROWS, repair_command
 from scoopjoy_dagster.automation.alerts import links_of
-from scoopjoy_dagster.automation.delivery import deliver_pending
-from scoopjoy_dagster.automation.facts import OVERDUE
-from scoopjoy_dagster.automation.missed_night import causes, untried
 from scoopjoy_dagster.automation.nightly import Job
-from scoopjoy_dagster.automation.recipients import alert_recipients
 from scoopjoy_dagster.automation.state import in_flight_days, settled_days
 from scoopjoy_dagster.automation.steps import WATCH, WATCH_JOB
 from scoopjoy_dagster.partitions import TIME_ZONE
@@ -66,6 +62,8 @@ def build_check(days: dg.DailyPartitionsDefinition, *, automation_on: bool) -> d
         alerts: AlertsResource,
         clock: ClockResource,
     ) -> dg.AssetCheckResult:
+        from scoopjoy_dagster.automation.missed_night import causes, untried
+
         instance = context.instance
         _flush(context, mail, erpnext, alerts)
         ended = days.get_partition_keys(current_time=clock.now())
@@ -87,6 +85,8 @@ def verdict(
 
     `missed_night` is the newest of them when no run was ever made for it, and `seen` is what is wrong.
     """
+    from scoopjoy_dagster.automation.facts import OVERDUE
+
     figures: dict[str, Any] = {
         "overdue_days": len(overdue),
         "ended_days": ended,
@@ -122,6 +122,9 @@ def _flush(
     alerts: AlertsResource,
 ) -> None:
     """Send the alerts that the sensors have not: they may be what is broken."""
+    from scoopjoy_dagster.automation.delivery import deliver_pending
+    from scoopjoy_dagster.automation.recipients import alert_recipients
+
     now = datetime.now(UTC)
     origin = context.run.remote_job_origin
     try:

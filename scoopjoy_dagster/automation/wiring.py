@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from scoopjoy_dagster.automation import alerts, late_changes, nightly, watchdog
+from scoopjoy_dagster.automation import alerts, late_changes, nightly, retention, watchdog
 from scoopjoy_dagster.automation.desk import sensor as desk
 from scoopjoy_dagster.settings import Settings
 
@@ -26,13 +26,15 @@ def build(days: dg.DailyPartitionsDefinition, job: nightly.Job, settings: Settin
     ticking = dg.DefaultScheduleStatus.RUNNING if on else dg.DefaultScheduleStatus.STOPPED
     sensing = dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED
     watch = watchdog.build_job()
+    purge = retention.build_job(settings.event_log_days, job.name)
     return Automation(
         assets=[watchdog.build_asset()],
         asset_checks=[watchdog.build_check(days, automation_on=on)],
-        jobs=[watch],
+        jobs=[watch, purge],
         schedules=[
             nightly.build(days, job, lookback_days=settings.lookback_days, status=ticking),
             watchdog.build_schedule(watch, ticking),
+            retention.build_schedule(purge, ticking),
         ],
         sensors=[
             *alerts.build(days, sensing),

@@ -1,28 +1,29 @@
 """Control totals of `hq_sync`: what headquarters acknowledged is what the day is now, by the record in ERPNext."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
+from functools import cache, partial
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting.comparisons import headquarters_equals_ours
 from scoopjoy_dagster.accounting.money import ZERO
-from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.totals import Verdict
 from scoopjoy_dagster.assets import hq_sync
-from scoopjoy_dagster.assets.day_facts import read_day
+from scoopjoy_dagster.assets.day_facts import DayFacts, read_days
 from scoopjoy_dagster.assets.hq_sync import NAME
-from scoopjoy_dagster.checks.answers import answered, specs, step_name
-from scoopjoy_dagster.erpnext.deliveries import figures_told
+from scoopjoy_dagster.checks.answers import Answer, Questions, answered, specs, step_name
+from scoopjoy_dagster.erpnext.deliveries import deliveries, figures_told
 from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.headquarters import HeadquartersResource
 from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 
 
-def _compare(site: Site, policy: RoyaltyPolicy, day: date) -> Verdict:
-    facts = read_day(site, policy, day)
-    last, revision, _ = hq_sync.plan(site, facts)
+def _compare(site: Site, facts: DayFacts) -> Verdict:
+    last, revision, _ = hq_sync.plan(facts)
     if last is None:
         return headquarters_equals_ours(facts.figures, None, revision=None, same=False)
     same = revision == last.revision  # the digest of all totals is the same
@@ -42,19 +43,26 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
     def hq_sync_control_totals(
         context: dg.AssetCheckExecutionContext,
         erpnext: ERPNextResource,
+        close: CloseResource,
         royalty_policy: RoyaltyPolicyResource,
         headquarters: HeadquartersResource,
-    ) -> Iterator[dg.AssetCheckResult]:
-        policy = royalty_policy.policy
-        yield from answered(
-            context,
-            erpnext,
-            NAME,
-            lambda site, day: {
-                "does_headquarters_agree": (
-                    lambda: _compare(site, policy, day) if headquarters.configured else _nobody()
-                )
-            },
-        )
+    ) -> Iterator[Answer]:
+        def about(site: Site, window: Sequence[date]) -> Callable[[date], Questions]:
+            @cache
+            def facts() -> Mapping[date, DayFacts]:
+                found = read_days(site, royalty_policy.policy, window)
+                # The record itself is read again, whatever the asset has seen.
+                company = site.books().company
+                told = deliveries(site, company, window[0], window[-1], remember=False)
+                return {
+                    day: replace(one, told=tuple(told.get(("hq", day), ()))) for day, one in found.items()
+                }
+
+            def agree(day: date) -> Verdict:
+                return _compare(site, facts()[day]) if headquarters.configured else _nobody()
+
+            return lambda day: {"does_headquarters_agree": partial(agree, day)}
+
+        yield from answered(context, erpnext, close, NAME, about)
 
     return hq_sync_control_totals

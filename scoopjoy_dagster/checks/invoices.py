@@ -1,23 +1,39 @@
 """Control totals of `invoices`: the shares that the invoices carry in ERPNext add up to the royalties in the ledger."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
+from functools import cache, partial
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting.comparisons import shares_equal_royalties
+from scoopjoy_dagster.accounting.royalties import PostedEntry
 from scoopjoy_dagster.accounting.totals import Verdict
 from scoopjoy_dagster.assets.invoices import NAME
-from scoopjoy_dagster.checks.answers import answered, specs, step_name
+from scoopjoy_dagster.checks.answers import Answer, Questions, answered, specs, step_name
 from scoopjoy_dagster.erpnext.control_figures import shares_by_entry
-from scoopjoy_dagster.erpnext.royalty_entries import posted_entries
+from scoopjoy_dagster.erpnext.royalty_entries import entries_between
 from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 
 
-def _shares(site: Site, day: date) -> Verdict:
-    books = site.books()
-    return shares_equal_royalties(posted_entries(site, books, day), shares_by_entry(site, books, day))
+def _about(site: Site, window: Sequence[date]) -> Callable[[date], Questions]:
+    first, last = window[0], window[-1]
+
+    @cache
+    def entries() -> Mapping[date, Sequence[PostedEntry]]:
+        return entries_between(site, site.books(), first, last)
+
+    @cache
+    def carried() -> Mapping[date, Mapping[str, Decimal]]:
+        return shares_by_entry(site, site.books(), first, last)
+
+    def shares(day: date) -> Verdict:
+        return shares_equal_royalties(entries().get(day, ()), carried().get(day, {}))
+
+    return lambda day: {"do_the_shares_add_up": partial(shares, day)}
 
 
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
@@ -25,13 +41,8 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name=step_name(NAME), specs=specs(NAME, days), can_subset=True)
     def invoices_control_totals(
-        context: dg.AssetCheckExecutionContext, erpnext: ERPNextResource
-    ) -> Iterator[dg.AssetCheckResult]:
-        yield from answered(
-            context,
-            erpnext,
-            NAME,
-            lambda site, day: {"do_the_shares_add_up": lambda: _shares(site, day)},
-        )
+        context: dg.AssetCheckExecutionContext, erpnext: ERPNextResource, close: CloseResource
+    ) -> Iterator[Answer]:
+        yield from answered(context, erpnext, close, NAME, _about)
 
     return invoices_control_totals

@@ -1,23 +1,26 @@
 """Control totals of `royalties`: the ledger is what the rule says, computed from all there is, and the day is no surprise."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting import comparisons
-from scoopjoy_dagster.accounting.comparisons import CustomerSales
+from scoopjoy_dagster.accounting.comparisons import BookedRow, CustomerSales
+from scoopjoy_dagster.accounting.keys import royalty_key, without_revision
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
 from scoopjoy_dagster.accounting.totals import Verdict, ledger_against_rule
 from scoopjoy_dagster.assets import royalties
 from scoopjoy_dagster.assets.royalties import NAME
-from scoopjoy_dagster.checks.answers import Questions, answered, specs, step_name
+from scoopjoy_dagster.checks.answers import Answer, Questions, answered, specs, step_name
 from scoopjoy_dagster.erpnext import control_figures, royalty_entries
 from scoopjoy_dagster.erpnext.site import Books, Site
+from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 
@@ -31,11 +34,12 @@ LOOKBACK_WEEKS = 8
 
 @dataclass
 class Figures:
-    """What the questions about one day share; each figure is read when it is first asked for, and once."""
+    """What the questions about the days of a window share; each figure is read when it is first asked for, and once."""
 
     site: Site
     policy: RoyaltyPolicy
-    day: date
+    days: Sequence[date]
+    _keys_of: dict[date, Mapping[str, str]] = field(default_factory=dict)
 
     @cached_property
     def books(self) -> Books:
@@ -43,9 +47,10 @@ class Figures:
         return self.site.books()
 
     @cached_property
-    def plan(self) -> RoyaltyPlan:
-        """The plan of the day as it is now: after posting, nothing but adopting and skipping."""
-        return royalties.plan(self.site, self.books, self.policy, self.day)
+    def plans(self) -> Mapping[date, RoyaltyPlan]:
+        """The plans of the days as they are now: after posting, nothing but adopting and skipping."""
+        reading = royalties.read_days(self.site, self.books, self.policy, self.days)
+        return {day: one.plan for day, one in reading.items()}
 
     @cached_property
     def franchises(self) -> Mapping[str, str]:
@@ -55,83 +60,157 @@ class Figures:
 
     @cached_property
     def sales(self) -> Mapping[date, Mapping[str, CustomerSales]]:
-        """Invoices by day and customer, counted by the server: of the day, the week before, and earlier same weekdays."""
-        return control_figures.customer_sales(
-            self.site, self.books, self.policy, [self.day, *self.week_before, *self.same_weekdays]
+        """Invoices by day and customer, counted by the server: of the days, the weeks before, and earlier same weekdays."""
+        wanted = {other for day in self.days for other in (day, *week_before(day), *same_weekdays(day))}
+        return control_figures.customer_sales(self.site, self.books, self.policy, wanted)
+
+    @cached_property
+    def overlooked(self) -> Mapping[str, str]:
+        """Customers with invoices that are franchises, and are in the plan of a day without any: customer -> name."""
+        suspects = {
+            customer for day in self.days for customer in self.sales.get(day, {}).keys() - self._shown(day)
+        }
+        return control_figures.franchises_among(self.site, self.books.franchise_group, suspects)
+
+    @cached_property
+    def entries(self) -> Mapping[date, Mapping[str, str]]:
+        """Submitted Journal Entries with our key, of the days and the week before: name -> key."""
+        return control_figures.submitted_entries(
+            self.site, self.books, self.days[0] - timedelta(days=WEEK), self.days[-1]
         )
 
     @cached_property
-    def entries(self) -> Mapping[date, list[str]]:
-        """Submitted Journal Entries with our key, of the day and the week before."""
-        return control_figures.submitted_entries(self.site, self.books, self.week_before[-1], self.day)
+    def journal(self) -> Mapping[str, Sequence[BookedRow]]:
+        """Rows of the Journal Entries of all days, by entry."""
+        return _by_entry(control_figures.journal_rows(self.site, self._names))
 
-    @property
-    def week_before(self) -> list[date]:
-        """The seven days before, newest first."""
-        return [self.day - timedelta(days=back) for back in range(1, WEEK + 1)]
+    @cached_property
+    def ledger(self) -> Mapping[str, Sequence[BookedRow]]:
+        """Rows of the general ledger of the Journal Entries of all days, by entry."""
+        return _by_entry(control_figures.ledger_rows(self.site, self._names))
 
-    @property
-    def same_weekdays(self) -> list[date]:
-        """Earlier days of the same weekday, newest first."""
-        return [self.day - timedelta(weeks=back) for back in range(1, LOOKBACK_WEEKS + 1)]
+    @cached_property
+    def kinds(self) -> control_figures.AccountKinds:
+        """What kinds of accounts stand in the ledger."""
+        accounts = (row.account for rows in self.ledger.values() for row in rows)
+        return control_figures.account_kinds(self.site, self.books, accounts)
 
-    def invoices_counted_and_summed(self) -> Verdict:
-        """The rows of the plan against the server's count and sum."""
-        counted = self.sales.get(self.day, {})
-        shown = {one.royalty.customer for one in self.plan.actions if one.royalty.invoices}
-        overlooked = control_figures.franchises_among(
-            self.site, self.books.franchise_group, counted.keys() - shown
+    @cached_property
+    def shifts(self) -> Mapping[date, Collection[str]]:
+        """POS Profiles with a shift, of the days and the week before."""
+        return control_figures.shifts_by_profile(
+            self.site, self.days[0] - timedelta(days=WEEK), self.days[-1]
         )
-        return comparisons.invoices_counted_and_summed(self.plan, counted, overlooked)
 
-    def debit_equals_credit(self) -> Verdict:
-        """The rule, the entries by key, and both sides of the ledger."""
+    @cached_property
+    def parties(self) -> Mapping[str, str]:
+        """The customers of those entries whose key names no franchise of now: it was renamed, or has left them."""
+        others = [
+            name
+            for day, found in self.entries.items()
+            for name, key in found.items()
+            if without_revision(key) not in self._keys(day)
+        ]
+        return control_figures.parties(self.site, others)
+
+    def _keys(self, day: date) -> Mapping[str, str]:
+        """The customers of now by the key of their royalty entries of a day, without its revision."""
+        if day not in self._keys_of:
+            company = self.books.company
+            self._keys_of[day] = {
+                without_revision(royalty_key(company, day, one, 0)): one for one in self.franchises
+            }
+        return self._keys_of[day]
+
+    def _of_day(self, day: date) -> list[str]:
         # An entry that a person cancelled and amended counts as its amendment, which has no key.
-        planned = {entry.name for action in self.plan.actions for entry in action.entries}
-        names = sorted(planned.union(self.entries.get(self.day, ())))
-        journal = control_figures.journal_rows(self.site, names)
-        ledger = control_figures.ledger_rows(self.site, names)
-        kinds = control_figures.account_kinds(self.site, self.books, (row.account for row in ledger))
+        planned = {entry.name for action in self.plans[day].actions for entry in action.entries}
+        return sorted(planned.union(self.entries.get(day, ())))
+
+    @property
+    def _names(self) -> list[str]:
+        return [name for day in self.days for name in self._of_day(day)]
+
+    def _shown(self, day: date) -> set[str]:
+        return {one.royalty.customer for one in self.plans[day].actions if one.royalty.invoices}
+
+    def invoices_counted_and_summed(self, day: date) -> Verdict:
+        """The sums of the plan against the server's own count and sum of the day."""
+        counted = self.sales.get(day, {})
+        missing = counted.keys() - self._shown(day)
+        overlooked = {one: name for one, name in self.overlooked.items() if one in missing}
+        return comparisons.invoices_counted_and_summed(self.plans[day], counted, overlooked)
+
+    def debit_equals_credit(self, day: date) -> Verdict:
+        """The rule, the entries by key, and both sides of the ledger."""
+        names, kinds = self._of_day(day), self.kinds
         return comparisons.debit_equals_credit(
-            self.plan.due, names, journal, ledger, receivable=kinds.receivable, income=kinds.income
+            self.plans[day].due,
+            names,
+            [row for name in names for row in self.journal.get(name, ())],
+            [row for name in names for row in self.ledger.get(name, ())],
+            receivable=kinds.receivable,
+            income=kinds.income,
         )
 
-    def outlets_seen(self) -> Verdict:
+    def outlets_seen(self, day: date) -> Verdict:
         """Outlets of the week before and of the day."""
-        shifts = control_figures.shifts_by_profile(self.site, self.week_before[-1], self.day)
+        before = week_before(day)
         return comparisons.outlets_seen(
             self.franchises,
-            sold_before={customer for day in self.week_before for customer in self.sales.get(day, {})},
-            sold=self.sales.get(self.day, {}),
-            shifts_before={profile for day in self.week_before for profile in shifts.get(day, ())},
-            shifts=shifts.get(self.day, ()),
+            sold_before={customer for other in before for customer in self.sales.get(other, {})},
+            sold=self.sales.get(day, {}),
+            shifts_before={profile for other in before for profile in self.shifts.get(other, ())},
+            shifts=self.shifts.get(day, ()),
         )
 
-    def franchises_not_fallen(self) -> Verdict:
+    def franchises_not_fallen(self, day: date) -> Verdict:
         """Customers with royalty entries in the week before, and the franchises now."""
-        before = [name for day in self.week_before for name in self.entries.get(day, ())]
-        return comparisons.franchises_not_fallen(self.franchises, control_figures.parties(self.site, before))
+        before: set[str] = set()
+        for other in week_before(day):
+            keys = self._keys(other)
+            for name, key in self.entries.get(other, {}).items():
+                customer = keys.get(without_revision(key)) or self.parties.get(name)
+                before |= {customer} if customer else set()
+        return comparisons.franchises_not_fallen(self.franchises, before)
 
-    def usual_day(self) -> Verdict:
+    def usual_day(self, day: date) -> Verdict:
         """Sales of the day, and of earlier same weekdays."""
 
-        def amounts(day: date) -> dict[str, Decimal]:
-            return {customer: one.sales for customer, one in self.sales.get(day, {}).items()}
+        def amounts(of: date) -> dict[str, Decimal]:
+            return {customer: one.sales for customer, one in self.sales.get(of, {}).items()}
 
         return comparisons.usual_day(
-            self.franchises, amounts(self.day), {day: amounts(day) for day in self.same_weekdays}
+            self.franchises, amounts(day), {other: amounts(other) for other in same_weekdays(day)}
         )
 
-    def questions(self) -> Questions:
-        """The questions, by name."""
+    def questions(self, day: date) -> Questions:
+        """The questions about a day, by name."""
         return {
-            "does_the_ledger_equal_the_rule": lambda: ledger_against_rule(self.plan),
-            "is_every_invoice_counted": self.invoices_counted_and_summed,
-            "does_debit_equal_credit": self.debit_equals_credit,
-            "was_every_outlet_seen": self.outlets_seen,
-            "is_every_franchise_still_there": self.franchises_not_fallen,
-            "are_the_sales_as_usual": self.usual_day,
+            "does_the_ledger_equal_the_rule": lambda: ledger_against_rule(self.plans[day]),
+            "is_every_invoice_counted": partial(self.invoices_counted_and_summed, day),
+            "does_debit_equal_credit": partial(self.debit_equals_credit, day),
+            "was_every_outlet_seen": partial(self.outlets_seen, day),
+            "is_every_franchise_still_there": partial(self.franchises_not_fallen, day),
+            "are_the_sales_as_usual": partial(self.usual_day, day),
         }
+
+
+def week_before(day: date) -> list[date]:
+    """The seven days before, newest first."""
+    return [day - timedelta(days=back) for back in range(1, WEEK + 1)]
+
+
+def same_weekdays(day: date) -> list[date]:
+    """Earlier days of the same weekday, newest first."""
+    return [day - timedelta(weeks=back) for back in range(1, LOOKBACK_WEEKS + 1)]
+
+
+def _by_entry(rows: Iterable[BookedRow]) -> dict[str, list[BookedRow]]:
+    found: dict[str, list[BookedRow]] = defaultdict(list)
+    for row in rows:
+        found[row.entry].append(row)
+    return found
 
 
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
@@ -141,9 +220,12 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
     def royalties_control_totals(
         context: dg.AssetCheckExecutionContext,
         erpnext: ERPNextResource,
+        close: CloseResource,
         royalty_policy: RoyaltyPolicyResource,
-    ) -> Iterator[dg.AssetCheckResult]:
+    ) -> Iterator[Answer]:
         policy = royalty_policy.policy
-        yield from answered(context, erpnext, NAME, lambda site, day: Figures(site, policy, day).questions())
+        yield from answered(
+            context, erpnext, close, NAME, lambda site, window: Figures(site, policy, window).questions
+        )
 
     return royalties_control_totals

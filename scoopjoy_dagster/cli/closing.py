@@ -1,4 +1,4 @@
-"""Close a business day through Dagster and say what came of it."""
+"""Close business days through Dagster and say what came of each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -17,6 +17,7 @@ import dagster as dg
 
 from scoopjoy_dagster.accounting.totals import ControlTotal, totals_of
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
+from scoopjoy_dagster.automation.state import RANGE_END, RANGE_START
 from scoopjoy_dagster.definitions import ASSETS, JOB
 from scoopjoy_dagster.partitions import last_ended_day
 from scoopjoy_dagster.settings import Settings, SettingsError
@@ -36,13 +37,22 @@ Mirror = Callable[[str], AbstractContextManager[None]]
 """Shows a run, given by its id, somewhere else for as long as the context is open."""
 
 Tell = Callable[[str, str], None]
-"""Told about progress: asset name, and `start`, `success`, `failure` or `skipped`."""
+"""Told about progress: asset name, and `start`, `day` (one more is known), `success`, `failure` or `skipped`."""
 
+_KIND = dg.DagsterEventType
 _STATES = {
-    dg.DagsterEventType.STEP_START: "start",
-    dg.DagsterEventType.STEP_SUCCESS: "success",
-    dg.DagsterEventType.STEP_FAILURE: "failure",
-    dg.DagsterEventType.STEP_SKIPPED: "skipped",
+    _KIND.STEP_START: "start",
+    _KIND.STEP_SUCCESS: "success",
+    _KIND.STEP_FAILURE: "failure",
+    _KIND.STEP_SKIPPED: "skipped",
+    _KIND.ASSET_MATERIALIZATION: "day",
+    _KIND.ASSET_OBSERVATION: "day",
+}
+_TELLING = {
+    _KIND.ASSET_MATERIALIZATION,
+    _KIND.ASSET_OBSERVATION,
+    _KIND.ASSET_CHECK_EVALUATION,
+    _KIND.STEP_FAILURE,
 }
 
 
@@ -80,7 +90,7 @@ class DayResult:
             "duration_s": round(self.duration_s, 3),
             "requests": sum(int(asset["requests"]) for asset in self.assets.values()),
             "assets": {
-                name: {key: value for key, value in asset.items() if key != "requests"}
+                name: {key: value for key, value in asset.items() if key not in {"requests", "duration_s"}}
                 for name, asset in self.assets.items()
             },
             "control_totals": self.control_totals,
@@ -132,29 +142,57 @@ def close_day(
     *,
     only: Sequence[str] = (),
     tell: Tell,
-    tags: dict[str, str] | None = None,
     mirror: Mirror | None = None,
 ) -> DayResult:
-    """Run the job for one partition in this process, recorded in the instance like every other run.
+    """Close one day; see `close_days`."""
+    return close_days(definitions, instance, [day], only=only, tell=tell, mirror=mirror)[0]
 
-    `mirror` shows the run in ERPNext while it goes on; see `cli.desk_mirror`.
+
+def close_days(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    days: Sequence[date],
+    *,
+    only: Sequence[str] = (),
+    tell: Tell,
+    tags: Mapping[str, str] | None = None,
+    mirror: Mirror | None = None,
+) -> list[DayResult]:
+    """Run the job for a day, or once for all days of a range, in this process; recorded in the instance like every other run.
+
+    `days` follow each other without a gap. `mirror` shows the run in ERPNext while it goes on; see `cli.desk_mirror`.
     """
     run_id = str(uuid.uuid4())
     job = definitions.resolve_job_def(JOB)
+    several = len(days) > 1
+    span = {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()} if several else {}
     started = time.monotonic()
     with _progress(instance, run_id, tell), mirror(run_id) if mirror else nullcontext():
-        result = job.execute_in_process(
+        job.execute_in_process(
             instance=instance,
-            partition_key=day.isoformat(),
+            partition_key=None if several else days[0].isoformat(),
             run_id=run_id,
             raise_on_error=False,
             asset_selection=[dg.AssetKey(name) for name in only] or None,
-            tags={"scoopjoy/triggered_by": f"command line ({_user()})", **(tags or {})},
+            tags={"scoopjoy/triggered_by": f"command line ({_user()})", **span, **(tags or {})},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-    events = result.all_events
-    assets = {name: _asset(name, events) for name in NAMES if not only or name in only}
-    return DayResult(day, run_id, assets, _totals(assets, events), time.monotonic() - started)
+    wall_s = time.monotonic() - started
+    events = _events(instance, run_id)
+    found = []
+    for day in days:
+        assets = {
+            name: _asset(name, events, day, several=several) for name in NAMES if not only or name in only
+        }
+        spent_s = sum(float(one["duration_s"]) for one in assets.values()) if several else wall_s
+        found.append(DayResult(day, run_id, assets, _totals(assets, events, day), spent_s))
+    return found
+
+
+def _events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
+    """What the days came to, as the instance keeps it."""
+    records = instance.get_records_for_run(run_id, of_type=_TELLING).records
+    return [one.event_log_entry.dagster_event for one in records if one.event_log_entry.dagster_event]
 
 
 def _user() -> str:
@@ -164,20 +202,27 @@ def _user() -> str:
         return f"uid {os.getuid()}"
 
 
-def _asset(name: str, events: Sequence[dg.DagsterEvent]) -> dict[str, Any]:
-    """An asset's outcome from its materialization, or from its failure; without either it was skipped."""
+def _asset(name: str, events: Sequence[dg.DagsterEvent], day: date, *, several: bool) -> dict[str, Any]:
+    """An asset's outcome of a day from its materialization, or from its failure; without either it was skipped."""
     for event in events:
-        if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION and event.asset_key == dg.AssetKey(
-            name
-        ):
-            return _shown(
-                "Success", event.step_materialization_data.materialization.metadata[OUTCOME_KEY].value
-            )
-        if event.event_type == dg.DagsterEventType.STEP_FAILURE and event.step_key == name:
+        of_day = event.partition == day.isoformat() and event.asset_key == dg.AssetKey(name)
+        if event.event_type is _KIND.ASSET_MATERIALIZATION and of_day:
+            metadata = event.step_materialization_data.materialization.metadata
+            return _shown("Success", metadata[OUTCOME_KEY].value)
+        if event.event_type is _KIND.ASSET_OBSERVATION and of_day:
+            metadata = event.asset_observation_data.asset_observation.metadata
+            if OUTCOME_KEY in metadata:  # the plan of a dry run has none
+                return _shown("Failed", metadata[OUTCOME_KEY].value)
+    for event in events:
+        if event.event_type is _KIND.STEP_FAILURE and event.step_key == name:
             data = event.step_failure_data
-            if data.user_failure_data and OUTCOME_KEY in data.user_failure_data.metadata:
+            if data.user_failure_data is None:
+                return _shown("Failed", {"exceptions": [_unforeseen(name, data.error)]})
+            # Of a range every day that failed has been recorded: this one waits for the asset before.
+            if not several and OUTCOME_KEY in data.user_failure_data.metadata:
                 return _shown("Failed", data.user_failure_data.metadata[OUTCOME_KEY].value)
-            return _shown("Failed", {"exceptions": [_unforeseen(name, data.error)]})
+            if not several:
+                return _shown("Failed", {"exceptions": [_unforeseen(name, data.error)]})
     return _shown("Skipped", {})
 
 
@@ -202,16 +247,20 @@ def _shown(status: str, outcome: Any) -> dict[str, Any]:
         "exceptions": list(outcome.get("exceptions", [])),
         "facts": dict(outcome.get("facts", {})),
         "requests": int(outcome.get("requests", 0)),
+        "duration_s": float(outcome.get("duration_s", 0.0)),
     }
 
 
-def _totals(assets: dict[str, dict[str, Any]], events: Sequence[dg.DagsterEvent]) -> list[dict[str, Any]]:
+def _totals(
+    assets: dict[str, dict[str, Any]], events: Sequence[dg.DagsterEvent], day: date
+) -> list[dict[str, Any]]:
     """The control totals of the assets that were materialized. One without an answer is wrong: it proved nothing."""
     answers = {
         (data.asset_key.to_user_string(), data.check_name): data
         for event in events
-        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        if event.event_type is _KIND.ASSET_CHECK_EVALUATION
         for data in [event.asset_check_evaluation_data]
+        if data.partition == day.isoformat()
     }
     return [
         _total(total, answers.get((total.asset, total.name)))
@@ -235,18 +284,17 @@ def _total(total: ControlTotal, answer: dg.AssetCheckEvaluation | None) -> dict[
 def _progress(instance: dg.DagsterInstance, run_id: str, tell: Tell) -> Iterator[None]:
     """Tell about the steps while the run goes on in the main thread, from the instance's event log."""
     done = threading.Event()
-    told: set[tuple[str, str]] = set()
+    cursor: str | None = None
 
     def look() -> None:
-        for entry in instance.all_logs(run_id, of_type=set(_STATES)):
-            event = entry.dagster_event
+        nonlocal cursor
+        page = instance.get_records_for_run(run_id, cursor=cursor, of_type=set(_STATES))
+        cursor = page.cursor
+        for record in page.records:
+            event = record.event_log_entry.dagster_event
             name = str(event.step_key) if event else ""
-            if event is None or name not in NAMES:
-                continue
-            state = _STATES[event.event_type]
-            if (name, state) not in told:
-                told.add((name, state))
-                tell(name, state)
+            if event is not None and name in NAMES:
+                tell(name, _STATES[event.event_type])
 
     def watch() -> None:
         while not done.wait(0.4):

@@ -30,6 +30,7 @@ from scoopjoy_dagster.local.processes import ChildProcesses
 from scoopjoy_dagster.local.services import running_dagster
 from scoopjoy_dagster.partitions import ZONE, last_ended_day
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+from scoopjoy_dagster.sandbox.erpnext.latency import MODELS
 from scoopjoy_dagster.sandbox.hq import SandboxHQ
 from scoopjoy_dagster.sandbox.mail import MailSink
 from scoopjoy_dagster.sandbox.seed import seed, set_royalty_terms
@@ -65,11 +66,14 @@ class World:
 
 
 @contextmanager
-def embedded_world(now: datetime, *, erpnext_port: int = 0) -> Iterator[World]:
-    """Start the embedded servers with example data up to the last business day, our custom fields installed."""
+def embedded_world(now: datetime, *, erpnext_port: int = 0, latency: str | None = None) -> Iterator[World]:
+    """Start the embedded servers with example data up to the last business day, our custom fields installed.
+
+    `latency`: a name of `sandbox.erpnext.latency.MODELS`; none: ERPNext answers as fast as it can.
+    """
     last_day = last_ended_day(now)
     with ExitStack() as stack:
-        erpnext = SandboxERPNext(":memory:")
+        erpnext = SandboxERPNext(":memory:", latency=MODELS[latency] if latency else None)
         seed(erpnext, today=last_day + timedelta(days=1))
         erpnext.start(erpnext_port)
         stack.callback(erpnext.close)
@@ -180,9 +184,9 @@ def _tell(out: Console, result: DayResult, *, as_json: bool) -> None:
         print_day(out, result)
 
 
-def serve_sandbox(out: Console, port: int) -> None:
+def serve_sandbox(out: Console, port: int, latency: str | None) -> None:
     """Serve the embedded servers and print the settings that point at them, until Ctrl-C."""
-    with embedded_world(datetime.now(ZONE), erpnext_port=usable_port(port)) as world:
+    with embedded_world(datetime.now(ZONE), erpnext_port=usable_port(port), latency=latency) as world:
         for name, value in world.environment("http://127.0.0.1:3000").items():
             out.print(f"export {name}='{value}'", highlight=False, markup=False, soft_wrap=True)
         out.print(

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
-from scoopjoy_dagster.assets.report_plans import Audience, audiences, plans
+from scoopjoy_dagster.assets.day_facts import DayFacts, read_day, with_rows
+from scoopjoy_dagster.assets.day_report import read_past
+from scoopjoy_dagster.assets.report_plans import Audience, audiences, full_report, plans, read_readers
 from scoopjoy_dagster.assets.report_views import WHOLE
 from scoopjoy_dagster.assets.royalty_statements import month_to_date, plan_statements, with_month
 from scoopjoy_dagster.definitions import site_resources
@@ -41,6 +42,7 @@ def write_reports(out: Console, settings: Settings, day: date, directory: Path) 
         if unsettled:
             message = f"There is no report of {day} yet: {unsettled.message}; close the day first: scoopjoy close --date {day}"
             raise SettingsError(message)
+        facts = with_rows(site, facts)
         files = [*_reports(out, site, opened.mail, facts), *_statements(site, facts)]
     try:
         for name, content in files:
@@ -55,15 +57,17 @@ def write_reports(out: Console, settings: Settings, day: date, directory: Path) 
 
 
 def _reports(out: Console, site: Site, mail: MailResource, facts: DayFacts) -> Iterator[tuple[str, bytes]]:
-    groups, missing = audiences(site, mail, facts)
+    groups, missing = audiences(read_readers(site, mail, facts.reports), mail, facts)
     for finding in missing:
         out.print(f"warning: {finding.message}.", highlight=False, markup=False, soft_wrap=True)
     if not any(group.view == WHOLE for group in groups):
         groups = [Audience(WHOLE, ()), *groups]
-    for one in plans(site, facts, groups):
-        rendered = render_report_mail(one.report, links={})
+    past = read_past(site, facts)
+    for one in plans(facts, groups):
+        rendered = render_report_mail(full_report(site, facts, past, one), links={})
+        view = one.audience.view.label
         # Two names may differ in nothing that a directory's name may hold.
-        folder = f"outlets/{_file_name(one.report.view)}-{one.figures.view[:6]}/" if one.report.view else ""
+        folder = f"outlets/{_file_name(view)}-{one.figures.view[:6]}/" if view else ""
         stem = f"{folder}nightly-close-{facts.plan.day}"
         yield f"{stem}.html", with_pictures(rendered).encode()
         yield f"{stem}.txt", rendered.text.encode()
@@ -72,7 +76,7 @@ def _reports(out: Console, site: Site, mail: MailResource, facts: DayFacts) -> I
 
 
 def _statements(site: Site, facts: DayFacts) -> Iterator[tuple[str, bytes]]:
-    due = plan_statements(site, facts.books, facts.plan)
+    due = plan_statements(facts.books, facts.plan, {})
     months = month_to_date(site, facts.books, facts.plan) if due else {}
     for one in due:
         yield f"statements/{one.file_name}", statement_pdf(with_month(one.statement, months))

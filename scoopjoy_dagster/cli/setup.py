@@ -47,7 +47,7 @@ def run_setup(out: Console, settings: Settings, *, desk: bool, dry_run: bool) ->
         ERPNextError: the site refused something, or something of the site is in the way.
     """
     with _client(settings) as client:
-        steps = read_installation(client, desk=desk)
+        steps = read_installation(client, desk=desk, series=settings.royalty_series)
         if all(step.kind == "leave" for step in steps):
             out.print("Everything is installed.")
         if not dry_run:
@@ -78,9 +78,9 @@ def run_removal(out: Console, settings: Settings, *, dry_run: bool, yes: bool) -
         click.Abort: the person said no.
     """
     with _client(settings) as client:
-        steps = read_removal(client)
+        steps = read_removal(client, series=settings.royalty_series)
         if not steps:
-            out.print("There is no Batch Run desk on the site.")
+            out.print("There is no Batch Run desk on the site, and no unused naming series of ours.")
             return
         for step in steps if dry_run or not yes else ():
             out.print(f"would {step.sentence}", highlight=False, markup=False)

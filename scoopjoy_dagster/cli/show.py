@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -28,11 +29,31 @@ SHOWN_EXCEPTIONS = 20
 @contextmanager
 def step_progress(console: Console, day: date, only: Sequence[str]) -> Iterator[Tell]:
     """A bar over the steps of one day on a terminal; one line per step and state elsewhere."""
-    names = [name for name in NAMES if not only or name in only]
+    with _told(console, f"{day}", [name for name in NAMES if not only or name in only], 1) as tell:
+        yield tell
+
+
+@contextmanager
+def range_progress(console: Console, days: Sequence[date]) -> Iterator[Tell]:
+    """A bar over the steps and days of a range on a terminal; one line per step and state elsewhere."""
+    label = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    with _told(console, label, NAMES, len(days)) as tell:
+        yield tell
+
+
+@contextmanager
+def _told(console: Console, label: str, names: Sequence[str], days: int) -> Iterator[Tell]:
+    known: Counter[str] = Counter()
+
+    def of_step(name: str) -> str:
+        return f"{label} {STEPS[name]}" + (f", {known[name]} of {days} days" if days > 1 else "")
+
     if not console.is_terminal:
 
         def tell_line(name: str, state: str) -> None:
-            console.print(f"{day} {STEPS[name]}: {state}", highlight=False)
+            known[name] += state == "day"
+            if state != "day":
+                console.print(f"{of_step(name)}: {state}", highlight=False, soft_wrap=True)
 
         yield tell_line
         return
@@ -44,15 +65,45 @@ def step_progress(console: Console, day: date, only: Sequence[str]) -> Iterator[
         console=console,
         transient=True,
     ) as progress:
-        task = progress.add_task(f"{day}", total=len(names))
+        task = progress.add_task(label, total=len(names) * days)
 
         def tell_bar(name: str, state: str) -> None:
-            if state == "start":
-                progress.update(task, description=f"{day} {STEPS[name]}")
-            else:
-                progress.advance(task)
+            known[name] += state == "day"
+            progress.update(task, description=of_step(name), completed=known.total())
 
         yield tell_bar
+
+
+def print_days(console: Console, results: Sequence[DayResult]) -> None:
+    """A range of days: a line for each, and all that is to be said of those that are not right. One day as ever."""
+    if len(results) == 1:
+        print_day(console, results[0])
+        return
+    for result in results:
+        if result.status != "Completed":
+            print_day(console, result)
+    table = Table("Business day", "Status", box=None, pad_edge=False)
+    for column in ("Requests", "Written", "Royalty", "Errors", "Warnings"):
+        table.add_column(column, justify="right")
+    for result in results:
+        severities = [one["severity"] for asset in result.assets.values() for one in asset["exceptions"]]
+        table.add_row(
+            f"{result.business_day}",
+            f"[{_COLOURS[result.status]}]{result.status}[/]",
+            str(sum(int(asset["requests"]) for asset in result.assets.values())),
+            str(sum(int(asset["written"]) for asset in result.assets.values())),
+            str(result.assets["royalties"]["amount"]),
+            str(severities.count("error")),
+            str(severities.count("warning")),
+        )
+    console.print()
+    console.print(table)
+    right = sum(result.status == "Completed" for result in results)
+    requests = sum(int(asset["requests"]) for result in results for asset in result.assets.values())
+    console.print(
+        f"\n{right} of {len(results)} days are completed, with {requests} requests (run {results[0].run_id})",
+        highlight=False,
+    )
 
 
 def print_day(console: Console, result: DayResult) -> None:

@@ -197,6 +197,7 @@ def _invoices(
                     bool(row["is_return"]),
                     str(row["currency"]),
                     exact(row[Base.GRAND_TOTAL.field]),
+                    newest=str(row["creation"]),
                 )
             )
     return found, created

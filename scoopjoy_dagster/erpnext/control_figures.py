@@ -7,76 +7,82 @@ Here: reads, each of one list call, and the rows as the comparisons want them. N
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.comparisons import BookedRow, CustomerSales, ShiftFigures
 from scoopjoy_dagster.accounting.keys import day_of_key, key_range
 from scoopjoy_dagster.accounting.money import ZERO, exact
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
-from scoopjoy_dagster.accounting.shifts import LooseInvoice, Opening, orphans
+from scoopjoy_dagster.accounting.shifts import SUBMITTED, LooseInvoice, orphans
 from scoopjoy_dagster.erpnext import pos
-from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter
+from scoopjoy_dagster.erpnext.client import KEY_FIELD
 from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, SHARE
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 # -- shifts -------------------------------------------------------------------------------------------------------
 
 
-def shift_figures(site: Site, day: date) -> ShiftFigures:
-    """The shifts of `day`, their submitted closings, and the POS Invoices that are in none: four list calls.
+def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigures]:
+    """Of every day from `first` to `last`: its shifts, their submitted closings, and the POS Invoices that are in none.
 
-    Two more where a POS Invoice is not consolidated: to say whether a closing has it, or an open shift will take it.
+    Four list calls; two more where a POS Invoice is not consolidated: to say whether a closing has it, or an open shift
+    will take it. Nothing that an asset has read before is taken for it.
     """
-    began: list[Filter] = [
-        ["docstatus", "=", 1],
-        ["company", "=", site.company["name"]],
-        ["period_start_date", ">=", f"{day} 00:00:00"],
-        ["period_start_date", "<", f"{day + timedelta(days=1)} 00:00:00"],
-    ]
     openings = [
-        Opening(
-            str(row["name"]),
-            str(row["company"]),
-            str(row["pos_profile"]),
-            str(row["user"]),
-            datetime.fromisoformat(str(row["period_start_date"])),
-            str(row["status"]),
-        )
-        for row in site.client.rows("POS Opening Entry", pos.OPENING_FIELDS, began)
+        one
+        for one in pos.openings(site, first, last, remember=False)
+        if first <= one.period_start.date() <= last
     ]
-    counted = site.client.rows(
+    counted: dict[date, int] = defaultdict(int)
+    for row in site.client.rows(
         "POS Opening Entry",
-        ["company", site.dialect.count("shifts")],
-        began,
-        group_by="company",
-        order_by="company asc",
-    )
-    closings = site.client.rows(
-        "POS Closing Entry",
-        ["name", "pos_opening_entry", "period_end_date"],
-        [["pos_opening_entry", "in", [one.name for one in openings]], ["docstatus", "=", 1]],
-    )
+        ["period_start_date", site.dialect.count("shifts")],
+        [
+            ["docstatus", "=", 1],
+            ["company", "=", site.company["name"]],
+            ["period_start_date", ">=", f"{first} 00:00:00"],
+            ["period_start_date", "<", f"{last + timedelta(days=1)} 00:00:00"],
+        ],
+        group_by="period_start_date",
+        order_by="period_start_date asc",
+    ):
+        counted[date.fromisoformat(str(row["period_start_date"])[:10])] += int(row["shifts"])
+    closings = [
+        one
+        for one in pos.closing_rows(site, openings, remember=False)
+        if int(one.row["docstatus"]) == SUBMITTED
+    ]
     of_opening: dict[str, list[str]] = defaultdict(list)
-    for row in closings:
-        of_opening[str(row["pos_opening_entry"])].append(str(row["name"]))
     # A shift may end after midnight: its last sales carry the next day's date.
-    ends = [date.fromisoformat(str(row["period_end_date"])[:10]) for row in closings]
-    last = min(max([day, *ends]), day + pos.LOOK_AHEAD)
-    loose = pos.loose_invoices(site, day, last)
-    held = _closing_of(site, [str(row["name"]) for row in closings], loose)
-    free = [one for one in loose if one.name not in held and one.posted_at.date() == day]
-    lost = _orphans(site, day, free)
-    return ShiftFigures(
-        openings,
-        sum(int(row["shifts"]) for row in counted),
-        of_opening,
-        held,
-        [one.name for one in free if one.name not in lost],
-        sorted(lost),
-    )
+    ends: dict[date, date] = {}
+    began = {one.name: one.period_start.date() for one in openings}
+    for closing in closings:
+        of_opening[closing.opening].append(closing.name)
+        day = began[closing.opening]
+        end = date.fromisoformat(str(closing.row["period_end_date"])[:10])
+        ends[day] = min(max(ends.get(day, day), end), day + pos.LOOK_AHEAD)
+    loose = pos.loose_invoices(site, first, max([last, *ends.values()]), remember=False)
+    held = _closing_of(site, [one.name for one in closings], loose)
+    free = [one for one in loose if one.name not in held]
+    lost = _orphans(site, first, last, free)
+    days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+    found: dict[date, ShiftFigures] = {}
+    for day in days:
+        own = [one for one in openings if began[one.name] == day]
+        names = {name for one in own for name in of_opening.get(one.name, ())}
+        of_day = [one.name for one in free if one.posted_at.date() == day]
+        found[day] = ShiftFigures(
+            own,
+            counted[day],
+            {one.name: of_opening[one.name] for one in own if one.name in of_opening},
+            {invoice: closing for invoice, closing in held.items() if closing in names},
+            [name for name in of_day if name not in lost],
+            sorted(name for name in of_day if name in lost),
+        )
+    return found
 
 
 def _closing_of(site: Site, closings: Sequence[str], loose: Sequence[LooseInvoice]) -> dict[str, str]:
@@ -95,11 +101,11 @@ def _closing_of(site: Site, closings: Sequence[str], loose: Sequence[LooseInvoic
     return {str(row["pos_invoice"]): str(row["parent"]) for row in rows}
 
 
-def _orphans(site: Site, day: date, invoices: Sequence[LooseInvoice]) -> set[str]:
+def _orphans(site: Site, first: date, last: date, invoices: Sequence[LooseInvoice]) -> set[str]:
     """Those of the invoices that no open shift will ever take."""
     if not invoices:
         return set()
-    still_open = [one for one in pos.openings(site, day, day) if one.status == "Open"]
+    still_open = [one for one in pos.openings(site, first, last, remember=False) if one.status == "Open"]
     return {one.name for one in invoices if orphans([one], still_open)}
 
 
@@ -170,8 +176,8 @@ def shifts_by_profile(site: Site, first: date, last: date) -> dict[date, set[str
 # -- royalty entries ----------------------------------------------------------------------------------------------
 
 
-def submitted_entries(site: Site, books: Books, first: date, last: date) -> dict[date, list[str]]:
-    """Names of the submitted Journal Entries with our key, by the business day of the key; one list call."""
+def submitted_entries(site: Site, books: Books, first: date, last: date) -> dict[date, dict[str, str]]:
+    """The submitted Journal Entries with our key, by the business day of the key: name -> key; one list call."""
     lowest, after = key_range("royalty", books.company, first, last)
     rows = site.client.rows(
         "Journal Entry",
@@ -183,29 +189,28 @@ def submitted_entries(site: Site, books: Books, first: date, last: date) -> dict
             [KEY_FIELD, "<", after],
         ],
     )
-    found: dict[date, list[str]] = defaultdict(list)
+    found: dict[date, dict[str, str]] = defaultdict(dict)
     for row in rows:
         day = day_of_key(str(row[KEY_FIELD]), "royalty", books.company)
         if day is not None and first <= day <= last:
-            found[day].append(str(row["name"]))
+            found[day][str(row["name"])] = str(row[KEY_FIELD])
     return found
 
 
-def parties(site: Site, entries: Sequence[str]) -> set[str]:
-    """Customers in the rows of these Journal Entries; grouped by the server."""
+def parties(site: Site, entries: Sequence[str]) -> dict[str, str]:
+    """The customer in the rows of each of these Journal Entries."""
     rows = site.client.rows(
         "Journal Entry Account",
-        ["party", site.dialect.count("entries")],
+        ["parent", "party"],
         [
             ["parent", "in", list(entries)],
             ["parenttype", "=", "Journal Entry"],
             ["party_type", "=", "Customer"],
         ],
-        group_by="party",
-        order_by="party asc",
+        order_by="parent asc, idx asc",
         parent="Journal Entry",
     )
-    return {str(row["party"]) for row in rows}
+    return {str(row["parent"]): str(row["party"]) for row in rows}
 
 
 def journal_rows(site: Site, entries: Sequence[str]) -> list[BookedRow]:
@@ -276,20 +281,20 @@ def account_kinds(site: Site, books: Books, accounts: Iterable[str]) -> AccountK
 # -- shares -------------------------------------------------------------------------------------------------------
 
 
-def shares_by_entry(site: Site, books: Books, day: date) -> Mapping[str, Decimal]:
-    """Shares that the submitted Sales Invoices of `day` carry, summed by the server for each Journal Entry they name."""
+def shares_by_entry(site: Site, books: Books, first: date, last: date) -> dict[date, dict[str, Decimal]]:
+    """Shares that the submitted Sales Invoices of each day carry, summed by the server for each Journal Entry they name."""
     rows = site.client.rows(
         "Sales Invoice",
-        [ENTRY, site.dialect.total(SHARE, "shares")],
+        ["posting_date", ENTRY, site.dialect.total(SHARE, "shares")],
         [
             ["docstatus", "=", 1],
             ["company", "=", books.company],
-            ["posting_date", "=", day.isoformat()],
+            ["posting_date", "between", [first.isoformat(), last.isoformat()]],
         ],
-        group_by=ENTRY,
-        order_by=f"{ENTRY} asc",
+        group_by=f"posting_date, {ENTRY}",
+        order_by=f"posting_date asc, {ENTRY} asc",
     )
-    found: dict[str, Decimal] = defaultdict(lambda: ZERO)
+    found: dict[date, dict[str, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
     for row in rows:
-        found[str(row[ENTRY] or "")] += exact(row["shares"])
+        found[date.fromisoformat(str(row["posting_date"]))][str(row[ENTRY] or "")] += exact(row["shares"])
     return found

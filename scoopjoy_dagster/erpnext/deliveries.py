@@ -6,6 +6,7 @@ delivered, and a person can look it up.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -23,7 +24,7 @@ FIGURES_FIELD = "figures"
 class Delivery:
     """One thing delivered to one recipient: `digest` tells what, `revision` the how-manieth of the day.
 
-    `name` is the record's ID, empty before it is written.
+    `name` is the record's ID and `owner` the user who wrote it, both empty before it is written.
     """
 
     channel: str
@@ -33,30 +34,48 @@ class Delivery:
     digest: str
     reference: str = ""
     name: str = ""
+    owner: str = ""
 
 
-def deliveries(site: Site, channel: str, company: str, day: date) -> list[Delivery]:
-    """What was delivered for `day` over a channel (`report` or `hq`), oldest revision first."""
-    prefix = day_prefix(channel, company, day)
+def deliveries(
+    site: Site, company: str, first: date, last: date, *, remember: bool = True
+) -> dict[tuple[str, date], list[Delivery]]:
+    """What was delivered for the days from `first` to `last`, by channel (`report` or `hq`) and day, oldest revision first; one list call."""
     rows = site.client.rows(
         DOCTYPE,
-        ["name", "recipient", "revision", "reference", KEY_FIELD, DIGEST_FIELD],
-        [["channel", "=", channel], ["business_day", "=", day.isoformat()]],
+        [
+            "name",
+            "owner",
+            "channel",
+            "business_day",
+            "recipient",
+            "revision",
+            "reference",
+            KEY_FIELD,
+            DIGEST_FIELD,
+        ],
+        [["business_day", "between", [first.isoformat(), last.isoformat()]]],
         order_by="revision asc, name asc",
+        remember=remember,
     )
-    return [
-        Delivery(
-            channel,
-            day,
-            str(row["recipient"]),
-            int(row["revision"]),
-            str(row[DIGEST_FIELD] or ""),
-            str(row["reference"] or ""),
-            str(row["name"]),
+    found: dict[tuple[str, date], list[Delivery]] = defaultdict(list)
+    for row in rows:
+        channel, day = str(row["channel"]), date.fromisoformat(str(row["business_day"]))
+        if not normalised(str(row[KEY_FIELD])).startswith(normalised(day_prefix(channel, company, day))):
+            continue  # of another company of the site
+        found[channel, day].append(
+            Delivery(
+                channel,
+                day,
+                str(row["recipient"]),
+                int(row["revision"]),
+                str(row[DIGEST_FIELD] or ""),
+                str(row["reference"] or ""),
+                str(row["name"]),
+                str(row["owner"]),
+            )
         )
-        for row in rows
-        if normalised(str(row[KEY_FIELD])).startswith(normalised(prefix))
-    ]
+    return found
 
 
 def figures_told(site: Site, delivered: Iterable[Delivery], revision: int) -> DayFigures | None:

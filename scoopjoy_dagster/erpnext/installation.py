@@ -1,16 +1,18 @@
-"""Install our custom fields, DocTypes and the desk on a site: the plan is pure, applying it is thin."""
+"""Install our custom fields, DocTypes, naming series and the desk on a site: the plan is pure, applying it is thin."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scoopjoy_dagster.erpnext import desk_schema
+from scoopjoy_dagster.erpnext import desk_schema, series_options
 from scoopjoy_dagster.erpnext.client import Client, Row
 from scoopjoy_dagster.erpnext.custom_doctype import doctype_step
 from scoopjoy_dagster.erpnext.errors import Forbidden, NotFound, Rejected
 from scoopjoy_dagster.erpnext.install_step import InstallStep
+from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
 from scoopjoy_dagster.erpnext.schema import DELIVERY_DOCTYPE, FIELDS, CustomField
+from scoopjoy_dagster.erpnext.series_options import SeriesOptions
 
 __all__ = [
     "InstallStep",
@@ -59,6 +61,7 @@ class SiteState:
         form_script: the row of our Client Script; None when there is none.
         workspace: whether our Workspace is there.
         may_make_workspace: whether the user may make a public Workspace.
+        series: what can be chosen as naming series of a Journal Entry; None when it was not asked for.
     """
 
     fields: Sequence[Row] = ()
@@ -66,19 +69,25 @@ class SiteState:
     form_script: Row | None = None
     workspace: bool = False
     may_make_workspace: bool = True
+    series: SeriesOptions | None = None
 
 
-def plan_installation(state: SiteState, *, desk: bool = True) -> list[InstallStep]:
+def plan_installation(
+    state: SiteState, *, desk: bool = True, series: Sequence[str] = ROYALTY_SERIES
+) -> list[InstallStep]:
     """What must be done so that everything is there and of the right kind, in the order in which it can be done.
 
     Args:
         state: of the site.
         desk: whether the Batch Run desk is wanted; without it, one that is there is left alone.
+        series: naming series of royalty entries.
     """
     by_name = {(str(row["dt"]), str(row["fieldname"])): row for row in state.fields}
     steps = [step for one in FIELDS if (step := _field_step(one, by_name.get((one.doctype, one.fieldname))))]
     delivery = doctype_step(DELIVERY_DOCTYPE, state.doctypes.get(DELIVERY_DOCTYPE["name"]))
     steps += [delivery] if delivery else []
+    options = series_options.plan_options(state.series, series) if state.series else None
+    steps += [options] if options else []
     return steps + (plan_desk(state) if desk else [])
 
 
@@ -171,6 +180,7 @@ def read_site_state(client: Client) -> SiteState:
         form_script=scripts[0] if scripts else None,
         workspace=client.exists("Workspace", desk_schema.WORKSPACE),
         may_make_workspace=may_make_workspace(client),
+        series=series_options.read_customised(client),
     )
 
 
@@ -189,9 +199,11 @@ def may_make_workspace(client: Client) -> bool:
     )
 
 
-def read_installation(client: Client, *, desk: bool = True) -> list[InstallStep]:
+def read_installation(
+    client: Client, *, desk: bool = True, series: Sequence[str] = ROYALTY_SERIES
+) -> list[InstallStep]:
     """The plan for a site as it stands: see `read_site_state` and `plan_installation`."""
-    return plan_installation(read_site_state(client), desk=desk)
+    return plan_installation(read_site_state(client), desk=desk, series=series)
 
 
 def install(client: Client, steps: Iterable[InstallStep], tell: Callable[[InstallStep], None]) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import exact
-from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
+from scoopjoy_dagster.accounting.royalties import BaseInvoice
+from scoopjoy_dagster.erpnext.client import PAGE, Row
+from scoopjoy_dagster.erpnext.site import Books, Site
 
 RATE = "custom_royalty_rate"
 SHARE = "custom_royalty_share"
@@ -29,24 +32,74 @@ class Annotation:
     journal_entry: str
 
 
-def read_annotations(site: Site, company: str, day: date) -> dict[str, Annotation]:
-    """What the submitted Sales Invoices of `day` carry, by invoice. One without a Journal Entry carries nothing."""
-    rows = site.client.rows(
-        "Sales Invoice",
-        ["name", RATE, SHARE, ENTRY],
-        [
-            ["docstatus", "=", 1],
-            ["company", "=", company],
-            ["posting_date", "=", day.isoformat()],
-            [ENTRY, "is", "set"],
-        ],
+@dataclass(frozen=True, slots=True)
+class InvoiceRow:
+    """A submitted Sales Invoice, and what it says of its royalty."""
+
+    invoice: BaseInvoice
+    annotation: Annotation
+
+
+def invoice_rows(
+    site: Site, books: Books, policy: RoyaltyPolicy, day: date, counts: Mapping[str, int]
+) -> Iterator[dict[str, list[InvoiceRow]]]:
+    """The submitted Sales Invoices of `day` to some customers, some customers at a time.
+
+    A part holds about a page of rows, so memory stays flat however many invoices the day has.
+
+    Args:
+        site: the open site.
+        books: the company.
+        policy: says which total of an invoice is the base.
+        day: the posting date.
+        counts: the customers, and about how many invoices each has.
+    """
+    amounts = sorted({policy.base.field, Base.GRAND_TOTAL.field})
+    for customers in _parts(counts):
+        found: dict[str, list[InvoiceRow]] = {customer: [] for customer in customers}
+        for page in site.client.pages(
+            "Sales Invoice",
+            ["name", "customer", *amounts, "is_return", "currency", "creation", RATE, SHARE, ENTRY],
+            [
+                ["docstatus", "=", 1],
+                ["company", "=", books.company],
+                ["posting_date", "=", day.isoformat()],
+                ["customer", "in", customers],
+            ],
+        ):
+            for row in page:
+                found.setdefault(str(row["customer"]), []).append(_invoice_row(row, policy))
+        yield found
+
+
+def _invoice_row(row: Row, policy: RoyaltyPolicy) -> InvoiceRow:
+    name = str(row["name"])
+    return InvoiceRow(
+        BaseInvoice(
+            name,
+            str(row["customer"]),
+            exact(row[policy.base.field]),
+            bool(row["is_return"]),
+            str(row["currency"]),
+            exact(row[Base.GRAND_TOTAL.field]),
+            newest=str(row["creation"]),
+        ),
+        Annotation(name, exact(row[RATE]), exact(row[SHARE]), str(row[ENTRY] or "")),
     )
-    return {
-        str(row["name"]): Annotation(
-            str(row["name"]), exact(row[RATE]), exact(row[SHARE]), str(row[ENTRY] or "")
-        )
-        for row in rows
-    }
+
+
+def _parts(counts: Mapping[str, int]) -> Iterator[list[str]]:
+    """Customers in order, as many together as have about a page of invoices."""
+    part: list[str] = []
+    rows = 0
+    for customer in sorted(counts):
+        if part and rows + counts[customer] > PAGE:
+            yield part
+            part, rows = [], 0
+        part.append(customer)
+        rows += counts[customer]
+    if part:
+        yield part
 
 
 def annotated_invoices(site: Site, entries: Sequence[str]) -> dict[str, list[str]]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from scoopjoy_dagster.erpnext.site import Site
 
 
-def enabled_users(site: Site, role: str) -> list[str]:
-    """E-mail addresses of the enabled users with a role, without Administrator and Guest, in order."""
+def enabled_users(site: Site, role: str, robot: str = "") -> list[str]:
+    """E-mail addresses of the enabled users with a role, without Administrator and Guest, in order.
+
+    The integration user has the roles too, and mostly no mailbox: it gets mail only when nobody else would. `robot` is its
+    name where that is known already.
+    """
     rows = site.client.rows(
         "User",
         ["name", "email"],
@@ -15,8 +19,8 @@ def enabled_users(site: Site, role: str) -> list[str]:
             ["User", "enabled", "=", 1],
             ["User", "name", "not in", ["Administrator", "Guest"]],
         ],
+        remember=True,
     )
     found = {str(row["email"]).strip() for row in rows if row["email"]}
-    # The integration user has the roles too, and mostly no mailbox: it gets mail only when nobody else would.
-    robot = site.client.call("frappe.auth.get_logged_user", doing="find the user")
+    robot = robot or site.user
     return sorted((found - {str(row["email"]).strip() for row in rows if row["name"] == robot}) or found)

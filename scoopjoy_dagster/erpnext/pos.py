@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import exact
 from scoopjoy_dagster.accounting.shifts import DRAFT, SUBMITTED, Closing, ClosingDraft, LooseInvoice, Opening
@@ -23,6 +24,7 @@ CLOSING_FIELDS = [
     "status",
     "error_message",
     "grand_total",
+    "period_end_date",
     KEY_FIELD,
 ]
 
@@ -49,67 +51,113 @@ class StillQueued(Rejected):
     """The background consolidation did not end before the deadline."""
 
 
-def openings(site: Site, start: date, end: date) -> list[Opening]:
-    """Submitted POS Opening Entries that began in [start, end): of these business days, and those before still open.
+def openings(site: Site, start: date, end: date, *, remember: bool = True) -> list[Opening]:
+    """Submitted POS Opening Entries that began on the days from `start` to `end`, and those before that are still open; one list call.
 
     Openings after `end` are read too as far as they bound a shift: the next one of the same cashier and profile.
     """
-    company = site.company["name"]
     rows = site.client.rows(
         "POS Opening Entry",
         OPENING_FIELDS,
         [
             ["docstatus", "=", 1],
-            ["company", "=", company],
-            ["period_start_date", ">=", f"{start} 00:00:00"],
+            ["company", "=", site.company["name"]],
             ["period_start_date", "<", f"{end + LOOK_AHEAD} 00:00:00"],
         ],
+        or_filters=[["period_start_date", ">=", f"{start} 00:00:00"], ["status", "=", "Open"]],
+        remember=remember,
     )
-    older = site.client.rows(
-        "POS Opening Entry",
-        OPENING_FIELDS,
-        [
-            ["docstatus", "=", 1],
-            ["company", "=", company],
-            ["status", "=", "Open"],
-            ["period_start_date", "<", f"{start} 00:00:00"],
-        ],
-    )
-    found = [_opening(row) for row in [*older, *rows]]
-    return sorted(found, key=lambda one: (one.period_start, one.name))
+    return sorted((_opening(row) for row in rows), key=lambda one: (one.period_start, one.name))
 
 
-def with_balances(site: Site, opening: Opening) -> Opening:
-    """The opening with its opening amounts by mode of payment (they stand in child rows)."""
-    document = site.client.get("POS Opening Entry", opening.name)
-    balances = {
-        str(row["mode_of_payment"]): exact(row.get("opening_amount"))
-        for row in document.get("balance_details", [])
-    }
-    return Opening(
-        opening.name,
-        opening.company,
-        opening.pos_profile,
-        opening.user,
-        opening.period_start,
-        opening.status,
-        balances,
+def with_balances(site: Site, openings: Sequence[Opening]) -> list[Opening]:
+    """The openings with their opening amounts by mode of payment (they stand in child rows); one list call."""
+    rows = site.client.rows(
+        "POS Opening Entry Detail",
+        ["parent", "mode_of_payment", "opening_amount"],
+        [["parent", "in", [one.name for one in openings]], ["parenttype", "=", "POS Opening Entry"]],
+        order_by="parent asc, idx asc",
+        parent="POS Opening Entry",
     )
+    balances: dict[str, dict[str, Decimal]] = defaultdict(dict)
+    for row in rows:
+        balances[str(row["parent"])][str(row["mode_of_payment"])] = exact(row["opening_amount"])
+    return [replace(one, balances=balances[one.name]) for one in openings]
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRow:
+    """One mode of payment of a POS Closing Entry, in INR; `counted` is None where nobody counted."""
+
+    mode: str
+    opening_amount: Decimal
+    expected: Decimal
+    counted: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingRow:
+    """A POS Closing Entry, whatever its state: how many invoices it holds (returns among them), and its modes of payment."""
+
+    row: Row
+    invoices: int
+    returns: int
+    payments: tuple[PaymentRow, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name in ERPNext."""
+        return str(self.row["name"])
+
+    @property
+    def opening(self) -> str:
+        """Name of its POS Opening Entry."""
+        return str(self.row["pos_opening_entry"])
+
+    @property
+    def done(self) -> bool:
+        """Whether it is submitted and consolidated."""
+        return int(self.row["docstatus"]) == SUBMITTED and str(self.row["status"]) == "Submitted"
+
+
+def closing_rows(site: Site, of: Iterable[Opening], *, remember: bool = True) -> list[ClosingRow]:
+    """All POS Closing Entries of these openings, in order of name; one list call."""
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in site.dialect.closings_with_payments(
+        site.client, CLOSING_FIELDS, [one.name for one in of], remember=remember
+    ):
+        found[str(row["name"])].append(row)
+    return [
+        ClosingRow(
+            rows[0],
+            int(rows[0]["invoices"]),
+            int(rows[0]["returns"] or 0),
+            tuple(
+                PaymentRow(
+                    str(row["mode_of_payment"]),
+                    exact(row["opening_amount"]),
+                    exact(row["expected_amount"]),
+                    None if row[UNCOUNTED_FIELD] else exact(row["closing_amount"]),
+                )
+                for row in rows
+                if row["payment_row"]
+            ),
+        )
+        for rows in found.values()
+    ]
 
 
 def closings(site: Site, of: Iterable[Opening]) -> dict[str, list[Closing]]:
     """All POS Closing Entries of these openings, cancelled ones included, by opening; drafts with their rows."""
-    rows = site.client.rows(
-        "POS Closing Entry", CLOSING_FIELDS, [["pos_opening_entry", "in", [opening.name for opening in of]]]
-    )
     found: dict[str, list[Closing]] = defaultdict(list)
-    for row in rows:
-        document = site.client.get("POS Closing Entry", row["name"]) if int(row["docstatus"]) == DRAFT else {}
-        found[str(row["pos_opening_entry"])].append(_closing(site, row, document))
+    for one in closing_rows(site, of):
+        is_draft = int(one.row["docstatus"]) == DRAFT
+        document = site.client.get("POS Closing Entry", one.name) if is_draft else {}
+        found[one.opening].append(_closing(site, one.row, document))
     return found
 
 
-def loose_invoices(site: Site, first: date, last: date) -> list[LooseInvoice]:
+def loose_invoices(site: Site, first: date, last: date, *, remember: bool = True) -> list[LooseInvoice]:
     """Submitted POS Invoices of the days from `first` to `last` that no closing has consolidated."""
     rows = site.client.rows(
         "POS Invoice",
@@ -120,6 +168,7 @@ def loose_invoices(site: Site, first: date, last: date) -> list[LooseInvoice]:
             ["posting_date", "between", [first.isoformat(), last.isoformat()]],
             ["consolidated_invoice", "is", "not set"],
         ],
+        remember=remember,
     )
     return [
         LooseInvoice(

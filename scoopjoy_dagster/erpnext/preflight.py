@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from scoopjoy_dagster.erpnext import deliveries, desk_schema, installation, royalty_entries
+from scoopjoy_dagster.erpnext import deliveries, desk_schema, installation, royalty_entries, series_options
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound
 from scoopjoy_dagster.erpnext.locks import read_locks
 from scoopjoy_dagster.erpnext.site import Site
@@ -65,6 +65,7 @@ def check_site(site: Site, *, time_zone: str, day: date, desk: bool = True) -> I
         ("login", _login),
         ("time zone", lambda one: _time_zone(one, time_zone)),
         ("custom fields", _fields),
+        ("naming series", _naming_series),
         ("permissions", _permissions),
         *([("batch run desk", _desk)] if desk else []),
         ("accounts", _accounts),
@@ -104,7 +105,7 @@ def _time_zone(site: Site, wanted: str) -> Iterator[Check]:
 
 def _fields(site: Site) -> Iterator[Check]:
     try:
-        steps = installation.read_installation(site.client, desk=False)
+        steps = installation.read_installation(site.client, desk=False, series=())
     except Forbidden:
         yield from _fields_by_use(site)
         return
@@ -136,6 +137,21 @@ def _fields_by_use(site: Site) -> Iterator[Check]:
             "they are there, but only a System Manager may see whether the keys are unique",
             "Run `scoopjoy check` once with a System Manager's key.",
         )
+
+
+def _naming_series(site: Site) -> Iterator[Check]:
+    """ERPNext takes a series over REST that people cannot choose: the close works, and their lists do not show it."""
+    series = site.settings.royalty_series
+    missing = series_options.read_options(site.client).missing(series)
+    if missing:
+        yield Check(
+            "warning",
+            "naming series",
+            f"{', '.join(missing)} cannot be chosen in Journal Entry: the close posts in it, people cannot filter by it",
+            "Run `scoopjoy setup` as a System Manager, or correct SCOOPJOY_ROYALTY_SERIES.",
+        )
+    else:
+        yield Check("ok", "naming series", f"{', '.join(series)}: {len(series)} requests in parallel at most")
 
 
 def _not_allowed(site: Site, wanted: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:

@@ -1,7 +1,8 @@
-"""Take the Batch Run desk off a site again: the plan is pure, carrying it out is thin.
+"""Take the Batch Run desk and unused naming series off a site again: the plan is pure, carrying it out is thin.
 
-Belongs here: what mirrors Dagster's own record. Does not belong here: the custom fields on ledger documents and the
-delivery records. They are the evidence by which nothing is posted or sent twice, and no command takes them away.
+Belongs here: what mirrors Dagster's own record, and what only people choose from. Does not belong here: the custom
+fields on ledger documents and the delivery records. They are the evidence by which nothing is posted or sent twice,
+and no command takes them away.
 """
 
 from __future__ import annotations
@@ -9,26 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scoopjoy_dagster.erpnext import desk_schema
+from scoopjoy_dagster.erpnext import desk_schema, series_options
 from scoopjoy_dagster.erpnext.client import Client, Row
 from scoopjoy_dagster.erpnext.errors import NotFound
+from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
+from scoopjoy_dagster.erpnext.removal_step import RemovalStep
 
-
-@dataclass(frozen=True, slots=True)
-class RemovalStep:
-    """One thing that a site loses: the documents of a DocType (`documents` names them), or the one document `name`."""
-
-    doctype: str
-    name: str = ""
-    documents: tuple[str, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        """The step in words."""
-        if self.documents:
-            noun = "document" if len(self.documents) == 1 else "documents"
-            return f"delete {len(self.documents)} {noun} of {self.doctype}"
-        return f"delete {self.doctype} {self.name}"
+__all__ = ["DeskOnSite", "RemovalStep", "is_ours", "plan_removal", "read_removal", "remove"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +60,12 @@ def plan_removal(desk: DeskOnSite) -> list[RemovalStep]:
     return steps
 
 
-def read_removal(client: Client) -> list[RemovalStep]:
+def read_removal(client: Client, *, series: Sequence[str] = ROYALTY_SERIES) -> list[RemovalStep]:
     """The plan for a site as it stands. Needs a System Manager.
+
+    Args:
+        client: of the site.
+        series: naming series of royalty entries; those without entries are no options any more.
 
     Raises:
         ERPNextError: the site could not be read.
@@ -85,7 +77,7 @@ def read_removal(client: Client) -> list[RemovalStep]:
         if is_ours(name, doctype) and not doctype.get("istable")
     }
     scripts = client.rows("Client Script", ["name", "dt"], [["name", "=", desk_schema.FORM_SCRIPT]])
-    return plan_removal(
+    steps = plan_removal(
         DeskOnSite(
             doctypes=doctypes,
             documents=documents,
@@ -93,6 +85,8 @@ def read_removal(client: Client) -> list[RemovalStep]:
             workspace=_find(client, "Workspace", desk_schema.WORKSPACE),
         )
     )
+    options = series_options.plan_without(series_options.read_customised(client, series), series)
+    return [*steps, options] if options else steps
 
 
 def _find(client: Client, doctype: str, name: str) -> Row | None:
@@ -111,6 +105,8 @@ def remove(client: Client, steps: Iterable[RemovalStep], tell: Callable[[Removal
     for step in steps:
         for name in step.documents:
             client.delete(step.doctype, name)
-        if step.name:
+        if step.values is not None:
+            client.update(step.doctype, step.name, step.values)
+        elif step.name:
             client.delete(step.doctype, step.name)
         tell(step)

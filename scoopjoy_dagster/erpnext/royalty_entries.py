@@ -10,17 +10,15 @@ from decimal import Decimal
 
 from scoopjoy_dagster.accounting.keys import day_of_key, key_range, normalised
 from scoopjoy_dagster.accounting.money import ZERO, exact
-from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import (
     CANCELLED,
     SUBMITTED,
     Action,
-    BaseInvoice,
     FormerFranchise,
     Franchise,
     PostedEntry,
 )
-from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD, Row, Written
+from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD, Row
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 RATE_FIELD = "custom_royalty_percentage"
@@ -37,37 +35,11 @@ def franchises(site: Site, group: str) -> list[Franchise]:
         "Customer",
         ["name", "customer_name", RATE_FIELD, EXEMPT_FIELD],
         [["customer_group", "descendants of (inclusive)", group], ["disabled", "=", 0]],
+        remember=True,
     )
     return [
         Franchise(
             str(row["name"]), str(row["customer_name"]), exact(row[RATE_FIELD]), bool(row[EXEMPT_FIELD])
-        )
-        for row in rows
-    ]
-
-
-def base_invoices(
-    site: Site, books: Books, policy: RoyaltyPolicy, customers: Iterable[Franchise], day: date
-) -> list[BaseInvoice]:
-    """Submitted Sales Invoices of `day` to these franchises, returns included with their sign."""
-    rows = site.client.rows(
-        "Sales Invoice",
-        ["name", "customer", *sorted({policy.base.field, Base.GRAND_TOTAL.field}), "is_return", "currency"],
-        [
-            ["docstatus", "=", 1],
-            ["company", "=", books.company],
-            ["posting_date", "=", day.isoformat()],
-            ["customer", "in", [one.customer for one in customers]],
-        ],
-    )
-    return [
-        BaseInvoice(
-            str(row["name"]),
-            str(row["customer"]),
-            exact(row[policy.base.field]),
-            bool(row["is_return"]),
-            str(row["currency"]),
-            exact(row[Base.GRAND_TOTAL.field]),
         )
         for row in rows
     ]
@@ -104,6 +76,7 @@ def entries_between(site: Site, books: Books, first: date, last: date) -> dict[d
         "Journal Entry",
         ENTRY_FIELDS,
         [["company", "=", books.company], [KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after]],
+        remember=True,
     ):
         day = day_of_key(str(row[KEY_FIELD]), "royalty", books.company)
         if day is not None and first <= day <= last:
@@ -145,6 +118,7 @@ def _amendments(site: Site, cancelled: Sequence[str]) -> dict[str, Row]:
             "Journal Entry",
             ["name", "docstatus", "posting_date", "amended_from"],
             [["amended_from", "in", sorted(origin)]],
+            remember=True,
         )
         found: dict[str, str] = {}
         for row in rows:
@@ -174,6 +148,7 @@ def _ledger(site: Site, entries: Sequence[str]) -> dict[str, LedgerSide]:
             ["voucher_no", "in", list(entries)],
             ["party_type", "=", "Customer"],
         ],
+        remember=True,
     )
     amounts: dict[str, Decimal] = defaultdict(lambda: ZERO)
     customers: dict[str, str] = {}
@@ -201,14 +176,17 @@ def former_franchises(
         }
     )
     rows = site.client.rows(
-        "Customer", ["name", "customer_name", "disabled", "customer_group"], [["name", "in", missing]]
+        "Customer",
+        ["name", "customer_name", "disabled", "customer_group"],
+        [["name", "in", missing]],
+        remember=True,
     )
     if not rows:
         return []
     groups = {
         str(row["name"])
         for row in site.client.rows(
-            "Customer Group", ["name"], [["name", "descendants of (inclusive)", group]]
+            "Customer Group", ["name"], [["name", "descendants of (inclusive)", group]], remember=True
         )
     }
     found = []
@@ -270,17 +248,7 @@ def entry_document(
     }
     if action.adjusts:
         document[ENTRY_ADJUSTS_FIELD] = action.adjusts
-    if books.naming_series:
-        document["naming_series"] = books.naming_series
     return document
-
-
-def post_entry(
-    site: Site, books: Books, action: Action, day: date, posting_date: date, locked: str = ""
-) -> Written:
-    """Insert and submit the entry of an action, exactly once; see `entry_document`."""
-    document = entry_document(site, books, action, day, posting_date, locked)
-    return site.client.insert_once("Journal Entry", document, label=action.royalty.customer_name)
 
 
 def royalties_by_day(site: Site, books: Books, start: date, end: date) -> dict[date, Decimal]:

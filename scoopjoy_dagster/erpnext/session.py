@@ -2,21 +2,21 @@
 
 Retries live here and nowhere else (Dagster's op retries are not stacked on top): reads and repeatable writes are
 asked again after a transient or ambiguous answer, other writes only when certainly nothing was stored.
+Several threads may use a session at once: each request has a connection of its own while it is on its way.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Literal, Self
-
-import requests
-import tenacity
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from scoopjoy_dagster.erpnext.errors import (
     Ambiguous,
@@ -26,6 +26,10 @@ from scoopjoy_dagster.erpnext.errors import (
     Unreachable,
     classify,
 )
+
+if TYPE_CHECKING:
+    import requests
+    import tenacity
 
 Kind = Literal["read", "repeatable write", "write"]
 """How a request may be repeated: a `repeatable write` gives the same result however often it is carried out."""
@@ -43,16 +47,25 @@ class RetryRule:
 
 @dataclass(slots=True)
 class Traffic:
-    """What a session asked of the site; a re-run of a finished day must show no writes."""
+    """What a session asked of the site; a re-run of a finished day must show no writes.
+
+    Attributes:
+        requests: all of them, repetitions included.
+        writes: those that may have changed something.
+        retries: those that were repetitions.
+        seconds: waited for answers; requests in parallel count each for itself.
+        busy_s: seconds in which at least one request was on its way.
+    """
 
     requests: int = 0
     writes: int = 0
     retries: int = 0
-    seconds: float = field(default=0.0)
+    seconds: float = 0.0
+    busy_s: float = 0.0
 
 
 class Session:
-    """An authenticated keep-alive session. Close it, or use it as a context manager."""
+    """An authenticated keep-alive session for any number of threads. Close it, or use it as a context manager."""
 
     def __init__(
         self,
@@ -73,17 +86,17 @@ class Session:
         self._timeout = (connect_timeout_s, read_timeout_s)
         self._retry = retry or RetryRule()
         self._sleep, self._clock, self._jitter = sleep, clock, jitter
-        self._http = requests.Session()
-        self._http.trust_env = False  # a proxy or .netrc of the machine must not receive our token
-        if ca_bundle:
-            self._http.verify = ca_bundle
-        self._http.headers.update(
-            {
-                "Authorization": f"token {api_key}:{api_secret}",
-                "Accept": "application/json",
-                "User-Agent": "scoopjoy_dagster",
-            }
-        )
+        self._ca_bundle = ca_bundle
+        self._headers = {
+            "Authorization": f"token {api_key}:{api_secret}",
+            "Accept": "application/json",
+            "User-Agent": "scoopjoy_dagster",
+        }
+        self._lock = threading.Lock()
+        self._idle: list[requests.Session] = []
+        """Connections that no request is using: the last one that was is taken first."""
+        self._on_their_way = 0
+        self._busy_since = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +111,42 @@ class Session:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._http.close()
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for http in idle:
+            http.close()
+
+    def _connect(self) -> requests.Session:
+        import requests
+
+        http = requests.Session()
+        http.trust_env = False  # a proxy or .netrc of the machine must not receive our token
+        if self._ca_bundle:
+            http.verify = self._ca_bundle
+        http.headers.update(self._headers)
+        return http
+
+    @contextmanager
+    def _connection(self, kind: Kind) -> Iterator[requests.Session]:
+        """A connection that is one request's alone (a `requests.Session` is not for several threads); counts the request."""
+        with self._lock:
+            http = self._idle.pop() if self._idle else self._connect()
+            self.traffic.requests += 1
+            self.traffic.writes += kind != "read"
+            started = self._clock()
+            if not self._on_their_way:
+                self._busy_since = started
+            self._on_their_way += 1
+        try:
+            yield http
+        finally:
+            with self._lock:
+                self._idle.append(http)
+                now = self._clock()
+                self.traffic.seconds += now - started
+                self._on_their_way -= 1
+                if not self._on_their_way:
+                    self.traffic.busy_s += now - self._busy_since
 
     def request(
         self,
@@ -127,6 +175,8 @@ class Session:
         Raises:
             ERPNextError: one of the families of `scoopjoy_dagster.erpnext.errors`.
         """
+        import tenacity
+
         repeat_on: tuple[type[ERPNextError], ...] = (
             (Transient,) if kind == "write" else (Transient, Ambiguous)
         )
@@ -140,7 +190,8 @@ class Session:
         ):
             with attempt:
                 if attempt.retry_state.attempt_number > 1:
-                    self.traffic.retries += 1
+                    with self._lock:
+                        self.traffic.retries += 1
                 return self._once(method, path, doing, kind, params, data, files, form)
         raise AssertionError  # tenacity either returns from the loop's body or re-raises
 
@@ -165,20 +216,20 @@ class Session:
         files: Mapping[str, tuple[str, bytes, str]] | None,
         form: Mapping[str, str] | None,
     ) -> dict[str, Any]:
-        self.traffic.requests += 1
-        self.traffic.writes += kind != "read"
-        started = self._clock()
+        import requests
+
         try:
-            answer = self._http.request(
-                method,
-                self.url + path,
-                params=params,
-                data=form if data is None else data,
-                files=files,
-                headers={"Content-Type": "application/json"} if data is not None else None,
-                timeout=self._timeout,
-                allow_redirects=False,
-            )
+            with self._connection(kind) as http:
+                answer = http.request(
+                    method,
+                    self.url + path,
+                    params=params,
+                    data=form if data is None else data,
+                    files=files,
+                    headers={"Content-Type": "application/json"} if data is not None else None,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                )
         except (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError) as problem:
             raise Unreachable(doing, f"no connection to {self.url} ({type(problem).__name__})") from None
         except requests.exceptions.ConnectionError as problem:
@@ -191,8 +242,6 @@ class Session:
             raise Ambiguous(doing, f"no answer within {self._timeout[1]:g} s") from None
         except requests.exceptions.RequestException as problem:
             raise Ambiguous(doing, f"the answer of {self.url} broke off ({type(problem).__name__})") from None
-        finally:
-            self.traffic.seconds += self._clock() - started
         decoded = _decode(answer)
         if answer.ok and not answer.is_redirect:
             if decoded is None:
@@ -215,9 +264,11 @@ class Session:
         Raises:
             ERPNextError: when the site does not give it.
         """
-        self.traffic.requests += 1
+        import requests
+
         try:
-            answer = self._http.get(self.url + path, timeout=self._timeout, allow_redirects=False)
+            with self._connection("read") as http:
+                answer = http.get(self.url + path, timeout=self._timeout, allow_redirects=False)
         except requests.exceptions.RequestException as problem:
             raise Ambiguous(doing, f"{self.url} gave no answer ({type(problem).__name__})") from None
         if answer.status_code != requests.codes.ok:

@@ -12,7 +12,6 @@ from scoopjoy_dagster.accounting.money import ZERO, exact
 from scoopjoy_dagster.accounting.past import OutletDay
 from scoopjoy_dagster.accounting.shifts import SUBMITTED, Opening
 from scoopjoy_dagster.erpnext import pos
-from scoopjoy_dagster.erpnext.dialect import UNCOUNTED_FIELD
 from scoopjoy_dagster.erpnext.site import Site
 
 
@@ -43,33 +42,55 @@ class ClosedPayment:
         return None if self.counted is None else self.counted - self.expected
 
 
-def closed_shifts(site: Site, day: date) -> tuple[list[ClosedShift], list[ClosedPayment], list[Opening]]:
-    """The closed shifts of `day`, their payments, and the shifts that are not closed yet."""
-    openings = pos.of_day(pos.openings(site, day, day), day)
-    by_name = {one.name: one for one in openings}
-    rows = site.client.rows(
-        "POS Closing Entry",
-        ["name", "pos_opening_entry", "grand_total"],
-        [
-            ["pos_opening_entry", "in", list(by_name)],
-            ["docstatus", "=", SUBMITTED],
-            ["status", "=", "Submitted"],
-        ],
-    )
-    of_closing = {str(row["name"]): by_name[str(row["pos_opening_entry"])] for row in rows}
-    counts = _invoice_counts(site, list(of_closing))
-    shifts = [
-        ClosedShift(
-            of_closing[str(row["name"])],
-            str(row["name"]),
-            *counts.get(str(row["name"]), (0, 0)),
-            exact(row["grand_total"]),
+@dataclass(frozen=True, slots=True)
+class DayShifts:
+    """The shifts of one business day: those that are closed with their payments, and those that are not."""
+
+    closed: tuple[ClosedShift, ...] = ()
+    payments: tuple[ClosedPayment, ...] = ()
+    not_closed: tuple[Opening, ...] = ()
+
+
+def shifts_of_days(site: Site, first: date, last: date) -> dict[date, DayShifts]:
+    """The shifts that began on the days from `first` to `last`, by business day; two list calls."""
+    openings = {
+        one.name: one for one in pos.openings(site, first, last) if first <= one.period_start.date() <= last
+    }
+    found: dict[str, pos.ClosingRow] = {
+        row.name: row for row in pos.closing_rows(site, openings.values()) if row.done
+    }
+    closed: dict[date, list[ClosedShift]] = defaultdict(list)
+    payments: dict[date, list[ClosedPayment]] = defaultdict(list)
+    for row in found.values():
+        opening = openings[row.opening]
+        day = opening.period_start.date()
+        closed[day].append(
+            ClosedShift(opening, row.name, row.invoices, row.returns, exact(row.row["grand_total"]))
         )
-        for row in rows
-    ]
-    shifts.sort(key=lambda one: (one.opening.pos_profile, one.opening.period_start, one.closing))
-    closed = {one.opening.name for one in shifts}
-    return shifts, _payments(site, of_closing), [one for one in openings if one.name not in closed]
+        payments[day] += [
+            ClosedPayment(opening, one.mode, one.opening_amount, one.expected, one.counted)
+            for one in row.payments
+        ]
+    done = {row.opening for row in found.values()}
+    waiting: dict[date, list[Opening]] = defaultdict(list)
+    for one in openings.values():
+        if one.name not in done:
+            waiting[one.period_start.date()].append(one)
+    return {
+        day: DayShifts(
+            tuple(
+                sorted(
+                    closed[day],
+                    key=lambda one: (one.opening.pos_profile, one.opening.period_start, one.closing),
+                )
+            ),
+            tuple(
+                sorted(payments[day], key=lambda one: (one.opening.pos_profile, one.opening.name, one.mode))
+            ),
+            tuple(waiting[day]),
+        )
+        for day in closed.keys() | waiting.keys()
+    }
 
 
 def outlets(site: Site) -> list[str]:
@@ -139,24 +160,3 @@ def _invoice_counts(site: Site, closings: Sequence[str]) -> dict[str, tuple[int,
         parent="POS Closing Entry",
     )
     return {str(row["parent"]): (int(row["invoices"]), int(row["returns"] or 0)) for row in rows}
-
-
-def _payments(site: Site, of_closing: dict[str, Opening]) -> list[ClosedPayment]:
-    rows = site.client.rows(
-        "POS Closing Entry Detail",
-        ["parent", "mode_of_payment", "opening_amount", "expected_amount", "closing_amount", UNCOUNTED_FIELD],
-        [["parent", "in", list(of_closing)], ["parenttype", "=", "POS Closing Entry"]],
-        order_by="parent asc, idx asc",
-        parent="POS Closing Entry",
-    )
-    payments = [
-        ClosedPayment(
-            of_closing[str(row["parent"])],
-            str(row["mode_of_payment"]),
-            exact(row["opening_amount"]),
-            exact(row["expected_amount"]),
-            None if row[UNCOUNTED_FIELD] else exact(row["closing_amount"]),
-        )
-        for row in rows
-    ]
-    return sorted(payments, key=lambda one: (one.opening.pos_profile, one.opening.name, one.mode))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scoopjoy_dagster.erpnext.client import Client, Filter, Row
 from scoopjoy_dagster.erpnext.dialect import Dialect, detect
 from scoopjoy_dagster.erpnext.errors import Rejected
+from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
 from scoopjoy_dagster.erpnext.session import Session
 from scoopjoy_dagster.nearest import did_you_mean, nearest
 
@@ -22,7 +23,8 @@ class BookSettings:
         income_account: default `Royalty Income - <abbr>`.
         cost_center: default the company's own.
         franchise_group: Customer Group; franchises are in it or in a group below it.
-        naming_series: of royalty Journal Entries; empty means ERPNext's default.
+        royalty_series: naming series of royalty Journal Entries, one for each parallel request.
+        royalty_batch: royalty entries per request at most.
     """
 
     company: str = ""
@@ -30,7 +32,8 @@ class BookSettings:
     income_account: str = ""
     cost_center: str = ""
     franchise_group: str = "Franchise"
-    naming_series: str = ""
+    royalty_series: tuple[str, ...] = ROYALTY_SERIES
+    royalty_batch: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Books:
     income_account: str
     cost_center: str
     franchise_group: str
-    naming_series: str = ""
+    royalty_series: tuple[str, ...] = ROYALTY_SERIES
+    royalty_batch: int = 100
 
 
 @dataclass(slots=True)
@@ -54,7 +58,7 @@ class Site:
     dialect: Dialect
     version: str
     settings: BookSettings = field(default_factory=BookSettings)
-    _company: Row | None = None
+    _known: dict[str, Row] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -76,9 +80,22 @@ class Site:
         Raises:
             Rejected: there is no such company, or there are several and none is set.
         """
-        if self._company is None:
-            self._company = self._find_company()
-        return self._company
+        if "company" not in self._known:
+            self._known["company"] = self._find_company()
+        return self._known["company"]
+
+    @property
+    def user(self) -> str:
+        """The user whose key this is. Asked once."""
+        if "user" not in self._known:
+            found = self.client.call("frappe.auth.get_logged_user", doing="find the user")
+            self._known["user"] = {"name": found}
+        return str(self._known["user"]["name"])
+
+    def stamped(self, stamp: Mapping[str, str] | None) -> Site:
+        """The same site, over the same session, for documents with another stamp (see `Client`)."""
+        client = Client(self.client.session, stamp, self.client.remembered)
+        return replace(self, client=client)
 
     def _find_company(self) -> Row:
         wanted = self.settings.company
@@ -116,7 +133,8 @@ class Site:
             income_account=self.settings.income_account or f"Royalty Income - {abbr}",
             cost_center=self.settings.cost_center or str(company["cost_center"] or f"Main - {abbr}"),
             franchise_group=self.settings.franchise_group,
-            naming_series=self.settings.naming_series,
+            royalty_series=self.settings.royalty_series,
+            royalty_batch=self.settings.royalty_batch,
         )
 
     def wrong_accounts(self, books: Books) -> list[str]:

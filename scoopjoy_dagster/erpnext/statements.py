@@ -1,4 +1,7 @@
-"""Royalty statements on the site: private PDF files attached to Journal Entries, replaced when they change."""
+"""Royalty statements on the site: private PDF files attached to Journal Entries, looked for and removed.
+
+Attaching them is `statement_files`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scoopjoy_dagster.erpnext.errors import Ambiguous
 from scoopjoy_dagster.erpnext.site import Site
 
 NAME_BEGINS = "royalty-statement-"
@@ -46,32 +48,7 @@ def same_statement(file_name: str, wanted: str) -> bool:
     return file_name.startswith(wanted.removesuffix(".pdf"))
 
 
-def replace_statement(
-    site: Site, entry: str, file_name: str, content: bytes, old: Iterable[Attachment]
-) -> None:
-    """Attach a statement and then remove the ones before it, so that the entry is never without one."""
-    try:
-        _upload(site, entry, file_name, content)
-    except Ambiguous:
-        # The upload may have been stored: look, and attach again only when it was not.
-        stored = attached_statements(site, [entry]).get(entry, [])
-        if not any(same_statement(one.file_name, file_name) for one in stored):
-            _upload(site, entry, file_name, content)
-    remove_statements(site, old)
-
-
 def remove_statements(site: Site, old: Iterable[Attachment]) -> None:
     """Delete superseded statements."""
     for one in old:
         site.client.delete("File", one.name)
-
-
-def _upload(site: Site, entry: str, file_name: str, content: bytes) -> None:
-    site.client.session.request(
-        "POST",
-        "/api/method/upload_file",
-        doing=f"attach {file_name} to {entry}",
-        kind="write",
-        files={"file": (file_name, content, "application/pdf")},
-        form={"is_private": "1", "doctype": "Journal Entry", "docname": entry, "folder": "Home/Attachments"},
-    )

@@ -21,13 +21,13 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-import requests
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
-
 from scoopjoy_dagster.hq.payload import canonical, delivery_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import requests
+    from tenacity import RetryCallState
 
 BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds to wait after the first, second, ... failed attempt; the last one repeats."""
@@ -183,6 +183,8 @@ class HQClient:
             HQUnavailable: connection errors, timeouts, 408, 429 or 5xx in every attempt.
             HQReceiptInvalid: a yes without a usable receipt.
         """
+        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
         body = canonical(payload)
         headers = {
             "Content-Type": "application/json; charset=utf-8",
@@ -206,6 +208,8 @@ class HQClient:
         return self._receipt(response)
 
     def _attempt(self, body: bytes, headers: Mapping[str, str]) -> requests.Response:
+        import requests
+
         stamped = {**headers, "X-ScoopJoy-Timestamp": str(int(self._clock()))}
         try:
             response = requests.post(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scoopjoy_dagster.reporting.model import DayReport, RoyaltyStatement
 
 #: Raise it when a change of the templates is worth sending every report again; leave it for a change of looks.
-TEMPLATE_VERSION = 1
+TEMPLATE_VERSION = 2
 
 _LENGTH = 32
 
@@ -29,7 +29,8 @@ def report_digest(report: DayReport) -> str:
     """The first 32 hex digits of a SHA-256 over the content of the day.
 
     Content is the company, day, currency, policy, totals, findings and the rows of the day, whatever order rows and findings
-    come in; and the outlets that it is about, where it is not about all. The history and the days before are not (an adjusted
+    come in; and the outlets that it is about, where it is not about all. Of the invoices it is their number and sums by
+    outlet, and when the newest was created: so it can be told without reading each of them. The history and the days before are not (an adjusted
     day last week is no news about this one), nor are the revision and what changed since the one before (they follow from
     the digest), nor the looks of a rendering, nor an outlet without sales and entries: a franchise that is new today
     is no news about a day last week.
@@ -41,6 +42,7 @@ def report_digest(report: DayReport) -> str:
         "currency": report.currency,
         "policy": report.policy,
         "totals": dict(report.totals),
+        "newest invoices": dict(report.newest_invoices),
         "findings": _sorted([asdict(finding) for finding in report.findings]),
     }
     if report.view:
@@ -48,7 +50,7 @@ def report_digest(report: DayReport) -> str:
             report.view
         )  # only then: the report of the whole chain is what it was before there were views
     for name in FRAMES:
-        if name != "history":
+        if name not in {"history", "invoices"}:
             content[name] = _sorted([row for row in read_rows(report, name) if not _idle(name, row)])
     return _digest(content)
 
@@ -60,13 +62,13 @@ def _idle(frame: str, row: dict[str, Any]) -> bool:
 def statement_digest(statement: RoyaltyStatement) -> str:
     """The first 32 hex digits of a SHA-256 over the content of the statement.
 
-    The month to date is left out for the reason that the history is: a late change of another day does not make the statement
+    Of the invoices it is their number, their base, and when the newest was created: the lines follow from that. The month to date is left out for the reason that the history is: a late change of another day does not make the statement
     of this day wrong.
     """
     content = asdict(statement)
     del content["month_to_date_base"], content["month_to_date_royalty"]
     content["kind"] = "royalty statement"
-    content["lines"] = _sorted(content["lines"])
+    del content["lines"]
     content["entries"] = _sorted(content["entries"])
     return _digest(content)
 

@@ -106,6 +106,9 @@ class DayReport:
     """The days before, and the business day with them; for comparisons, weeks and months. No part of the day's identity."""
     view: str = ""
     """The outlets that this report is about, as people call them; empty: the whole chain."""
+    newest_invoices: Mapping[str, str] = field(default_factory=dict)
+    """By customer: when the newest invoice of the day was created, in site time. It stands for the rows of `invoices`, which
+    are read only for a report that is sent."""
 
     def __post_init__(self) -> None:
         for name in FRAMES:
@@ -163,6 +166,10 @@ class RoyaltyStatement:
     royalty: Decimal
     lines: tuple[StatementLine, ...]
     entries: tuple[StatementEntry, ...]
+    invoices: int = 0
+    """Number of invoices, also where their lines have not been read."""
+    newest_invoice: str = ""
+    """When the newest of them was created, in site time."""
     month_to_date_base: Decimal | None = None
     month_to_date_royalty: Decimal | None = None
 

@@ -20,6 +20,7 @@ from scoopjoy_dagster.reporting.pdf_text import (
     MUTED,
     RULE,
     SIZE,
+    color,
     fits,
     from_markup,
     marked_up,
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
     from scoopjoy_dagster.reporting.pdf_page import Cell, Column
 
-_PADDING = 5.0
+_PADDING = 5.0  # points at the sides of a cell
+_AROUND = 3.0  # above and below it
 _ENDLESS = 1e9  # points: reportlab measures only the rows that fit into the height it is given
 _LINES = 25  # of one cell: a row has to fit on a page
 _CARRIED, _BROUGHT = "Carried forward", "Brought forward"
@@ -124,8 +126,10 @@ class CarriedTable(Flowable):
         return self._head_height + sum(self._height_of(row) for row in self._top[1:])
 
     def _height_of(self, row: list[Any]) -> float:
-        grid = self._styled([row])
-        return float(grid.wrap(sum(self._widths), _ENDLESS)[1])
+        """Points of a row of `_sum_row`; as reportlab's table measures it, which costs five times as much."""
+        cells = zip(row, self._widths, strict=True)
+        high = max(cell.wrap(width - 2 * _PADDING, _ENDLESS)[1] for cell, width in cells)
+        return float(high) + 2 * _AROUND
 
     @property
     def _summed(self) -> bool:
@@ -149,19 +153,19 @@ class CarriedTable(Flowable):
         grid.setStyle(
             [
                 ("FONT", (0, 0), (-1, -1), FONT, SIZE, SIZE * LEADING),
-                ("TEXTCOLOR", (0, 0), (-1, -1), INK),
+                ("TEXTCOLOR", (0, 0), (-1, -1), color(INK)),
                 ("VALIGN", (0, 0), (-1, -1), "TOP"),
                 ("LEFTPADDING", (0, 0), (-1, -1), _PADDING),
                 ("RIGHTPADDING", (0, 0), (-1, -1), _PADDING),
-                ("TOPPADDING", (0, 0), (-1, -1), 3),
-                ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
-                ("LINEBELOW", (0, 0), (-1, 0), 1, MUTED),
-                ("LINEBELOW", (0, 1), (-1, -1), 0.4, RULE),
+                ("TOPPADDING", (0, 0), (-1, -1), _AROUND),
+                ("BOTTOMPADDING", (0, 0), (-1, -1), _AROUND),
+                ("LINEBELOW", (0, 0), (-1, 0), 1, color(MUTED)),
+                ("LINEBELOW", (0, 1), (-1, -1), 0.4, color(RULE)),
                 *(
                     ("ALIGN", (index, 0), (index, -1), column.align.upper())
                     for index, column in enumerate(self._columns)
                 ),
-                *([("LINEABOVE", (0, -1), (-1, -1), 1, MUTED)] if sums else []),
+                *([("LINEABOVE", (0, -1), (-1, -1), 1, color(MUTED))] if sums else []),
             ]
         )
         return grid

@@ -6,7 +6,7 @@ escape it, because reportlab reads `<b>` and `&` in paragraphs as markup.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 from scoopjoy_dagster.reporting.fonts import font_file, printable, runs, script_fonts
 
 if TYPE_CHECKING:
+    from reportlab.lib.colors import Color
     from reportlab.lib.styles import ParagraphStyle
 
 FONT, BOLD = "ScoopJoySans", "ScoopJoySans-Bold"
@@ -26,6 +27,14 @@ MAX_TEXT = 900  # characters in one cell: a row has to fit on a page, whatever E
 _registering = Lock()
 
 
+@cache
+def color(name: str) -> Color:
+    """A colour such as `INK`; reportlab reads one that is given by its name again for each cell of a table."""
+    from reportlab.lib.colors import HexColor
+
+    return HexColor(name)
+
+
 def paragraph(text: str, style: str) -> Any:
     """Plain text as a paragraph; see `styles` for their names."""
     return from_markup(marked_up(text), style)
@@ -36,7 +45,17 @@ def from_markup(markup: str, style: str) -> Any:
     from reportlab.platypus import Paragraph
 
     # Indic letters change their shape and order beside each other; Latin text is set faster without that.
-    return Paragraph(markup, styles()[f"{style} shaped" if "<font name=" in markup else style])
+    name = f"{style} shaped" if "<font name=" in markup else style
+    return Paragraph(markup, styles()[name], frags=[one.clone() for one in _parsed(markup, name)])
+
+
+@lru_cache(2000)
+def _parsed(markup: str, style: str) -> list[Any]:
+    """What reportlab makes of markup: most texts of a statement stand in each of them."""
+    from reportlab.platypus import Paragraph
+
+    made: list[Any] = Paragraph(markup, styles()[style]).frags
+    return made
 
 
 def marked_up(text: str, longest: int = MAX_TEXT) -> str:
@@ -94,7 +113,6 @@ def _registered(family: str) -> str:
 @cache
 def styles() -> dict[str, ParagraphStyle]:
     """The styles by name; `<name> shaped` is the same for text that needs shaping."""
-    from reportlab.lib.colors import HexColor
     from reportlab.lib.enums import TA_LEFT, TA_RIGHT
     from reportlab.lib.styles import ParagraphStyle
 
@@ -103,7 +121,7 @@ def styles() -> dict[str, ParagraphStyle]:
         size: float,
         *,
         font: str = FONT,
-        color: str = INK,
+        ink: str = INK,
         right: bool = False,
         before: float = 0,
         after: float = 0,
@@ -113,7 +131,7 @@ def styles() -> dict[str, ParagraphStyle]:
             fontName=font,
             fontSize=size,
             leading=size * LEADING,
-            textColor=HexColor(color),
+            textColor=color(ink),
             alignment=TA_RIGHT if right else TA_LEFT,
             splitLongWords=1,
             spaceBefore=before,
@@ -121,22 +139,22 @@ def styles() -> dict[str, ParagraphStyle]:
         )
 
     made = [
-        style("over", 9, color="#fbcfe8"),
-        style("title", 17, font=BOLD, color="#ffffff"),
-        style("under", 9, color="#fbcfe8"),
+        style("over", 9, ink="#fbcfe8"),
+        style("title", 17, font=BOLD, ink="#ffffff"),
+        style("under", 9, ink="#fbcfe8"),
         style("figure", 13, font=BOLD),
         style("heading", 12, font=BOLD, before=12, after=4),
         style("body", 9, after=3),
-        style("small", 8, color=MUTED, after=2),
-        style("tiny", 7, color=MUTED),
-        style("good", 9.5, font=BOLD, color="#166534", after=6),
-        style("care", 9.5, font=BOLD, color=CARE, after=6),
-        style("bad", 9.5, font=BOLD, color=BAD, after=6),
+        style("small", 8, ink=MUTED, after=2),
+        style("tiny", 7, ink=MUTED),
+        style("good", 9.5, font=BOLD, ink="#166534", after=6),
+        style("care", 9.5, font=BOLD, ink=CARE, after=6),
+        style("bad", 9.5, font=BOLD, ink=BAD, after=6),
         style("notice", 9, font=BOLD, after=9),
         style("left", SIZE),
         style("right", SIZE, right=True),
-        style("head left", 7.5, font=BOLD, color=MUTED),
-        style("head right", 7.5, font=BOLD, color=MUTED, right=True),
+        style("head left", 7.5, font=BOLD, ink=MUTED),
+        style("head right", 7.5, font=BOLD, ink=MUTED, right=True),
         style("bold left", SIZE, font=BOLD),
         style("bold right", SIZE, font=BOLD, right=True),
     ]

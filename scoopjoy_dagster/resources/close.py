@@ -1,7 +1,8 @@
 """How a close runs: for real or as a dry run, once more on request, and never twice at a time for one day."""
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 
@@ -38,19 +39,36 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default=900.0, description="Seconds to wait for another run that works on the same asset and day."
     )
 
+    window_days: int = Field(
+        default=31,
+        ge=1,
+        description="Days that are read and planned at once where a run covers a range; more need fewer requests, and more memory.",
+    )
+
+    def windows(self, days: Sequence[date]) -> Iterator[Sequence[date]]:
+        """The days in windows: what is read for one of them spans no more than `window_days`."""
+        window: list[date] = []
+        for day in days:
+            if window and (day - window[0]).days >= self.window_days:
+                yield window
+                window = []
+            window.append(day)
+        if window:
+            yield window
+
     @contextmanager
-    def alone(self, asset: str, site: str, day: date) -> Iterator[None]:
-        """Be the only run that works on `asset` and `day` of the ERPNext at `site`, until the block ends.
+    def alone(self, asset: str, site: str, days: Sequence[date]) -> Iterator[Mapping[date, DayBusy]]:
+        """Be the only run that works on `asset` and these days of the ERPNext at `site`, until the block ends.
 
         Unique keys keep the books right even when two runs work at once. Mails, statements and deliveries have no
-        such key before they are sent: two runs that both plan them would both send them. The lock is PostgreSQL's
-        own advisory lock and lives in a connection, so a run that is killed gives it back at that moment.
+        such key before they are sent: two runs that both plan them would both send them. The locks are PostgreSQL's
+        own advisory locks and live in one connection, so a run that is killed gives them back at that moment.
 
-        Raises:
-            DayBusy: another run did not end within `lock_wait_s`, or PostgreSQL cannot be asked.
+        Gives the days that could not be had, and why: another run did not end within `lock_wait_s` (all days together), or
+        PostgreSQL cannot be asked.
         """
         if not self.postgres_url:
-            yield
+            yield {}
             return
         import psycopg2
 
@@ -62,25 +80,32 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 keepalives_idle=30,
                 keepalives_interval=10,
                 keepalives_count=3,
-                application_name=f"scoopjoy {asset} {day}",
+                application_name=f"scoopjoy {asset} {days[0]}",
             )
         except psycopg2.Error as problem:
-            message = f"PostgreSQL could not be asked whether another run is closing {day} ({type(problem).__name__})"
-            raise DayBusy(message) from None
+            kind = type(problem).__name__
+            yield {
+                day: DayBusy(f"PostgreSQL could not be asked whether another run is closing {day} ({kind})")
+                for day in days
+            }
+            return
         with closing(connection):
             connection.autocommit = True
-            try:
-                with connection.cursor() as cursor:
-                    cursor.execute(
-                        "SELECT set_config('lock_timeout', %s, false)", (f"{self.lock_wait_s * 1000:.0f}ms",)
-                    )
-                    cursor.execute("SELECT pg_advisory_lock(%s)", (_lock_number(asset, site, day),))
-            except psycopg2.Error:
-                message = (
-                    f"another run has been working on {asset} of {day} for more than {self.lock_wait_s:g} s"
-                )
-                raise DayBusy(message) from None
-            yield
+            deadline = time.monotonic() + self.lock_wait_s
+            busy: dict[date, DayBusy] = {}
+            # In order: two runs whose days overlap wait for each other in one direction only.
+            for day in sorted(days):
+                left_s = max(deadline - time.monotonic(), 0.001)
+                try:
+                    with connection.cursor() as cursor:
+                        cursor.execute(
+                            "SELECT set_config('lock_timeout', %s, false)", (f"{left_s * 1000:.0f}ms",)
+                        )
+                        cursor.execute("SELECT pg_advisory_lock(%s)", (_lock_number(asset, site, day),))
+                except psycopg2.Error:
+                    message = f"another run has been working on {asset} of {day} for more than {self.lock_wait_s:g} s"
+                    busy[day] = DayBusy(message)
+            yield busy
 
 
 def _lock_number(asset: str, site: str, day: date) -> int:

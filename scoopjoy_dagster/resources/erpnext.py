@@ -1,12 +1,13 @@
 """The ERPNext site as a resource of the assets."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from scoopjoy_dagster.erpnext.client import Client
+from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
 from scoopjoy_dagster.erpnext.pos import Patience
 from scoopjoy_dagster.erpnext.session import RetryRule, Session
 from scoopjoy_dagster.erpnext.site import BookSettings, Site
@@ -25,9 +26,11 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     cost_center: str = Field(default="", description="Cost center; empty: the company's default.")
     franchise_group: str = Field(default="Franchise", description="Customer Group of the franchises.")
-    royalty_series: str = Field(
-        default="", description="Naming series of royalty entries; empty: ERPNext's default."
+    royalty_series: list[str] = Field(
+        default=list(ROYALTY_SERIES),
+        description="Naming series of royalty entries, one for each parallel request.",
     )
+    royalty_batch: int = Field(default=100, description="Royalty entries per request at most.")
     connect_timeout_s: float = Field(default=5.0, description="Seconds to wait for a connection.")
     read_timeout_s: float = Field(default=60.0, description="Seconds to wait for an answer.")
     ca_bundle: str = Field(default="", description="PEM file with the certificates of a private authority.")
@@ -42,13 +45,31 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default=1.0, description="Seconds between two looks at a POS closing in the background."
     )
 
+    _run: "_RunSession | None" = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 - Dagster's signature
+        """Dagster calls this once for a run (in process) or for a step (in a process of its own)."""
+        self._run = _RunSession(self)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 - Dagster's signature
+        """Dagster calls this when the run or the step has ended."""
+        if self._run is not None:
+            self._run.close()
+
     @contextmanager
     def open(self, stamp: Mapping[str, str] | None = None) -> Iterator[Site]:
-        """A session with the site, closed afterwards. `stamp`: see `erpnext.client.Client`.
+        """A session with the site. `stamp`: see `erpnext.client.Client`.
+
+        All steps that Dagster runs in one process share one: ERPNext is asked once what it is, and what one asset has
+        read another need not read again. Elsewhere it is closed after the block.
 
         Raises:
             ERPNextError: the site cannot be reached, refuses the key, or runs a line of ERPNext that is not known.
         """
+        # A copy with other settings has a session of its own.
+        if self._run is not None and self._run.resource is self:
+            yield self._run.site(stamp)
+            return
         with self.session() as session:
             yield Site.open(session, self.book_settings, stamp)
 
@@ -92,7 +113,8 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             income_account=self.income_account,
             cost_center=self.cost_center,
             franchise_group=self.franchise_group,
-            naming_series=self.royalty_series,
+            royalty_series=tuple(self.royalty_series),
+            royalty_batch=self.royalty_batch,
         )
 
     @property
@@ -105,3 +127,24 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         from urllib.parse import quote
 
         return f"{self.url.rstrip('/')}/app/{quote(doctype.lower().replace(' ', '-'))}/{quote(name, safe='')}"
+
+
+class _RunSession:
+    """The session that the steps of a run share, opened when the first of them needs it."""
+
+    def __init__(self, resource: ERPNextResource) -> None:
+        self.resource = resource
+        self._site: Site | None = None
+
+    def site(self, stamp: Mapping[str, str] | None) -> Site:
+        if self._site is None:
+            with ExitStack() as opened:
+                session = opened.enter_context(self.resource.session())
+                self._site = Site.open(session, self.resource.book_settings)
+                opened.pop_all()  # it stays open
+        return self._site.stamped(stamp)
+
+    def close(self) -> None:
+        if self._site is not None:
+            self._site.client.session.close()
+            self._site = None

@@ -1,9 +1,12 @@
 """The mail server and the recipients of reports and alerts, as a resource."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 from pydantic import Field
 
-from scoopjoy_dagster.reporting.mail import Mailer, SMTPSettings
+if TYPE_CHECKING:
+    from scoopjoy_dagster.reporting.mail import Mailer
 
 
 class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -42,8 +45,10 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         parts = (pair.partition("=") for pair in self.report_outlets)
         return [(address.strip(), outlet.strip()) for address, _, outlet in parts]
 
-    def mailer(self) -> Mailer:
+    def mailer(self) -> "Mailer":
         """A connection for one step; use it as a context manager."""
+        from scoopjoy_dagster.reporting.mail import Mailer, SMTPSettings
+
         return Mailer(
             SMTPSettings(
                 host=self.host,

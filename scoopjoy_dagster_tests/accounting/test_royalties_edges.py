@@ -261,9 +261,13 @@ def test_an_exempt_franchise_owes_nothing_on_a_base_that_is_shown() -> None:
 # -- rows, whole --------------------------------------------------------------------------------------------------
 
 
-def test_a_foreign_invoice_is_told_with_its_currency_and_base_amount() -> None:
+@pytest.mark.parametrize(("sold", "who"), [(None, "SINV-2"), (7, "7")], ids=["each", "added up"])
+def test_what_is_invoiced_in_another_currency_is_told_with_its_base_amount(
+    sold: int | None, who: str
+) -> None:
+    foreign = sale("8345", name="SINV-2", currency="USD")
     made = plan(
-        sale("8345", name="SINV-2", currency="USD"),
+        replace(foreign, name="", count=sold) if sold else foreign,
         sale("10", name="SINV-1"),
         sale("10", name="SINV-3", currency=""),
         company_currency="INR",
@@ -272,9 +276,9 @@ def test_a_foreign_invoice_is_told_with_its_currency_and_base_amount() -> None:
         Finding(
             "warning",
             "invoice in a foreign currency",
-            "Franchise Adyar: SINV-2",
-            "the invoice is in USD; it counts at its base amount of 8345.00 INR",
-            "Check the conversion rate of the invoice; a corrected rate is followed by an adjustment.",
+            f"Franchise Adyar: {who} in USD",
+            "what is invoiced in USD counts at its base amount of 8345.00 INR",
+            "Check the conversion rate of the invoices; a corrected rate is followed by an adjustment.",
         ),
     )
     assert plan(sale("10", currency="USD"), company_currency="USD").findings == ()

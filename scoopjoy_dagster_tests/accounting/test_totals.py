@@ -1,12 +1,11 @@
-"""Verdicts: exact texts, five names and no more, several days as one; and the ledger against the rule."""
+"""Verdicts: exact texts, five names and no more; and the ledger against the rule."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +17,6 @@ from scoopjoy_dagster.accounting.totals import (
     WORST,
     Difference,
     Verdict,
-    combined,
     ledger_against_rule,
     money_text,
     name_list,
@@ -126,42 +124,6 @@ def test_a_franchise_for_which_nothing_may_be_posted_is_no_right_day_whatever_it
     )
     assert not verdict.ok
     assert verdict.texts()["worst_five"] == "Pune: refused: why"
-
-
-VERDICTS = st.builds(
-    Verdict,
-    ok=st.booleans(),
-    expected=st.none() | MONEY,
-    actual=MONEY,
-    sentence=NAMES,
-    worst=st.lists(st.builds(Difference, NAMES, MONEY), max_size=5).map(tuple),
-    figures=st.just({"entries": "3"}),
-)
-
-
-@given(st.lists(VERDICTS, min_size=2, max_size=5))
-def test_several_days_are_right_when_each_is_and_their_figures_are_the_sums(verdicts: list[Verdict]) -> None:
-    days = {DAY + timedelta(days=number): one for number, one in enumerate(verdicts)}
-    whole = combined(days)
-    assert whole.ok == all(one.ok for one in verdicts)
-    assert whole.actual == sum((one.actual or Decimal(0) for one in verdicts), Decimal(0))
-    unknown = any(one.expected is None for one in verdicts)
-    assert (whole.expected is None) == unknown
-    assert len(whole.worst) == min(WORST, sum(len(one.worst) for one in verdicts))
-    for one in whole.worst:
-        assert one.who[:10] in {day.isoformat() for day in days}
-    assert whole.figures["entries"].count(": 3") == len(verdicts)
-    assert all(f"{day}: {one.sentence}" in whole.sentence for day, one in days.items())
-
-
-@given(VERDICTS)
-def test_one_day_is_itself(verdict: Verdict) -> None:
-    assert combined({DAY: verdict}) is verdict
-
-
-def test_no_day_is_no_verdict() -> None:
-    with pytest.raises(ValueError, match="no day"):
-        combined({})
 
 
 def test_every_control_total_has_a_name_of_its_own_and_belongs_to_one_asset() -> None:

@@ -1,4 +1,4 @@
-"""Verdicts at the edges: exact texts, who is named and who is only counted, and days taken together."""
+"""Verdicts at the edges: exact texts, who is named and who is only counted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from scoopjoy_dagster.accounting.totals import (
     CONTROL_TOTALS,
     Difference,
     Verdict,
-    combined,
     count_text,
     ledger_against_rule,
     money_text,
@@ -135,51 +134,6 @@ def test_a_ledger_that_is_wrong_is_told_with_both_sums_and_everybody_who_differs
             Difference("Franchise D", Decimal(0), "refused: rate is 250"),
         ),
     )
-
-
-def test_several_days_are_told_in_order_of_time_with_the_worst_of_all() -> None:
-    first, second = date(2026, 11, 22), date(2026, 11, 23)
-    days = {
-        second: Verdict(
-            FAILS,
-            Decimal(5),
-            Decimal(3),
-            "Two are missing.",
-            (Difference("Adyar", Decimal(-2), "not seen"),),
-            {"a": "1", "b": "2"},
-            "count",
-        ),
-        first: Verdict(
-            HOLDS,
-            Decimal(7),
-            Decimal(8),
-            "All well.",
-            (Difference("Bandra", Decimal(3)),),
-            {"a": "0"},
-            "count",
-        ),
-    }
-    assert combined(days) == Verdict(
-        FAILS,
-        Decimal(12),
-        Decimal(11),
-        "2026-11-22: All well. 2026-11-23: Two are missing.",
-        (
-            Difference("2026-11-22 Bandra", Decimal(3)),
-            Difference("2026-11-23 Adyar", Decimal(-2), "not seen"),
-        ),
-        {"a": "2026-11-22: 0; 2026-11-23: 1"},
-        "count",
-    )
-    days[first] = Verdict(HOLDS, Decimal(7), None, "All well.", figures={"c": "9"})
-    whole = combined(days)
-    assert (whole.expected, whole.actual, whole.unit) == (Decimal(12), None, "money")
-    assert whole.figures == {"c": "2026-11-22: 9; 2026-11-23: none"}
-
-
-def test_no_day_cannot_be_judged() -> None:
-    with pytest.raises(ValueError, match=r"^there is no day to judge$"):
-        combined({})
 
 
 def test_what_stops_the_close_is_what_would_make_money_wrong() -> None:

@@ -340,13 +340,13 @@ def test_two_runs_at_once_close_a_shift_once(
     def work() -> None:
         with chain.site() as site:
             outcomes.append(
-                asset.close_shifts(
+                asset.plan_days(
                     site,
-                    DAY,
+                    [DAY],
                     now=NOW,
                     patience=chain.erpnext_resource.patience,
                     url=chain.erpnext_resource.document_url,
-                )
+                )[DAY]()
             )
         first_ended.set()
 

@@ -12,7 +12,8 @@ from unittest import mock
 import dagster as dg
 import pytest
 
-from scoopjoy_dagster.assets.preview import BEFORE, Preview, preview_day
+from scoopjoy_dagster.assets.lineage import BEFORE
+from scoopjoy_dagster.assets.preview import Preview, preview_day
 from scoopjoy_dagster.assets.tools import TOOLS, Tools
 from scoopjoy_dagster_tests.world import (
     DAY,

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
+from scoopjoy_dagster.automation.state import settled_days
+from scoopjoy_dagster.partitions import business_days
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster_tests.world import (
     BANJARA,
     DAY,
     THANE,
+    Close,
     World,
     by_rule,
     change,
     entries,
+    insert,
     owed,
     submitted_closings,
 )
@@ -35,7 +42,7 @@ def test_a_failure_that_is_not_critical_never_touches_the_other_two(full_chain: 
     full_chain.a_day()
     match broken:
         case "invoices":
-            full_chain.erpnext.faults.add("permission_lost", path="upload_file", times=None)
+            full_chain.erpnext.faults.add("permission_lost", path="insert_many", doctype="File", times=None)
         case "reports":
             full_chain.mail.down = True
         case "hq_sync":
@@ -119,9 +126,9 @@ def test_a_bad_day_in_a_range_fails_the_run_and_keeps_the_others(three_days: Wor
         (observed,) = three_days.instance.fetch_observations(dg.AssetKey("royalties"), limit=10).records
         assert observed.partition_key == str(FIRST)
     assert [owed(three_days.erpnext, THANE, FIRST + timedelta(days=n)) for n in range(3)] == [0, 150, 225]
-    description = days.failure("royalties").user_failure_data.description
-    assert str(FIRST) in description
-    assert str(DAY) not in description
+    # The last step of the run fails it: here the control totals.
+    description = days.failure("royalties_control_totals").user_failure_data.description
+    assert description == f"royalties is not done for {FIRST}"
     metadata = {
         one.partition: one.metadata["royalty_exact"].value for one in days.materializations("royalties")
     }
@@ -135,3 +142,150 @@ def test_days_may_be_closed_in_any_order(three_days: World) -> None:
         (closing,) = submitted_closings(three_days.erpnext, opening["name"])
         assert closing["posting_date"] == opening["posting_date"]
         assert len(closing["pos_transactions"]) == 2
+
+
+# -- a range through all five assets ------------------------------------------------------------------------------
+
+SECOND = FIRST + timedelta(days=1)
+
+
+@pytest.fixture
+def whole_range(full_chain: World, tmp_path: Path) -> Iterator[World]:
+    """Three days of sales to Thane and a shift on each, headquarters and mail, and an instance with a history."""
+    for number in range(3):
+        day = FIRST + timedelta(days=number)
+        with seed.at(full_chain.erpnext, seed.facts.end_of(day)):
+            full_chain.invoice(THANE, str(1000 * (number + 1)), day=day)
+            full_chain.shift(2, opened=seed.facts.end_of(day) - timedelta(hours=12))
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as full_chain.instance:
+        yield full_chain
+
+
+def recorded(world: World, asset: str) -> set[str]:
+    return set(world.instance.get_materialized_partitions(dg.AssetKey(asset)))
+
+
+def settled(world: World) -> set[str]:
+    days = business_days(date(2026, 11, 1))
+    return settled_days(world.instance, days, [str(FIRST + timedelta(days=n)) for n in range(3)])
+
+
+def test_a_day_that_fails_in_a_range_stops_only_itself_and_the_settled_state_is_right(whole_range: World) -> None:
+    period = insert(
+        whole_range.erpnext,
+        "Accounting Period",
+        period_name="One day",
+        company="ScoopJoy",
+        start_date=SECOND.isoformat(),
+        end_date=SECOND.isoformat(),
+        closed_documents=[{"document_type": "Journal Entry", "closed": 1}],
+    )
+    days = whole_range.close(day=FIRST, until=DAY)
+    assert not days.success
+    assert states(days) == {
+        "closed_shifts": "success",
+        "royalties": "success",  # it went on with the other days
+        "invoices": "success",
+        "reports": "failure",  # and the last steps say that a day is missing
+        "hq_sync": "success",
+    }
+    failed = {event.step_key for event in days.result.get_step_failure_events()}
+    assert failed == {"reports", "invoices_control_totals", "hq_sync_control_totals"}
+    assert recorded(whole_range, "closed_shifts") == {str(FIRST), str(SECOND), str(DAY)}
+    for asset in ASSETS[1:]:
+        assert recorded(whole_range, asset) == {str(FIRST), str(DAY)}, asset
+    (observed,) = days.observations("royalties")
+    assert observed.partition == str(SECOND)
+    assert days.failure("reports").user_failure_data.description == f"royalties failed for {SECOND}: not started"
+    for asset in ("invoices", "hq_sync"):
+        description = days.failure(f"{asset}_control_totals").user_failure_data.description
+        assert description == f"{asset} is not done for {SECOND}"
+    assert all(days.observations(asset) == [] for asset in ASSETS[2:])
+    assert settled(whole_range) == {str(FIRST), str(DAY)}
+    assert [one.payload["business_day"] for one in whole_range.headquarters.deliveries] == [str(FIRST), str(DAY)]
+    assert [owed(whole_range.erpnext, THANE, FIRST + timedelta(days=n)) for n in range(3)] == [75, 0, 225]
+
+    # Launched again it does what is missing, and nothing else.
+    (closed,) = whole_range.erpnext.documents("Accounting Period", name=period)[0]["closed_documents"]
+    change(whole_range.erpnext, "Accounting Period", period, closed_documents=[closed | {"closed": 0}])
+    whole_range.erpnext.requests.reset()
+    again = whole_range.close(day=FIRST, until=DAY)
+    assert again.success
+    assert settled(whole_range) == {str(FIRST), str(SECOND), str(DAY)}
+    written = {one.partition: one.metadata["written"].value for one in again.materializations("royalties")}
+    assert written == {str(FIRST): 0, str(SECOND): 1, str(DAY): 0}
+    assert [one.payload["business_day"] for one in whole_range.headquarters.deliveries][2:] == [str(SECOND)]
+    whole_range.erpnext.requests.reset()
+    assert whole_range.close(day=FIRST, until=DAY).success
+    assert whole_range.erpnext.requests.writes == 0
+
+
+def test_a_control_total_that_does_not_hold_stops_only_its_day_of_a_range(whole_range: World) -> None:
+    def lose(_: object) -> None:
+        # Somebody cancels the entry of the second day right after it was posted.
+        (entry,) = entries(whole_range.erpnext, THANE, SECOND)
+        seed.cancel_document(whole_range.erpnext, "Journal Entry", entry["name"])
+
+    whole_range.erpnext.faults.add(
+        "meanwhile", path="get_list", doctype="Journal Entry Account", hook=lose
+    )
+    days = whole_range.close(day=FIRST, until=DAY)
+    assert not days.success
+    assert whole_range.erpnext.faults.struck
+    broken = {
+        (one.check_name, one.partition)
+        for one in checks_of(days)
+        if not one.passed and one.blocking
+    }
+    assert {partition for _, partition in broken} == {str(SECOND)}
+    assert recorded(whole_range, "invoices") == {str(FIRST), str(DAY)}
+    assert settled(whole_range) == {str(FIRST), str(DAY)}
+
+
+def checks_of(days: Close) -> list[dg.AssetCheckEvaluation]:
+    kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    return [one.asset_check_evaluation_data for one in days.logged if one.event_type is kind]
+
+
+def test_every_control_total_of_a_range_is_recorded_for_each_of_its_days(whole_range: World) -> None:
+    days = whole_range.close(day=FIRST, until=DAY)
+    assert days.success
+    found = checks_of(days)
+    names = {one.name for one in CONTROL_TOTALS}
+    wanted = {(name, str(FIRST + timedelta(days=n))) for name in names for n in range(3)}
+    assert {(one.check_name, one.partition) for one in found} == wanted
+    assert len(found) == len(wanted)
+    # Each names the materialization that it judged: of its own asset and day, and of this run.
+    judged = {one.target_materialization_data.storage_id for one in found if one.target_materialization_data}
+    assert len(judged) == 4 * 3
+    info = whole_range.instance.event_log_storage.get_asset_check_partition_info(
+        [dg.AssetCheckKey(dg.AssetKey(one.asset), one.name) for one in CONTROL_TOTALS]
+    )
+    assert {(one.check_key.name, one.partition_key) for one in info} == wanted
+    assert {one.latest_execution_status.value for one in info} == {"SUCCEEDED"}
+
+
+def test_a_day_of_a_range_is_recorded_before_the_next_one_is_begun(whole_range: World) -> None:
+    seen: list[set[str]] = []
+    whole_range.erpnext.faults.add(
+        "meanwhile",
+        method="POST",
+        path="/api/resource/POS Closing Entry",
+        times=3,
+        hook=lambda _: seen.append(recorded(whole_range, "closed_shifts")),
+    )
+    assert whole_range.close("closed_shifts", day=FIRST, until=DAY).success
+    assert seen == [set(), {str(FIRST)}, {str(FIRST), str(SECOND)}]
+    assert len(whole_range.instance.fetch_materializations(dg.AssetKey("closed_shifts"), limit=10).records) == 3
+
+
+def test_a_range_is_read_in_windows_of_the_setting(whole_range: World) -> None:
+    def lists(window_days: int) -> int:
+        whole_range.erpnext.requests.reset()
+        assert whole_range.close(
+            "royalties", day=FIRST, until=DAY, launchpad={"close": {"window_days": window_days}}
+        ).success
+        return sum(one.doctype == "GL Entry" for one in whole_range.erpnext.requests.entries)
+
+    assert whole_range.close("royalties", day=FIRST, until=DAY).success
+    assert [lists(1), lists(2), lists(31)] == [3 * 2, 2 * 2, 2]

@@ -11,9 +11,9 @@ from openpyxl import load_workbook
 from pypdf import PdfReader
 
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
-from scoopjoy_dagster.assets import reports
 from scoopjoy_dagster.assets.day_facts import read_day
-from scoopjoy_dagster.assets.reports import send_reports
+from scoopjoy_dagster.assets.report_plans import planned_mails, read_readers
+from scoopjoy_dagster.assets.reports import plan_days
 from scoopjoy_dagster.resources.mail import MailResource
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster_tests.world import BANDRA, CASHIER, DAY, FRANCHISES, MANAGERS, NOW, THANE, World
@@ -72,9 +72,7 @@ def again(chain: World, **options: object) -> object:
     )
     now = (NOW + timedelta(hours=8)).astimezone()
     with chain.site() as site:
-        return send_reports(
-            site, RoyaltyPolicy(), DAY, mail=mail, now=now, links={"UI": mail.ui_url}, **options
-        )
+        return plan_days(site, RoyaltyPolicy(), [DAY], mail=mail, now=now, **options)[DAY]()
 
 
 def test_each_manager_sees_the_outlets_of_the_setting_and_everybody_else_the_whole(settled: World) -> None:
@@ -164,7 +162,8 @@ def test_a_resend_reaches_everybody_again_as_the_same_revision_and_says_so(settl
 def test_a_dry_run_names_who_would_get_which_report(settled: World) -> None:
     mail = MailResource(host="127.0.0.1", report_recipients=list(MANAGERS), report_outlets=MAPPING)
     with settled.site() as site:
-        lines = list(reports.planned_mails(site, mail, read_day(site, RoyaltyPolicy(), DAY)))
+        facts = read_day(site, RoyaltyPolicy(), DAY)
+        lines = list(planned_mails(read_readers(site, mail), mail, facts))
     assert {(line.action, line.who.casefold(), line.reason) for line in lines} == {
         *(("create", one, "revision 0") for one in MANAGERS),
         ("create", OUTLET, f"revision 0, {BANDRA}, {THANE} alone"),

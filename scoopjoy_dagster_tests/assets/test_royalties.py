@@ -16,7 +16,7 @@ from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.assets import royalties as asset
 from scoopjoy_dagster.assets.outcome import Outcome
 from scoopjoy_dagster.erpnext import royalty_entries
-from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD
+from scoopjoy_dagster.erpnext.client import Client, DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD
 from scoopjoy_dagster.erpnext.errors import ERPNextError
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.sandbox import seed
@@ -42,7 +42,7 @@ from scoopjoy_dagster_tests.world import (
     started_site,
 )
 
-INSERT = "/api/resource/Journal Entry"
+INSERT = "/api/method/frappe.client.insert_many"
 
 
 def settled(chain: World) -> None:
@@ -53,7 +53,8 @@ def settled(chain: World) -> None:
 
 def post(site: Site) -> Outcome:
     """The asset's work without Dagster."""
-    return asset.post_royalties(site, RoyaltyPolicy(), DAY, today=NOW.date(), url=lambda _d, _n: "")
+    days = asset.plan_days(site, RoyaltyPolicy(), [DAY], today=NOW.date(), url=lambda _d, _n: "")
+    return days[DAY]()
 
 
 def test_every_franchise_of_any_depth_owes_its_royalty(chain: World) -> None:
@@ -147,12 +148,12 @@ def test_a_rate_out_of_range_is_an_exception_row_and_hides_nobody(
 
 
 def test_an_invoice_in_a_foreign_currency_counts_at_its_base_amount_and_is_listed(chain: World) -> None:
-    name = chain.invoice(THANE, "123.45", currency="USD", conversion_rate="84.15")
+    chain.invoice(THANE, "123.45", currency="USD", conversion_rate="84.15")
     day = chain.close("royalties")
     assert day.success
     assert owed(chain.erpnext, THANE) == Decimal("779.12")  # 7.5 % of 10388.32 (123.45 USD at 84.15)
     (warning,) = day.warnings("royalties", "foreign currency")
-    assert warning["who"] == f"{THANE}: {name}"
+    assert warning["who"] == f"{THANE}: 1 in USD"
     assert "USD" in warning["message"]
 
 
@@ -257,14 +258,14 @@ def test_one_franchise_that_erpnext_refuses_hides_nobody(
 ) -> None:
     """A customer is disabled after the plan was made and before its entry is posted."""
     chain.a_day()
-    post_entry = royalty_entries.post_entry
+    entry_document = royalty_entries.entry_document
 
-    def disable_then_post(site: Any, books: Any, action: Any, *days: Any) -> Any:
+    def disable_then_write(site: Any, books: Any, action: Any, *days: Any) -> Any:
         if action.royalty.customer == INDIRANAGAR:
             change(chain.erpnext, "Customer", INDIRANAGAR, disabled=1)
-        return post_entry(site, books, action, *days)
+        return entry_document(site, books, action, *days)
 
-    monkeypatch.setattr(royalty_entries, "post_entry", disable_then_post)
+    monkeypatch.setattr(royalty_entries, "entry_document", disable_then_write)
     day = chain.close("royalties")
     assert not day.success
     (row,) = day.exceptions("royalties")
@@ -284,8 +285,9 @@ def test_one_franchise_that_erpnext_refuses_hides_nobody(
         "bad_gateway_after_commit",
     ],
 )
-@pytest.mark.parametrize("nth", [1, 3, 5])
-def test_a_fault_on_any_entry_leaves_each_posted_once(chain: World, kind: str, nth: int) -> None:
+@pytest.mark.parametrize(("batch", "nth"), [(1, 1), (1, 3), (1, 5), (3, 2), (100, 1)])
+def test_a_fault_on_any_entry_leaves_each_posted_once(chain: World, kind: str, batch: int, nth: int) -> None:
+    chain.options = {"royalty_batch": batch}
     chain.a_day()
     rule = chain.erpnext.faults.add(kind, method="POST", path=INSERT, nth=nth)
     day = chain.close("royalties")
@@ -298,18 +300,20 @@ def test_a_fault_on_any_entry_leaves_each_posted_once(chain: World, kind: str, n
 def test_a_run_that_dies_in_the_middle_is_finished_by_the_next(
     chain: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    chain.options = {"royalty_batch": 1, "royalty_series": ["SJ-ROY-A-.YYYY.-"]}
     chain.a_day()
-    post_entry = royalty_entries.post_entry
-    posted: list[Any] = []
+    call = Client.call
+    posted: list[str] = []
 
-    def die_after_two(*args: Any) -> Any:
-        if len(posted) == 2:
-            raise KeyError("the process is gone")
-        posted.append(post_entry(*args))
-        return posted[-1]
+    def die_after_two(client: Client, method: str, *args: Any, **options: Any) -> Any:
+        if method == "frappe.client.insert_many":
+            if len(posted) == 2:
+                raise KeyError("the process is gone")
+            posted.append(method)
+        return call(client, method, *args, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(royalty_entries, "post_entry", die_after_two)
+        patched.setattr(Client, "call", die_after_two)
         assert not chain.close("royalties").success
     assert len(entries(chain.erpnext)) == 2
     again = chain.close("royalties")
@@ -321,16 +325,16 @@ def test_a_run_that_dies_in_the_middle_is_finished_by_the_next(
 def test_two_runs_at_once_post_each_entry_once(chain: World, monkeypatch: pytest.MonkeyPatch) -> None:
     chain.a_day()
     both_planned = threading.Barrier(2)
-    post_entry = royalty_entries.post_entry
+    entry_document = royalty_entries.entry_document
     met = threading.local()
 
-    def meet_then_post(*args: Any) -> Any:
+    def meet_then_write(*args: Any) -> Any:
         if not getattr(met, "yes", False):
             met.yes = True
             both_planned.wait(10)
-        return post_entry(*args)
+        return entry_document(*args)
 
-    monkeypatch.setattr(royalty_entries, "post_entry", meet_then_post)
+    monkeypatch.setattr(royalty_entries, "entry_document", meet_then_write)
     outcomes = []
 
     def work() -> None:
@@ -512,7 +516,7 @@ def test_the_cost_in_requests_does_not_grow_with_the_franchises(chain: World) ->
 
 
 def test_a_naming_series_of_its_own_is_used(chain: World) -> None:
-    chain.options = {"royalty_series": "SJ-ROY-.YYYY.-"}
+    chain.options = {"royalty_series": ["SJ-ROY-.YYYY.-"]}
     chain.a_day()
     assert chain.close("royalties").success
     assert all(entry["name"].startswith("SJ-ROY-2026-") for entry in entries(chain.erpnext))

@@ -60,14 +60,15 @@ def at_once(close: Close, run: dg.DagsterRun) -> dg.SkipReason | None:
         dagster_run=run,
         resources=close.resources,
     ).for_run_failure()
-    said = sensor(context)
+    with context:
+        said = sensor(context)
     assert said is None or isinstance(said, dg.SkipReason)
     return said
 
 
 def outbox_tick(close: Close) -> str:
-    context = dg.build_sensor_context(instance=close.instance, resources=close.resources)
-    said = close.automation.sensors[1](context)
+    with dg.build_sensor_context(instance=close.instance, resources=close.resources) as context:
+        said = close.automation.sensors[1](context)
     assert isinstance(said, dg.SkipReason)
     return said.skip_message or ""
 

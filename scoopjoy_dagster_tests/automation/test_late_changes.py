@@ -96,7 +96,8 @@ class Office:
                 **self.resources,
             },
         )
-        data = _sensor(self.window_days, self.terms).evaluate_tick(context)
+        with context:
+            data = _sensor(self.window_days, self.terms).evaluate_tick(context)
         self.cursor = data.cursor
         return Tick(list(data.run_requests or []), data.skip_message or "", data.cursor)
 

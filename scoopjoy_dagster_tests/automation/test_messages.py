@@ -70,6 +70,27 @@ def test_subject_and_consequence_follow_from_the_step(step: str, subject: str, c
             assert part in body
 
 
+@pytest.mark.parametrize(
+    "step", [FailedStep("purge_event_log", "The event log could not be purged: no disk."), None]
+)
+def test_a_job_that_closes_no_day_has_a_warning_that_stops_no_pipeline(step: FailedStep | None) -> None:
+    run = replace(failed(*([step] if step else []), days=()), job="retention")
+    alert = only(run)
+    assert alert.subject == "[WARNING] Job failed: retention"
+    assert "launch the job retention again" in alert.text
+    for body in (alert.text, alert.html, alert.brief):
+        assert "Pipeline aborted" not in body
+        assert "close the day again" not in body
+        assert "scoopjoy close" not in body
+        assert (step.message if step else "Exceeded maximum runtime") in body
+
+
+def test_an_alert_of_a_run_over_several_days_says_that_the_others_are_done() -> None:
+    alert = only(replace(failed(FailedStep("royalties", "x")), of_days=31))
+    assert "The other 30 of the run's 31 business days are done." in alert.text
+    assert "The other" not in only(replace(failed(FailedStep("royalties", "x")), of_days=1)).text
+
+
 def test_each_failed_step_has_its_own_alert() -> None:
     alerts = run_alerts(failed(FailedStep("invoices", "a"), FailedStep("reports", "b")), LINKS)
     assert [alert.key for alert in alerts] == ["r1:invoices", "r1:reports"]

@@ -53,6 +53,8 @@ class Close:
     usual_day_ok: bool = True
     automation_on: bool = True
     lookback: int = 7
+    more: dict[str, str] = field(default_factory=dict)
+    """Further settings, by their variable."""
     automation: wiring.Automation = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +76,7 @@ class Close:
                 "SCOOPJOY_GO_LIVE": GO_LIVE,
                 "SCOOPJOY_LOOKBACK_DAYS": str(self.lookback),
                 "SCOOPJOY_AUTOMATION": "on" if self.automation_on else "off",
+                **self.more,
             }
         )
         self.automation = wiring.build(DAYS, job, settings)

@@ -29,7 +29,7 @@ WRITES = (
     ("PUT", "/resource/POS Closing Entry"),
     ("POST", "/resource/ScoopJoy Delivery"),
     ("POST", "bulk_update"),
-    ("POST", "upload_file"),
+    ("POST", "insert_many"),
     ("DELETE", "/resource/File"),
 )
 REQUESTS = 75

@@ -29,8 +29,8 @@ def behind(chain: World, proxy: FaultProxy) -> Iterator[Site]:
 def close(site: Site) -> tuple[int, int]:
     """Royalties and statements through the proxy; returns what was written."""
     policy = RoyaltyPolicy()
-    posted = royalties.post_royalties(site, policy, DAY, today=NOW.date(), url=lambda _d, _n: "")
-    shown = invoices.annotate_invoices(site, policy, DAY, url=lambda _d, _n: "")
+    posted = royalties.plan_days(site, policy, [DAY], today=NOW.date(), url=lambda _d, _n: "")[DAY]()
+    shown = invoices.plan_days(site, policy, [DAY], url=lambda _d, _n: "")[DAY]()
     assert not posted.failed, posted.summary
     assert not shown.failed, shown.summary
     return posted.written, shown.written

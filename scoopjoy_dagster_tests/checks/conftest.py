@@ -41,13 +41,14 @@ def after(monkeypatch: pytest.MonkeyPatch) -> After:
 
 @pytest.fixture
 def cut_list(monkeypatch: pytest.MonkeyPatch) -> CutList:
-    """The server shows so many rows of a DocType's plain lists and no more, in silence, from now on."""
+    """The server shows so many rows of a DocType's plain lists (of those grouped by a column: `by`) and no more, from now on."""
 
-    def arrange(doctype: str, rows: int) -> None:
+    def arrange(doctype: str, rows: int, by: str = "") -> None:
         page = lists._page
 
         def short(call: lists.ListCall) -> str:
-            return f" LIMIT {rows}" if call.doctype == doctype and not call.group_by else page(call)
+            meant = by in (call.group_by or "") if by else not call.group_by
+            return f" LIMIT {rows}" if call.doctype == doctype and meant else page(call)
 
         monkeypatch.setattr(lists, "_page", short)
 

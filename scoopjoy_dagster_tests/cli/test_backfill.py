@@ -1,16 +1,21 @@
-"""`scoopjoy backfill`: every day of a span, oldest first, each with its own result."""
+"""`scoopjoy backfill`: every day of a span in one run, each with its own result."""
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import dagster as dg
 import pytest
 
+from scoopjoy_dagster.automation.state import RANGE_END, RANGE_START
+from scoopjoy_dagster.cli.closing import STEPS as TITLES
 from scoopjoy_dagster.local.home import prepare_home
+from scoopjoy_dagster_tests.cli.command import scoopjoy
 from scoopjoy_dagster_tests.cli.conftest import Command
-from scoopjoy_dagster_tests.cli.test_close import STEPS, _home, statuses, written
+from scoopjoy_dagster_tests.cli.test_close import STEPS, _home, errors, statuses, written
 from scoopjoy_dagster_tests.cli.world import World
+from scoopjoy_dagster_tests.world import change, insert
 
 
 def test_a_backfill_closes_every_day_oldest_first_and_again_writes_nothing(
@@ -31,9 +36,8 @@ def test_a_backfill_closes_every_day_oldest_first_and_again_writes_nothing(
         assert Decimal(owed) > 0
         assert result["assets"]["hq_sync"]["amount"] == result["assets"]["invoices"]["amount"] == owed
     assert [one.payload["business_day"] for one in world.headquarters.deliveries] == days
-    assert [line.split()[0] for line in done.err.splitlines()] == sorted(
-        line.split()[0] for line in done.err.splitlines()
-    )
+    # JSON alone stands on standard output.
+    assert f"{days[0]} to {days[-1]} Close POS Shifts, 3 of 3 days: success" in done.sentences
 
     books, mails = world.writes, world.recipients()
     # The desk shows the further runs, which is no writing of the close.
@@ -44,16 +48,98 @@ def test_a_backfill_closes_every_day_oldest_first_and_again_writes_nothing(
     assert world.writes == books
     assert world.recipients() == mails
 
-    # One run per day, and a tag by which the runs of one command are found.
+    # One run for all days, with the range that every command of Dagster and the desk know it by.
+    assert {len({result["run_id"] for result in one.document}) for one in (done, again)} == {1}
     for name, value in prepare_home(
         _home(command_environment), command_environment["SCOOPJOY_POSTGRES_URL"]
     ).items():
         monkeypatch.setenv(name, value)
     with dg.DagsterInstance.get() as instance:
-        found = [instance.get_run_by_id(result["run_id"]) for result in results]
-    tags = [run.tags for run in found if run]
-    assert [one["dagster/partition"] for one in tags] == days
-    assert len({one["scoopjoy/backfill"] for one in tags}) == 1
+        runs = [instance.get_run_by_id(one.document[0]["run_id"]) for one in (done, again)]
+    tags = [run.tags for run in runs if run]
+    assert {(one[RANGE_START], one[RANGE_END]) for one in tags} == {(days[0], days[-1])}
+    assert len({one["scoopjoy/backfill"] for one in tags}) == 2
+
+
+def test_a_backfill_says_how_far_each_step_is_and_shows_a_line_for_each_day(
+    world: World, command_environment: dict[str, str]
+) -> None:
+    days = [day.isoformat() for day in world.open_days]
+    done = scoopjoy("backfill", "--from", days[0], "--to", days[-1], environment=command_environment)
+    assert done.code == 0, done.err
+    span = f"{days[0]} to {days[-1]}"
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    for name in STEPS:
+        assert f"{span} {TITLES[name]}, 0 of 3 days: start" in done.text
+        assert f"{span} {TITLES[name]}, 3 of 3 days: success" in done.text
+    for day in days:
+        (line,) = [line for line in lines if line.startswith(f"{day} Completed ")]
+        requests, put, royalty, failed, _ = line.split()[2:]
+        assert int(requests) > 0
+        assert int(put) > 0
+        assert Decimal(royalty) > 0
+        assert failed == "0"
+    assert "Business day Status Requests Written Royalty Errors Warnings" in lines
+    # A day that is right is its line, and no table of its own.
+    assert f"Business day {days[0]}" not in done.text
+    last = next(line for line in reversed(lines) if line)
+    assert re.fullmatch(r"3 of 3 days are completed, with \d+ requests \(run [0-9a-f-]{36}\)", last)
+
+
+def test_a_day_that_fails_leaves_the_others_completed_and_is_shown_whole(
+    world: World, command: Command
+) -> None:
+    """The books are closed for the second day: its royalties cannot be posted, and nothing behind them is done for it."""
+    first, second, third = (day.isoformat() for day in world.open_days)
+    period = insert(
+        world.erpnext,
+        "Accounting Period",
+        period_name="One day",
+        company="ScoopJoy",
+        start_date=second,
+        end_date=second,
+        closed_documents=[{"document_type": "Journal Entry", "closed": 1}],
+    )
+    done = command("backfill", "--from", first, "--to", third, "--json")
+    assert done.code == 2, done.text
+    results = {one["business_day"]: one for one in done.document}
+    assert {day: one["status"] for day, one in results.items()} == {
+        first: "Completed",
+        second: "Failed",
+        third: "Completed",
+    }
+    assert statuses(results[second]) == {
+        "closed_shifts": "Success",
+        "royalties": "Failed",
+        "invoices": "Skipped",
+        "reports": "Skipped",
+        "hq_sync": "Skipped",
+    }
+    assert errors(results[second]["assets"]["royalties"])
+    for day in (first, third):
+        assert statuses(results[day]) == dict.fromkeys(STEPS, "Success")
+        wrong = [total for total in results[day]["control_totals"] if not total["passed"]]
+        assert {total["severity"] for total in wrong} <= {"warning"}
+    assert [one.payload["business_day"] for one in world.headquarters.deliveries] == [first, third]
+
+    # The day is still wrong: shown whole, above a line for each day.
+    table = command("backfill", "--from", first, "--to", third)
+    assert table.code == 2, table.text
+    assert table.text.count("Business day 2") == 1
+    assert f"Business day {second}: Failed" in table.text
+    assert "error royalties: " in table.text
+    assert "2 of 3 days are completed" in table.text
+    assert table.text.index("error royalties: ") < table.text.index("2 of 3 days are completed")
+
+    # Once the period is open again, only this day is left to do.
+    (closed,) = world.erpnext.documents("Accounting Period", name=period)[0]["closed_documents"]
+    change(world.erpnext, "Accounting Period", period, closed_documents=[closed | {"closed": 0}])
+    mended = command("backfill", "--from", first, "--to", third, "--json")
+    assert mended.code == 0, mended.text
+    assert {one["status"] for one in mended.document} == {"Completed"}
+    assert [written(one) > 0 for one in mended.document] == [False, True, False]
+    again = command("backfill", "--from", first, "--to", third, "--json")
+    assert [written(one) for one in again.document] == [0, 0, 0]
 
 
 def test_a_day_with_errors_does_not_stop_the_days_after_it_and_the_worst_gives_the_exit_code(

@@ -14,7 +14,14 @@ from rich.console import Console
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS, ControlTotal
 from scoopjoy_dagster.cli.closing import NAMES, DayResult
 from scoopjoy_dagster.cli.demo import print_where_to_click
-from scoopjoy_dagster.cli.show import SHOWN_EXCEPTIONS, print_checks, print_day, step_progress
+from scoopjoy_dagster.cli.show import (
+    SHOWN_EXCEPTIONS,
+    print_checks,
+    print_day,
+    print_days,
+    range_progress,
+    step_progress,
+)
 from scoopjoy_dagster.erpnext.preflight import Check
 
 DAY = date(2026, 3, 1)
@@ -156,6 +163,68 @@ def test_progress_is_a_line_for_each_state_in_a_file_and_a_bar_on_a_terminal() -
     assert file.getvalue() == "2026-03-01 Send Reports: start\n2026-03-01 Send Reports: success\n"
     assert "2026-03-01 Send Reports" in screen.getvalue()
     assert ": start" not in screen.getvalue()
+
+
+DAYS = [DAY, date(2026, 3, 2), date(2026, 3, 3)]
+
+
+def test_progress_of_a_range_counts_the_days_of_each_step() -> None:
+    file, screen = io.StringIO(), io.StringIO()
+    for out, terminal in ((file, False), (screen, True)):
+        console = Console(file=out, width=120, force_terminal=terminal, color_system=None)
+        with range_progress(console, DAYS) as tell:
+            for name in ("closed_shifts", "royalties"):
+                tell(name, "start")
+                tell(name, "day")
+                tell(name, "day")
+                tell(name, "failure" if name == "royalties" else "success")
+    span = "2026-03-01 to 2026-03-03"
+    assert file.getvalue().splitlines() == [
+        f"{span} Close POS Shifts, 0 of 3 days: start",
+        f"{span} Close POS Shifts, 2 of 3 days: success",
+        f"{span} Calculate Royalties, 0 of 3 days: start",
+        f"{span} Calculate Royalties, 2 of 3 days: failure",
+    ]
+    assert f"{span} Calculate Royalties, 2 of 3 days" in screen.getvalue()
+
+
+def test_progress_of_a_range_of_one_day_is_that_of_the_day() -> None:
+    out = io.StringIO()
+    with range_progress(Console(file=out, width=120), [DAY]) as tell:
+        tell("reports", "start")
+        tell("reports", "day")
+        tell("reports", "success")
+    assert out.getvalue() == "2026-03-01 Send Reports: start\n2026-03-01 Send Reports: success\n"
+
+
+def shown_days(*results: DayResult) -> str:
+    out = io.StringIO()
+    print_days(Console(file=out, width=200, color_system=None), results)
+    return out.getvalue()
+
+
+def test_several_days_are_a_line_each_and_only_those_that_are_not_right_are_shown_whole() -> None:
+    right = {name: asset() for name in NAMES}
+    wrong = {**right, "royalties": asset("Failed", row("error", NAUGHTY), row("warning", "W"))}
+    late = {**right, "reports": asset("Failed", row("error", "E"))}
+    text = shown_days(
+        DayResult(DAYS[0], "r1", right), DayResult(DAYS[1], "r1", wrong), DayResult(DAYS[2], "r1", late)
+    )
+    lines = [line.split() for line in text.splitlines()]
+    assert ["2026-03-01", "Completed", "15", "0", "1.00", "0", "0"] in lines
+    assert ["2026-03-02", "Failed", "15", "0", "1.00", "1", "1"] in lines
+    assert ["2026-03-03", "Completed", "with", "Errors", "15", "0", "1.00", "1", "0"] in lines
+    assert "Business day 2026-03-01" not in text
+    assert text.index("Business day 2026-03-02: Failed") < text.index(
+        "Business day 2026-03-03: Completed with"
+    )
+    assert f"error royalties: royalty not posted - {NAUGHTY}: said {NAUGHTY}" in text
+    assert text.endswith("1 of 3 days are completed, with 45 requests (run r1)\n")
+
+
+def test_one_day_of_a_range_is_shown_as_a_day() -> None:
+    result = DayResult(DAY, "run", {name: asset() for name in NAMES})
+    assert shown_days(result) == shown(result)
 
 
 def test_checks_are_shown_as_they_are_and_the_errors_counted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -109,6 +110,87 @@ def test_one_list_finds_the_attachments_of_many_documents(
     assert [(row["attached_to_name"], row["file_name"]) for row in rows] == [
         (entry, f"{entry}.pdf") for entry in sorted(entries)
     ]
+
+
+def bulk(entry: str, name: str, content: bytes, **fields: Any) -> dict[str, Any]:
+    return {
+        "doctype": "File",
+        "file_name": name,
+        "is_private": 1,
+        "folder": "Home/Attachments",
+        "attached_to_doctype": "Journal Entry",
+        "attached_to_name": entry,
+        "content": base64.b64encode(content).decode(),
+        "decode": 1,
+        **fields,
+    }
+
+
+def test_files_inserted_in_bulk_are_what_uploads_are(robot: Caller, entry: str) -> None:
+    contents = [PDF + f"{entry} {number}".encode() for number in range(3)]
+    upload(robot, entry, f"{entry}-0.pdf", contents[0], folder="Home/Attachments").accepted()
+    docs = [
+        bulk(entry, f"{entry}-{number}.pdf", content) for number, content in enumerate(contents) if number
+    ]
+    names = robot.rpc("frappe.client.insert_many", docs=docs).value
+    rows = robot.rows(
+        "File",
+        [
+            "name",
+            "file_name",
+            "is_private",
+            "file_size",
+            "folder",
+            "file_type",
+            "attached_to_doctype",
+            "file_url",
+        ],
+        [["attached_to_name", "=", entry]],
+        order_by="file_name asc",
+    )
+    assert [row.pop("name") for row in rows][1:] == names
+    for row, content in zip(rows, contents, strict=True):
+        assert robot.call("GET", quote(row["file_url"])).content == content
+        assert row.pop("file_url").startswith("/private/files/")
+        row["file_name"] = row["file_name"].removeprefix(entry)
+        row["file_size"] -= len(content)
+    same = {
+        "is_private": 1,
+        "file_size": 0,
+        "folder": "Home/Attachments",
+        "file_type": "PDF",
+        "attached_to_doctype": "Journal Entry",
+    }
+    assert rows == [{"file_name": f"-{number}.pdf", **same} for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "exc_type"),
+    [
+        ({"attached_to_name": None}, "ValidationError"),
+        ({"folder": "Home/Nowhere"}, "LinkValidationError"),
+        ({"file_name": "x" * 200 + ".pdf"}, "CharacterLengthExceededError"),
+    ],
+)
+def test_files_inserted_in_bulk_are_attached_all_or_none(
+    robot: Caller, entry: str, wrong: dict[str, Any], exc_type: str
+) -> None:
+    docs = [
+        bulk(entry, f"{entry}-good.pdf", PDF + b"good" + entry.encode()),
+        bulk(entry, f"{entry}-bad.pdf", PDF + b"bad" + entry.encode(), **wrong),
+    ]
+    robot.rpc("frappe.client.insert_many", docs=docs).refused(417, exc_type)
+    assert attached(robot, entry) == []
+
+
+def test_a_file_of_known_content_keeps_its_name_and_shares_the_address(robot: Caller, entry: str) -> None:
+    content = PDF + entry.encode()
+    first = upload(robot, entry, f"{entry}-a.pdf", content).value
+    robot.rpc("frappe.client.insert_many", docs=[bulk(entry, f"{entry}-b.pdf", content)]).accepted()
+    rows = robot.rows(
+        "File", ["file_name", "file_url"], [["attached_to_name", "=", entry]], order_by="file_name asc"
+    )
+    assert rows == [{"file_name": f"{entry}-{letter}.pdf", "file_url": first["file_url"]} for letter in "ab"]
 
 
 def test_an_upload_for_a_missing_document_is_accepted_all_the_same(robot: Caller, books: Books) -> None:

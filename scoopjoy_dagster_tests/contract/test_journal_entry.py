@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -272,6 +273,91 @@ def test_insert_many_with_one_bad_entry_books_none(
     ]
     robot.rpc("frappe.client.insert_many", docs=docs).refused(417, "ValidationError")
     assert robot.rows(JE, ["name"], [[KEY, "like", f"{key}:%"]]) == []
+
+
+@pytest.mark.parametrize("taken", ["before", "twice in the batch"])
+def test_insert_many_with_a_key_that_is_taken_books_none(
+    robot: Caller, books: Books, franchise: str, key: str, taken: str
+) -> None:
+    if taken == "before":
+        robot.insert(JE, **books.royalty(franchise), **{KEY: f"{key}:2"}, docstatus=1).accepted()
+    numbers = [0, 1, 2, 3] if taken == "before" else [0, 1, 2, 2]
+    docs = [
+        {"doctype": JE, **books.royalty(franchise), KEY: f"{key}:{number}", "docstatus": 1}
+        for number in numbers
+    ]
+    robot.rpc("frappe.client.insert_many", docs=docs).refused(417, "UniqueValidationError")
+    there = robot.rows(JE, [KEY], [[KEY, "like", f"{key}:%"]])
+    assert [row[KEY] for row in there] == ([f"{key}:2"] if taken == "before" else [])
+
+
+def test_insert_many_answers_with_the_error_of_the_first_bad_entry(
+    robot: Caller, books: Books, franchise: str, key: str
+) -> None:
+    docs = [
+        {"doctype": JE, **books.royalty(customer, amount), KEY: f"{key}:{number}", "docstatus": 1}
+        for number, (customer, amount) in enumerate([(franchise, 10), (f"{key} nobody", 11), (franchise, 0)])
+    ]
+    robot.rpc("frappe.client.insert_many", docs=docs).refused(417, "LinkValidationError")
+    assert robot.rows(JE, ["name"], [[KEY, "like", f"{key}:%"]]) == []
+
+
+def test_one_list_finds_the_documents_of_many_keys_whatever_their_case(
+    robot: Caller, books: Books, franchise: str, key: str
+) -> None:
+    docs = [
+        {"doctype": JE, **books.royalty(franchise), KEY: f"{key}:{number}", "docstatus": 1}
+        for number in range(3)
+    ]
+    names = robot.rpc("frappe.client.insert_many", docs=docs).value
+    keys = [f"{key}:0".upper(), f"{key}:1".lower(), f"{key}:2", f"{key}:3"]
+    rows = robot.rpc(
+        "frappe.client.get_list",
+        doctype=JE,
+        fields=["name", KEY],
+        filters=[[KEY, "in", keys]],
+        order_by=f"{KEY} asc",
+        limit_page_length=0,
+    ).value
+    assert [row["name"] for row in rows] == names
+
+
+def test_batches_in_parallel_with_a_naming_series_each_are_all_stored_and_numbered_one_by_one(
+    robot: Caller, books: Books, franchise: str, key: str
+) -> None:
+    def insert(letter: str, round_: int) -> list[str]:
+        series = f"{books.prefix}-{letter}-.YYYY.-"
+        docs = [
+            {
+                "doctype": JE,
+                **books.royalty(franchise, naming_series=series),
+                KEY: f"{key}:{letter}:{round_}:{number}",
+                "docstatus": 1,
+            }
+            for number in range(4)
+        ]
+        caller = robot.again()
+        try:
+            names: list[str] = caller.rpc("frappe.client.insert_many", docs=docs).value
+        finally:
+            caller.close()
+        return names
+
+    # The first insert of a series makes its counter; two of these at once may end in a deadlock.
+    for letter in "AB":
+        insert(letter, 0)
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(insert, "AB", (1, 1)))
+    assert made == [
+        [f"{books.prefix}-{letter}-{books.today.year}-{number:05}" for number in range(5, 9)]
+        for letter in "AB"
+    ]
+
+
+def test_a_naming_series_with_another_sign_is_refused(robot: Caller, books: Books, franchise: str) -> None:
+    robot.insert(JE, **books.royalty(franchise, naming_series=f"{books.prefix}:ROY-.YYYY.-")).refused(
+        417, "InvalidNamingSeriesError"
+    )
 
 
 def test_insert_many_takes_at_most_200_documents(

@@ -8,11 +8,13 @@ from decimal import Decimal
 
 import pytest
 
+from scoopjoy_dagster.accounting.inputs import day_inputs, terms_of
 from scoopjoy_dagster.accounting.keys import royalty_key
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.erpnext import changes
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD
-from scoopjoy_dagster.erpnext.royalty_entries import base_invoices, franchises
+from scoopjoy_dagster.erpnext.royalty_entries import franchises
+from scoopjoy_dagster.erpnext.sales_totals import day_sales
 from scoopjoy_dagster.erpnext.site import Books, Site
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
@@ -207,20 +209,28 @@ def test_the_newest_modification_is_the_site_s_own_time_of_the_last_invoice(
 def test_days_are_read_with_the_invoices_that_royalties_are_computed_from(
     erp: SandboxERPNext, site: Site, books: Books, base: Base
 ) -> None:
+    """The close adds them up on the server, and the look at late changes reads each: the same inputs, to the digest."""
     for day in (FIRST, DAY):
         made = seed.add_invoice(erp, THANE, day, "1000.01", taxes="18")
-        seed.add_invoice(erp, THANE, day, "100", is_return=True, return_against=made)
-        seed.add_invoice(erp, INDIRANAGAR, day, "3", currency="USD", conversion_rate=Decimal("84.31"))
+        with seed.at(erp, LATER):
+            seed.add_invoice(erp, THANE, day, "100", is_return=True, return_against=made)
+            seed.add_invoice(erp, INDIRANAGAR, day, "3", currency="USD", conversion_rate=Decimal("84.31"))
+        seed.add_invoice(erp, INDIRANAGAR, day, "7.77")
         seed.add_invoice(erp, WALK_IN, day, "50")
         seed.add_invoice(erp, THANE, day, "60", submit=False)
         seed.cancel_document(erp, "Sales Invoice", seed.add_invoice(erp, THANE, day, "70"))
     seed.add_invoice(erp, THANE, DAY - timedelta(days=1), "80")
     known = franchises(site, books.franchise_group)
     found = changes.read_days(site, books, {one.customer for one in known}, [FIRST, DAY])
+    closed = day_sales(site, books, RoyaltyPolicy(base=base), FIRST, DAY)
     assert sorted(found) == [FIRST, DAY]
+    terms = terms_of(known)
     for day in (FIRST, DAY):
-        assert found[day].invoices[base] == base_invoices(site, books, RoyaltyPolicy(base=base), known, day)
-        assert len(found[day].invoices[base]) == 3
+        assert day_inputs(terms, found[day].invoices[base]) == day_inputs(terms, closed[day].invoices)
+        assert len(found[day].invoices[base]) == 4
+        assert sorted((one.customer, one.currency, one.count) for one in closed[day].invoices) == sorted(
+            [(THANE, "INR", 2), (INDIRANAGAR, "USD", 1), (INDIRANAGAR, "INR", 1), (WALK_IN, "INR", 1)]
+        )
 
 
 def test_it_is_known_when_the_newest_invoice_of_a_customer_was_created_whoever_touches_it_later(
@@ -260,6 +270,7 @@ def test_a_look_and_a_reading_take_a_fixed_number_of_requests(
     erp: SandboxERPNext, site: Site, books: Books
 ) -> None:
     def requests() -> tuple[int, int]:
+        site.client.remembered.forget()  # each tick of the sensor begins with nothing
         erp.requests.reset()
         touched(site, NOW)
         look = erp.requests.total

@@ -246,6 +246,7 @@ def test_setup_twice_installs_the_desk_once(bare: SandboxERPNext) -> None:
     done = [(step.kind, step.name) for step in set_up(bare) if step.doctype != "Custom Field"]
     assert done == [
         ("create", "ScoopJoy Delivery"),
+        ("create", "Journal Entry-naming_series-options"),
         ("create", BATCH_RUN_STEP),
         ("create", BATCH_RUN),
         ("create", BATCH_RUN_REQUEST),

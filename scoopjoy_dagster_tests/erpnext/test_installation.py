@@ -127,7 +127,7 @@ def test_setup_twice_installs_once(bare: SandboxERPNext) -> None:
         client = Client(session)
         told: list[str] = []
         install(client, read_installation(client, desk=False), lambda step: told.append(step.sentence))
-        assert len(told) == len(FIELDS) + 1
+        assert len(told) == len(FIELDS) + 2  # the delivery records, and the naming series
         bare.requests.reset()
         assert read_installation(client, desk=False) == []
         assert bare.requests.writes == 0
@@ -215,19 +215,19 @@ def test_setup_brings_a_site_of_an_earlier_version_up_to_date_and_keeps_its_reco
             field.name
             for field in FIELDS
             if field.fieldname in {"custom_scoopjoy_run", "custom_scoopjoy_reason"}
-        }
+        } | {"Journal Entry-naming_series-options"}
         install(client, steps, lambda _step: None)
         assert read_installation(client, desk=False) == []
 
         site = Site.open(session)
         company = str(site.company["name"])
-        (before,) = deliveries(site, "hq", company, DAY)
+        (before,) = deliveries(site, company, DAY, DAY)["hq", DAY]
         assert (before.name, before.reference) == (kept, "receipt-1")
         assert figures_told(site, [before], 1) is None
         figures = DayFigures(Decimal(1), Decimal(2), Decimal(3), 4, ())
         later = Delivery("hq", DAY, "headquarters", 1, "1" * 32, "receipt-2")
         record_delivery(site, company, later, figures, datetime(2026, 11, 23, 1))
-        told = deliveries(site, "hq", company, DAY)
+        told = deliveries(site, company, DAY, DAY)["hq", DAY]
         assert [one.revision for one in told] == [0, 1]
         assert figures_told(site, told, 2) == figures
         with pytest.raises(Rejected):  # the key is as unique as before

@@ -47,7 +47,7 @@ def test_a_site_that_is_right_has_only_ok_lines_and_is_not_written_to(chain_site
 def _remove_desk(site: SandboxERPNext) -> None:
     with session_of(site) as session:
         client = Client(session)
-        remove(client, read_removal(client), lambda _step: None)
+        remove(client, read_removal(client, series=()), lambda _step: None)
 
 
 def test_a_site_without_the_desk_is_warned_and_one_that_does_without_is_not(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
@@ -210,3 +212,48 @@ def test_a_private_file_is_not_fetched_over_a_redirect() -> None:
         with pytest.raises(ERPNextError):
             session.download("/private/files/x.pdf", doing="read the statement")
         assert len(site.asked) == 1
+
+
+# -- several threads --------------------------------------------------------------------------------------------------
+
+
+def test_threads_share_a_session_each_request_on_a_connection_of_its_own(chain_site) -> None:
+    from scoopjoy_dagster_tests.world import session_of
+
+    together = threading.Barrier(4)
+    chain_site.faults.add("meanwhile", path="/api/method/ping", times=4, hook=lambda _call: together.wait(10))
+    with session_of(chain_site) as session:
+
+        def ping(_: int) -> dict[str, object]:
+            return session.request("POST", "/api/method/ping", doing="ping", kind="write", body={})
+
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(
+                pool.map(ping, range(40))
+            )  # the first four are there at the same time, or none ever is
+        assert answers == [{"message": "pong"}] * 40
+        assert (session.traffic.requests, session.traffic.writes, session.traffic.retries) == (40, 40, 0)
+        assert len(session._idle) == 4  # connections are used again
+        assert 0 < session.traffic.busy_s < session.traffic.seconds
+    assert session._idle == []
+
+
+def test_seconds_in_which_requests_overlap_are_busy_once() -> None:
+    now = [0.0]
+    session = Session("http://127.0.0.1:9", KEY, SECRET, clock=lambda: now[0])
+
+    def at(second: float) -> None:
+        now[0] = second
+
+    with session:
+        with session._connection("read"):
+            at(1)
+            with session._connection("write"):
+                at(3)
+            at(4)
+        at(10)
+        with session._connection("read"):
+            at(12)
+    assert session.traffic.seconds == 4 + 2 + 2
+    assert session.traffic.busy_s == 4 + 2
+    assert (session.traffic.requests, session.traffic.writes) == (3, 1)

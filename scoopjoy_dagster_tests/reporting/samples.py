@@ -148,6 +148,9 @@ def day_report(
             "pos_sales": sum((row["sales"] for row in shifts), Decimal(0)),
             "invoices": Decimal(sum(row["invoices"] for row in outlets)),
         },
+        "newest_invoices": {
+            row["customer"]: f"{DAY} 22:{number % 60:02d}:07.123456" for number, row in enumerate(outlets)
+        },
     }
     return DayReport(**fields | more)
 
@@ -233,6 +236,8 @@ def statement(**more: Any) -> RoyaltyStatement:
         "base": base,
         "royalty": royalty,
         "lines": lines,
+        "invoices": len(lines),
+        "newest_invoice": f"{DAY} 22:41:07.123456",
         "entries": (
             StatementEntry("ACC-JV-2026-00012", DAY, 0, royalty + Decimal("12.50"), ""),
             StatementEntry(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -55,8 +55,8 @@ def test_history_revision_and_the_order_of_rows_and_findings_are_not_content() -
 
 def test_a_new_version_of_the_program_sends_no_old_day_again() -> None:
     # What was delivered is known by these: whoever changes them sends every report of the past again when its day is re-run.
-    assert report_digest(day_report(findings=FINDINGS)) == "2646b7ef261e235189947e677489412c"
-    assert statement_digest(statement()) == "baab6b71db5bbfe4fd0927c3cdb21cd6"
+    assert report_digest(day_report(findings=FINDINGS)) == "d1f4c02b1211413358ed164fb3a90235"
+    assert statement_digest(statement()) == "6a0a2faa6fb04c1a07b18270f19c04f5"
 
 
 def test_the_days_before_are_not_content_and_the_outlets_that_a_report_is_about_are() -> None:
@@ -85,6 +85,30 @@ def test_trailing_zeros_and_extra_columns_are_not_content() -> None:
     assert report_digest(replace(report, outlets=outlets, totals=totals)) == report_digest(report)
 
 
+def with_one(name: str, column: str, value: Any) -> pd.DataFrame:
+    """A frame of the day with another value in its first row."""
+    frame: pd.DataFrame = getattr(day_report(), name).copy()
+    assert frame.loc[0, column] != value
+    frame.loc[0, column] = value
+    return frame
+
+
+def test_the_rows_of_the_invoices_are_no_content_so_a_report_is_known_without_reading_them() -> None:
+    report = day_report(findings=FINDINGS)
+    assert len(report.invoices) == 20
+    assert report_digest(replace(report, invoices=empty_frame("invoices"))) == report_digest(report)
+    turned = dict(reversed(list(report.newest_invoices.items())))
+    assert report_digest(replace(report, newest_invoices=turned)) == report_digest(report)
+
+
+def test_an_invoice_in_place_of_another_of_the_same_amount_is_another_report_and_another_statement() -> None:
+    """Cancelled and made again: numbers and sums are the same, and only the newest tells of it."""
+    report, later = day_report(), f"{DAY} 23:10:00.000000"
+    other = replace(report, newest_invoices={**report.newest_invoices, "CUST-0000": later})
+    assert report_digest(other) != report_digest(report)
+    assert statement_digest(statement(newest_invoice=later)) != statement_digest(statement())
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -95,8 +119,12 @@ def test_trailing_zeros_and_extra_columns_are_not_content() -> None:
         {"findings": (Finding("warning", "a", "b", "c", "d"),)},
         {"shifts": empty_frame("shifts")},
         {"payments": empty_frame("payments")},
-        {"invoices": empty_frame("invoices")},
+        {"newest_invoices": dict(day_report().newest_invoices) | {"CUST-0003": f"{DAY} 23:59:59.000001"}},
+        {"newest_invoices": {}},
         {"outlets": empty_frame("outlets")},
+        {"outlets": with_one("outlets", "invoices", 21)},
+        {"outlets": with_one("outlets", "base", Decimal("184350.01"))},
+        {"outlets": with_one("outlets", "royalty", Decimal("0.01"))},
         {"totals": dict(day_report().totals) | {"sales": Decimal(1)}},
     ],
     ids=lambda change: next(iter(change)),
@@ -131,6 +159,44 @@ def test_a_statement_changes_with_its_entries_but_not_with_the_month_or_the_orde
     more = (*original.entries, StatementEntry("ACC-JV-2026-00040", DAY, 2, Decimal("-1.00"), "returned"))
     assert statement_digest(replace(original, entries=more)) != statement_digest(original)
     assert statement_digest(replace(original, customer_name="Renamed")) != statement_digest(original)
+
+
+def test_a_statement_is_the_same_with_and_without_its_lines() -> None:
+    """Whether it is attached already is known from the sums; the lines are read for one that is written."""
+    assert len(statement().lines) == 24
+    assert statement_digest(statement(lines=())) == statement_digest(statement())
+
+
+NOT_CONTENT = {"lines", "month_to_date_base", "month_to_date_royalty"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"company": "Other"},
+        {"customer": "CUST-0002"},
+        {"customer_name": "Renamed"},
+        {"business_day": DAY + timedelta(days=1)},
+        {"currency": "USD"},
+        {"policy": "another sentence"},
+        {"policy_version": "v2"},
+        {"rate": Decimal("5.1")},
+        {"base": Decimal(1)},
+        {"royalty": Decimal(1)},
+        {"invoices": 25},
+        {"newest_invoice": f"{DAY} 22:41:07.123457"},
+        {"entries": ()},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_part_of_a_statement_is_content(change: dict[str, Any]) -> None:
+    assert statement_digest(statement(**change)) != statement_digest(statement())
+
+
+def test_every_field_of_a_statement_is_known_to_be_content_or_not() -> None:
+    (marks,) = [one for one in test_every_part_of_a_statement_is_content.pytestmark if one.args]
+    changed = {next(iter(change)) for change in marks.args[1]}
+    assert changed | NOT_CONTENT == {one.name for one in fields(statement())}
 
 
 def test_the_file_of_a_statement_is_named_after_day_entry_and_content() -> None:

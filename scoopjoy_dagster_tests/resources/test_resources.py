@@ -12,6 +12,7 @@ import pytest
 from scoopjoy_dagster.accounting.money import Rounding
 from scoopjoy_dagster.accounting.policy import Base, NegativeDays
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, UnsupportedSite
+from scoopjoy_dagster.erpnext.session import Session
 from scoopjoy_dagster.partitions import ZONE
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
@@ -159,3 +160,99 @@ def test_headquarters_and_mail_are_optional() -> None:
     assert not MailResource().configured
     assert HeadquartersResource(url="http://hq.example", secret="x").configured
     assert MailResource(host="mail.example", sender="a@b.example").configured
+
+
+# -- one session for a run ------------------------------------------------------------------------------------------
+
+
+def in_a_run(resource: ERPNextResource) -> ERPNextResource:
+    """The resource as Dagster has set it up for a run."""
+    resource.setup_for_execution(dg.build_init_resource_context())
+    return resource
+
+
+def asked_for_versions(chain: World) -> int:
+    return sum("get_versions" in one.path for one in chain.erpnext.requests.entries)
+
+
+def test_within_a_run_the_session_is_shared_and_the_site_is_asked_once_what_it_is(chain: World) -> None:
+    resource = in_a_run(chain.erpnext_resource)
+    chain.erpnext.requests.reset()
+    with resource.open({"custom_scoopjoy_run": "one"}) as first:
+        rows = first.client.rows("Customer", ["name"], [], remember=True)
+    with resource.open() as second:
+        assert second.client.session is first.client.session
+        assert second.client.rows("Customer", ["name"], [], remember=True) == rows
+    # What a document of ours says of its run is of each step, not of the session.
+    assert (first.client.stamp, second.client.stamp) == ({"custom_scoopjoy_run": "one"}, {})
+    assert asked_for_versions(chain) == 1
+    assert sum(one.doctype == "Customer" for one in chain.erpnext.requests.entries) == 1
+    resource.teardown_after_execution(dg.build_init_resource_context())
+
+
+def test_outside_of_a_run_each_opening_has_a_session_of_its_own_and_closes_it(chain: World) -> None:
+    resource = chain.erpnext_resource
+    with resource.open() as first, resource.open() as second:
+        assert first.client.session is not second.client.session
+        assert first.client.remembered is not second.client.remembered
+
+
+def test_the_session_of_a_run_stays_open_between_its_steps_and_is_closed_at_its_end(
+    chain: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Session] = []
+    monkeypatch.setattr(Session, "close", lambda self: closed.append(self))  # noqa: PLW0108 - bound to the session
+    resource = in_a_run(chain.erpnext_resource)
+    with resource.open() as site:
+        pass
+    with resource.open():
+        assert closed == []
+    resource.teardown_after_execution(dg.build_init_resource_context())
+    assert closed == [site.client.session]
+    # Once more is no error, and a run that never opened it has nothing to close.
+    resource.teardown_after_execution(dg.build_init_resource_context())
+    in_a_run(chain.erpnext_resource).teardown_after_execution(dg.build_init_resource_context())
+    assert closed == [site.client.session]
+
+
+def test_a_step_that_fails_leaves_the_session_to_the_others(chain: World) -> None:
+    resource = in_a_run(chain.erpnext_resource)
+    with pytest.raises(ZeroDivisionError), resource.open() as first:
+        raise ZeroDivisionError
+    with resource.open() as second:
+        assert second.client.session is first.client.session
+        assert second.client.exists("Company", "ScoopJoy")
+    resource.teardown_after_execution(dg.build_init_resource_context())
+
+
+def test_a_site_that_could_not_be_opened_is_tried_again_by_the_next_step(chain: World) -> None:
+    resource = in_a_run(chain.erpnext_resource)
+    chain.erpnext.faults.add("maintenance", path="get_versions", times=None)
+    with pytest.raises(ERPNextError), resource.open():
+        pass
+    chain.erpnext.faults.clear()
+    with resource.open() as site:
+        assert site.company["name"] == "ScoopJoy"
+    resource.teardown_after_execution(dg.build_init_resource_context())
+
+
+def test_a_copy_with_other_settings_has_a_session_of_its_own(chain: World) -> None:
+    resource = in_a_run(chain.erpnext_resource)
+    copy = resource.model_copy(update={"read_timeout_s": 1.0})
+    with resource.open() as shared, copy.open() as own, resource.glance() as glance:
+        assert own.client.session is not shared.client.session
+        assert glance.session is not shared.client.session
+    with resource.open() as again:
+        assert again.client.session is shared.client.session
+        assert again.client.exists("Company", "ScoopJoy")
+    resource.teardown_after_execution(dg.build_init_resource_context())
+
+
+def test_all_steps_of_a_run_use_one_session(chain: World) -> None:
+    chain.a_day()
+    chain.shift(1)
+    chain.erpnext.requests.reset()
+    assert chain.close("closed_shifts", "royalties", "invoices").success
+    assert asked_for_versions(chain) == 1
+    assert chain.close("royalties").success
+    assert asked_for_versions(chain) == 2

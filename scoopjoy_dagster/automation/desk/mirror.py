@@ -7,7 +7,8 @@ by a later look: the runs themselves say what is missing (`MIRRORED`), so there 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,10 +16,10 @@ from typing import Any
 import dagster as dg
 
 from scoopjoy_dagster.accounting.keys import digest, normalised
-from scoopjoy_dagster.automation.desk.batch_run import BatchRun, batch_run
-from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, read_run
+from scoopjoy_dagster.automation.desk.batch_run import BatchRun, Run, batch_run
+from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, RunLog
 from scoopjoy_dagster.automation.parcels import runs
-from scoopjoy_dagster.automation.state import PARTITION, UNFINISHED, days_of_tags
+from scoopjoy_dagster.automation.state import UNFINISHED, days_of_tags
 from scoopjoy_dagster.automation.steps import STEPS
 from scoopjoy_dagster.erpnext.batch_runs import BatchRuns, Shown
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound, Rejected
@@ -32,6 +33,13 @@ WINDOW = timedelta(days=7)
 
 BUDGET_S = 20.0
 """No document is begun after this: a sensor's tick has 60 seconds. The next look goes on."""
+
+WRITES_PER_LOOK = 31
+"""Documents of runs over several days that one look writes: a run over a year has 365, and each of its steps changes all of
+them. The next look finds by their digests which are right, and goes on."""
+
+KEYS_PER_LIST = 200
+"""Documents that ERPNext is asked for in one list."""
 
 _ROOT = "dagster/root_run_id"
 _ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
@@ -73,6 +81,33 @@ class Batch:
     name: str
     records: tuple[dg.RunRecord, ...]
     one_day: bool
+
+
+class _Reader:
+    """The runs of a look, each over several days read once, and how many of its days the site shows as they ended."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+        self._logs: dict[str, RunLog] = {}
+        self._shown: dict[str, set[date]] = defaultdict(set)
+
+    def runs_of(self, batch: Batch) -> list[Run]:
+        """The facts of the runs of a batch, for its day."""
+        return [self._log(record).of(batch.day) for record in batch.records]
+
+    def _log(self, record: dg.RunRecord) -> RunLog:
+        run = record.dagster_run
+        if len(days_of_tags(run.tags)) == 1:
+            return RunLog.read(self.instance, record)
+        if run.run_id not in self._logs:
+            self._logs[run.run_id] = RunLog.read(self.instance, record)
+        return self._logs[run.run_id]
+
+    def shown(self, record: dg.RunRecord, day: date) -> bool:
+        """Note that a day of a run is shown as it ended; whether all of them are now."""
+        run = record.dagster_run
+        self._shown[run.run_id].add(day)
+        return len(self._shown[run.run_id]) == len(days_of_tags(run.tags))
 
 
 def is_dry(run: dg.DagsterRun) -> bool:
@@ -117,23 +152,33 @@ def show(
     ui_url: str,
     *,
     budget_s: float = BUDGET_S,
+    writes: int = WRITES_PER_LOOK,
 ) -> Look:
-    """Make the site show these runs as they are now. Errors of ERPNext do not raise: a later look is the retry."""
+    """Make the site show these runs as they are now. Errors of ERPNext do not raise: a later look is the retry.
+
+    Runs of one day come first. Of runs over several, the newest days do, and `writes` documents are written at most.
+    """
     look = Look()
     if not records:
         return look
     deadline = time.monotonic() + budget_s
-    batches = list(_batches(instance, records))
+    reader = _Reader(instance)
     try:
-        present = desk.shown(
-            keys={batch.key for batch in batches}, names={batch.name for batch in batches if batch.name}
-        )
-        for batch in batches:
+        batches, present = _prepared(instance, desk, records)
+        for at, batch in enumerate(batches):
             if time.monotonic() > deadline:
                 look.waiting = "ERPNext is slow: the rest is shown by the next look"
                 break
+            if not batch.one_day and writes <= 0:
+                look.waiting = (
+                    f"a run over many days: {len(batches) - at} documents are left to the next looks"
+                )
+                break
+            written = len(look.written)
             try:
-                _show(instance, desk, batch, present, ui_url, look)
+                _show(reader, desk, batch, present[batch.day], ui_url, look)
+                if not batch.one_day:
+                    writes -= len(look.written) - written
             except NotFound:
                 raise
             except Rejected as problem:  # of this document; the others may be fine
@@ -145,71 +190,95 @@ def show(
     return look
 
 
-def _batches(instance: dg.DagsterInstance, records: Iterable[dg.RunRecord]) -> Iterator[Batch]:
-    """The Batch Runs that these runs belong to, each with all of its runs."""
-    seen: set[tuple[date, str]] = set()
+def _prepared(
+    instance: dg.DagsterInstance, desk: BatchRuns, records: Sequence[dg.RunRecord]
+) -> tuple[list[Batch], dict[date, list[Shown]]]:
+    """What is to be shown, in order, and the documents that the site has, by their days."""
+    named = desk.shown(names={record.dagster_run.tags.get(BATCH_RUN, "") for record in records} - {""})
+    by_key: dict[str, Batch] = {}
+    for batch in sorted(
+        _batches(instance, records, named), key=lambda one: (one.one_day, one.day), reverse=True
+    ):
+        # A retry at the document of a day comes before the run over several that it repeats, and has its facts.
+        by_key.setdefault(batch.key, batch)
+    keys = sorted(by_key)
+    lists = [keys[at : at + KEYS_PER_LIST] for at in range(0, len(keys), KEYS_PER_LIST)]
+    present: dict[date, list[Shown]] = defaultdict(list)
+    for one in [*named, *(one for some in lists for one in desk.shown(keys=some))]:
+        present[one.day].append(one)
+    return list(by_key.values()), present
+
+
+def _batches(
+    instance: dg.DagsterInstance, records: Iterable[dg.RunRecord], named: Iterable[Shown]
+) -> Iterator[Batch]:
+    """The Batch Runs that these runs belong to, each with all of its runs; `named`: the documents that their tags name."""
+    # A retry at a document has a root of its own; the document's key has that of its first run.
+    firsts = {one.name: one.key.split(":")[1] for one in named if one.key.count(":") > 1}
+    families: dict[tuple[str, str], list[dg.RunRecord]] = {}
+    seen: set[tuple[str, str]] = set()
     for record in records:
         run = record.dagster_run
         root = run.root_run_id or run.run_id
         days = days_of_tags(run.tags)
         name = run.tags.get(BATCH_RUN, "") if len(days) == 1 else ""
         for text in days:
-            day = date.fromisoformat(text)
-            identity = (day, name or root)
+            identity = (text, name or root)
             if identity in seen:
                 continue
             seen.add(identity)
-            found = _family(instance, root, name, text)
-            # A retry from the desk has a root of its own; the first run's is the document's.
+            family = (root, name)
+            if family not in families:
+                families[family] = _family(instance, {root, firsts.get(name, root)}, name)
+            found = [one for one in families[family] if text in days_of_tags(one.dagster_run.tags)]
             first = min(found, key=lambda one: one.create_timestamp).dagster_run
             key = normalised(f"batch:{first.root_run_id or first.run_id}:{text}")
-            yield Batch(day, key, name, tuple(found), one_day=len(days) == 1)
+            yield Batch(date.fromisoformat(text), key, name, tuple(found), one_day=len(days) == 1)
 
 
-def _family(instance: dg.DagsterInstance, root: str, name: str, day: str) -> list[dg.RunRecord]:
-    """The runs of one Batch Run: re-executions of one run, and what was asked for at its document."""
-    filters = [dg.RunsFilter(run_ids=[root]), dg.RunsFilter(tags={_ROOT: root})]
+def _family(instance: dg.DagsterInstance, roots: Collection[str], name: str) -> list[dg.RunRecord]:
+    """The runs of one Batch Run, or of those of a run over several days: re-executions, and what was asked for there."""
+    filters = [dg.RunsFilter(run_ids=list(roots)), *(dg.RunsFilter(tags={_ROOT: root}) for root in roots)]
     if name:
-        filters.append(dg.RunsFilter(tags={BATCH_RUN: name, PARTITION: day}))
-    found = {record.dagster_run.run_id: record for one in filters for record in runs(instance, one, None)}
-    return [record for record in found.values() if day in days_of_tags(record.dagster_run.tags)]
+        filters.append(dg.RunsFilter(tags={BATCH_RUN: name}))
+    return list(
+        {
+            record.dagster_run.run_id: record for one in filters for record in runs(instance, one, None)
+        }.values()
+    )
 
 
 def _show(
-    instance: dg.DagsterInstance,
-    desk: BatchRuns,
-    batch: Batch,
-    present: Iterable[Shown],
-    ui_url: str,
-    look: Look,
+    reader: _Reader, desk: BatchRuns, batch: Batch, present: Iterable[Shown], ui_url: str, look: Look
 ) -> None:
-    facts = batch_run([read_run(instance, record, batch.day) for record in batch.records])
+    facts = batch_run(reader.runs_of(batch))
     content = content_of(facts, ui_url)
     held = _document(batch, present)
     name = held.name if held else ""
-    if held is None or held.digest != digest(content):
+    # What was retried at the document of a day since has gone on from there: a later look at the whole run keeps it.
+    retried = bool(held and not batch.one_day and held.run_id not in {one.run_id for one in _runs(batch)})
+    if held is None or (held.digest != digest(content) and not retried):
         name = desk.write(name, batch.key, content)
         look.written.append(f"{name} ({facts.status})")
-    for record in batch.records:
-        _note(instance, record, name if batch.one_day else "", shown=not facts.at_work)
+    for record, run in zip(batch.records, _runs(batch), strict=True):
+        wanted = {BATCH_RUN: name} if len(days_of_tags(run.tags)) == 1 else {}
+        ended = not facts.at_work and run.status not in UNFINISHED
+        if ended and reader.shown(record, batch.day):
+            wanted[MIRRORED] = run.run_id
+        missing = {tag: value for tag, value in wanted.items() if run.tags.get(tag) != value}
+        if missing:
+            reader.instance.add_run_tags(run.run_id, missing)
+
+
+def _runs(batch: Batch) -> list[dg.DagsterRun]:
+    return [record.dagster_run for record in batch.records]
 
 
 def _document(batch: Batch, present: Iterable[Shown]) -> Shown | None:
-    """The document of a batch: by its key, or the one that a person made for this very day."""
-    held = [one for one in present if one.day == batch.day]
-    by_key = next((one for one in held if one.key == batch.key), None)
-    return by_key or next((one for one in held if batch.name and one.name == batch.name), None)
-
-
-def _note(instance: dg.DagsterInstance, record: dg.RunRecord, name: str, *, shown: bool) -> None:
-    """Note on a run which document shows it, and, once it has ended, that it does."""
-    run = record.dagster_run
-    wanted = {BATCH_RUN: name} if name else {}
-    if shown and run.status not in UNFINISHED:
-        wanted[MIRRORED] = run.run_id
-    missing = {tag: value for tag, value in wanted.items() if run.tags.get(tag) != value}
-    if missing:
-        instance.add_run_tags(run.run_id, missing)
+    """The document of a batch, of those of its day: by its key, or the one that a person made for this very day."""
+    found = list(present)
+    by_key = next((one for one in found if one.key == batch.key), None)
+    return by_key or next((one for one in found if batch.name and one.name == batch.name), None)
 
 
 def content_of(facts: BatchRun, ui_url: str) -> dict[str, Any]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from heapq import merge
+from operator import itemgetter
 from typing import Any, Literal
 
 import dagster as dg
 
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
 from scoopjoy_dagster.automation.alert import cut
-from scoopjoy_dagster.automation.desk.batch_run import Run, StepRun, StepState, ended_steps
+from scoopjoy_dagster.automation.desk.batch_run import Run, StepRun, ended_steps
+from scoopjoy_dagster.automation.desk.range_steps import crashed, steps_of_range
+from scoopjoy_dagster.automation.desk.step_errors import STATES, Event, error_of, findings, judges
 from scoopjoy_dagster.automation.nightly import TRIGGERED_BY
-from scoopjoy_dagster.automation.state import UNFINISHED, backfill_of
+from scoopjoy_dagster.automation.state import UNFINISHED, backfill_of, days_of_tags
 from scoopjoy_dagster.automation.steps import STEPS, Step, step_of
 from scoopjoy_dagster.partitions import site_time
 
@@ -20,13 +26,11 @@ BATCH_RUN = "scoopjoy/batch_run"
 """Run tag: the name of the Batch Run that shows the run in ERPNext."""
 
 FROM_UI = "dagster/from_ui"
-MAX_FINDINGS = 10
-"""Exception rows of a step that its error text and the log name; Dagster has them all."""
-
 _KIND = dg.DagsterEventType
 _WANTED = {
     _KIND.ASSET_MATERIALIZATION_PLANNED,
     _KIND.ASSET_MATERIALIZATION,
+    _KIND.ASSET_OBSERVATION,
     _KIND.ASSET_CHECK_EVALUATION,
     _KIND.STEP_START,
     _KIND.STEP_SUCCESS,
@@ -37,37 +41,80 @@ _WANTED = {
     _KIND.RUN_FAILURE,
     _KIND.RUN_CANCELED,
 }
-_STATES: dict[dg.DagsterEventType, StepState] = {
-    _KIND.STEP_START: "Running",
-    _KIND.STEP_SUCCESS: "Success",
-    _KIND.STEP_FAILURE: "Failed",
-    _KIND.STEP_SKIPPED: "Skipped",
-}
 
-Event = tuple[datetime, dg.DagsterEvent]
+Placed = tuple[int, datetime, dg.DagsterEvent]
+"""An event with its place in the order of its run."""
 
 
 def read_run(instance: dg.DagsterInstance, record: dg.RunRecord, day: date) -> Run:
-    """The facts of a run for one of its business days."""
-    run = record.dagster_run
-    events = list(_events(instance, run.run_id))
-    started, ended = _moment(record.start_time), _moment(record.end_time)
-    created = site_time(_aware(record.create_timestamp))
-    found = Run(
-        run_id=run.run_id,
-        root_run_id=run.root_run_id or run.run_id,
-        day=day,
-        state=_state(run.status),
-        created_at=created,
-        started_at=started,
-        # A run that never started has only the moment of its last change.
-        ended_at=None if run.status in UNFINISHED else ended or site_time(_aware(record.update_timestamp)),
-        triggered_by=triggered_by(run.tags),
-        steps=tuple(_step(step, events, day) for step in _selected(events)),
-        log=tuple(_log(run, created, events, day)),
-        batch_run=run.tags.get(BATCH_RUN, ""),
-    )
-    return ended_steps(found)
+    """The facts of a run for one of its business days; of a run over several, use `RunLog`, which reads it once."""
+    return RunLog.read(instance, record).of(day)
+
+
+@dataclass(frozen=True, slots=True)
+class RunLog:
+    """A run with its events, read once for all of its business days.
+
+    Attributes:
+        days: how many business days it is over.
+        events: those of all its days, with their place in the order of the run.
+        by_day: those of one day (ISO).
+    """
+
+    record: dg.RunRecord
+    days: Sequence[str]
+    events: Sequence[Placed]
+    by_day: Mapping[str, Sequence[Placed]]
+
+    @classmethod
+    def read(cls, instance: dg.DagsterInstance, record: dg.RunRecord) -> RunLog:
+        """The run as Dagster has it now."""
+        common: list[Placed] = []
+        by_day: dict[str, list[Placed]] = defaultdict(list)
+        for place, (moment, event) in enumerate(_events(instance, record.dagster_run.run_id)):
+            partition = _partition(event)
+            (by_day[partition] if partition else common).append((place, moment, event))
+        return cls(record, days_of_tags(record.dagster_run.tags), common, by_day)
+
+    def of(self, day: date) -> Run:
+        """The facts for one of the days."""
+        record, run = self.record, self.record.dagster_run
+        events = [
+            (moment, event)
+            for _, moment, event in merge(
+                self.events, self.by_day.get(day.isoformat(), ()), key=itemgetter(0)
+            )
+        ]
+        ended = _moment(record.end_time)
+        created = site_time(_aware(record.create_timestamp))
+        selected = _selected(events)
+        several = len(self.days) > 1
+        found = Run(
+            run_id=run.run_id,
+            root_run_id=run.root_run_id or run.run_id,
+            day=day,
+            state=_state(run.status),
+            created_at=created,
+            started_at=_moment(record.start_time),
+            # A run that never started has only the moment of its last change.
+            ended_at=None
+            if run.status in UNFINISHED
+            else ended or site_time(_aware(record.update_timestamp)),
+            triggered_by=triggered_by(run.tags),
+            steps=tuple(
+                steps_of_range(selected, events) if several else (_step(step, events) for step in selected)
+            ),
+            log=tuple(_log(run, created, events, self.days)),
+            batch_run=run.tags.get(BATCH_RUN, ""),
+        )
+        return ended_steps(found)
+
+
+def _partition(event: dg.DagsterEvent) -> str:
+    """The business day that an event is of; empty for one that is of all days of its run."""
+    if event.event_type is _KIND.ASSET_CHECK_EVALUATION:
+        return event.asset_check_evaluation_data.partition or ""
+    return event.partition or ""
 
 
 def triggered_by(tags: Mapping[str, str]) -> str:
@@ -100,19 +147,17 @@ def _selected(events: Iterable[Event]) -> list[Step]:
     return [step for step in STEPS if step.asset in planned]
 
 
-def _step(step: Step, events: Sequence[Event], day: date) -> StepRun:
-    """A step's state: that of its asset, and of the control totals that judge it."""
-    own = [one for one in events if one[1].step_key == step.asset and one[1].event_type in _STATES]
-    judged = [one for one in events if _judges(step, one[1]) and one[1].event_type in _STATES]
+def _step(step: Step, events: Sequence[Event]) -> StepRun:
+    """A step's state in a run of one day: that of its asset, and of the control totals that judge it."""
+    own = [one for one in events if one[1].step_key == step.asset and one[1].event_type in STATES]
+    judged = [one for one in events if judges(step, one[1]) and one[1].event_type in STATES]
     started = next((moment for moment, event in own if event.event_type is _KIND.STEP_START), None)
     if not own:
         return StepRun(step.asset, "Pending")
-    state = _STATES[own[-1][1].event_type]
-    if state == "Failed" and _materialized(step, events, day):
-        state = "Success"  # another day of the run's range is what failed
+    state = STATES[own[-1][1].event_type]
     deciding = own
     if state == "Success" and judged:
-        state, deciding = _STATES[judged[-1][1].event_type], judged
+        state, deciding = STATES[judged[-1][1].event_type], judged
         state = "Success" if state == "Skipped" else state
     moment, event = deciding[-1]
     return StepRun(
@@ -120,89 +165,54 @@ def _step(step: Step, events: Sequence[Event], day: date) -> StepRun:
         state,
         started,
         None if state == "Running" else moment,
-        _error(event, events) if state == "Failed" else "",
+        error_of(event, events) if state == "Failed" else "",
     )
-
-
-def _judges(step: Step, event: dg.DagsterEvent) -> bool:
-    return bool(event.step_key) and event.step_key != step.asset and step_of(event.step_key or "") == step
-
-
-def _materialized(step: Step, events: Iterable[Event], day: date) -> bool:
-    return any(
-        event.event_type is _KIND.ASSET_MATERIALIZATION
-        and event.asset_key == dg.AssetKey(step.asset)
-        and event.partition == day.isoformat()
-        for _, event in events
-    )
-
-
-def _error(event: dg.DagsterEvent, events: Iterable[Event]) -> str:
-    """Why a step failed: the control totals that did not hold, or its own sentence and its exception rows."""
-    broken = [
-        f"{check.check_name}: {check.description}"
-        for _, one in events
-        if one.event_type is _KIND.ASSET_CHECK_EVALUATION and one.step_key == event.step_key
-        for check in [one.asset_check_evaluation_data]
-        if check.blocking and not check.passed
-    ]
-    if broken:
-        return "\n".join(cut(line) for line in broken)
-    if event.event_type is not _KIND.STEP_FAILURE:
-        return ""
-    data = event.step_failure_data
-    told = data.user_failure_data
-    if told and told.description:
-        # The rows say more than the sentence, which is made of the first of them.
-        return "\n".join(_findings(told.metadata.get(OUTCOME_KEY))) or cut(told.description)
-    error = data.error
-    while error and error.cause:
-        error = error.cause
-    return cut(" ".join(error.message.split())) if error else "the step failed without a message"
-
-
-def _findings(entry: Any) -> list[str]:
-    """Exception rows of an outcome, errors first, as lines for people."""
-    rows = list(entry.value.get("exceptions", [])) if entry else []
-    ordered = sorted(rows, key=lambda row: row.get("severity") != "error")
-    lines = [
-        cut(f"{row['severity']}: {row['what']} - {row['who']}: {row['message']} -> {row['action']}")
-        for row in ordered[:MAX_FINDINGS]
-    ]
-    left_out = len(ordered) - len(lines)
-    return [*lines, f"... and {left_out} more, in Dagster"] if left_out else lines
 
 
 def _log(
-    run: dg.DagsterRun, created: datetime, events: Sequence[Event], day: date
+    run: dg.DagsterRun, created: datetime, events: Sequence[Event], days: Sequence[str]
 ) -> Iterator[tuple[datetime, str]]:
-    yield created, f"run {run.run_id[:8]} asked for by {triggered_by(run.tags)}"
+    several = len(days) > 1
+    about = f" for {len(days)} business days, {days[0]} to {days[-1]}" if several else ""
+    yield created, f"run {run.run_id[:8]} asked for by {triggered_by(run.tags)}{about}"
     for moment, event in events:
-        for line in _lines(event, day):
+        for line in _lines(event, len(days) if several else 0):
             yield moment, line
 
 
-def _lines(event: dg.DagsterEvent, day: date) -> Iterator[str]:
+def _lines(event: dg.DagsterEvent, of_days: int) -> Iterator[str]:
+    """What the log says of an event; `of_days`: how many days the run is over, 0 for one."""
     step = step_of(event.step_key or "")
     kind = event.event_type
-    if kind is _KIND.ASSET_MATERIALIZATION and step and event.partition in {None, day.isoformat()}:
+    if kind is _KIND.ASSET_MATERIALIZATION and step:
         entry = event.step_materialization_data.materialization.metadata.get(OUTCOME_KEY)
         outcome: Mapping[str, Any] = entry.value if entry else {}  # type: ignore[assignment]
         counts = ", ".join(f"{outcome.get(name, 0)} {name}" for name in _COUNTS)
         yield f"{step.title}: {counts}, amount {outcome.get('amount', '0.00')}"
-        yield from (f"    {line}" for line in _findings(entry))
+        yield from (f"    {line}" for line in findings(entry))
+    elif kind is _KIND.ASSET_OBSERVATION and step:
+        yield f"{step.title}: Failed"
+        observed = event.asset_observation_data.asset_observation
+        yield from (f"    {line}" for line in findings(observed.metadata.get(OUTCOME_KEY)))
     elif kind is _KIND.ASSET_CHECK_EVALUATION and not event.asset_check_evaluation_data.passed:
         check = event.asset_check_evaluation_data
         level = "error" if check.blocking else "warning"
         yield cut(f"{level}: control total {check.check_name} does not hold: {check.description}")
-    elif step and kind in _STATES:
-        control = "" if event.step_key == step.asset else " (control totals)"
-        if not control or kind is _KIND.STEP_FAILURE:
-            yield f"{step.title}{control}: {_STATES[kind]}".replace(": Running", ": started")
-        if kind is _KIND.STEP_FAILURE:
-            yield from (f"    {line}" for line in _error(event, ()).splitlines())
+    elif step and kind in STATES:
+        if not of_days or kind is _KIND.STEP_START or crashed(event):
+            yield from _step_lines(step, event)
     elif kind in _RUN_WORDS:
-        yield _RUN_WORDS[kind]
+        words = _RUN_WORDS[kind]
+        yield words.replace("run ended", f"run of {of_days} days ended") if of_days else words
+
+
+def _step_lines(step: Step, event: dg.DagsterEvent) -> Iterator[str]:
+    kind = event.event_type
+    control = "" if event.step_key == step.asset else " (control totals)"
+    if not control or kind is _KIND.STEP_FAILURE:
+        yield f"{step.title}{control}: {STATES[kind]}".replace(": Running", ": started")
+    if kind is _KIND.STEP_FAILURE:
+        yield from (f"    {line}" for line in error_of(event, ()).splitlines())
 
 
 _COUNTS = ("seen", "written", "adopted", "skipped")

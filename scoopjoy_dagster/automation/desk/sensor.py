@@ -8,19 +8,19 @@ one run key.
 import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from scoopjoy_dagster.automation.desk import mirror
-from scoopjoy_dagster.automation.desk.requests import answer
-from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.automation.nightly import REASON, TRIGGERED_BY, Job
-from scoopjoy_dagster.erpnext.batch_runs import BatchRuns, Request
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, LoginFailed, NotFound
 from scoopjoy_dagster.partitions import last_ended_day
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.mail import MailResource
+
+if TYPE_CHECKING:
+    from scoopjoy_dagster.erpnext.batch_runs import BatchRuns, Request
 
 NAME = "batch_run_desk"
 REQUEST = "scoopjoy/batch_request"
@@ -54,6 +54,9 @@ def build(job: Job, *, go_live: date, status: dg.DefaultSensorStatus) -> dg.Sens
         mail: MailResource,
         clock: ClockResource,
     ) -> dg.SensorResult | dg.SkipReason:
+        from scoopjoy_dagster.automation.desk import mirror
+        from scoopjoy_dagster.erpnext.batch_runs import BatchRuns
+
         begun = datetime.now(UTC)
         memory = _Memory.of(context.cursor, begun)
         if begun < memory.not_before:
@@ -92,6 +95,8 @@ class _Memory:
 
     @classmethod
     def of(cls, cursor: str | None, now: datetime) -> "_Memory":
+        from scoopjoy_dagster.automation.desk import mirror
+
         kept = json.loads(cursor) if cursor else {}
         since = datetime.fromisoformat(kept["since"]) if "since" in kept else now - mirror.WINDOW
         not_before = datetime.fromisoformat(kept["not_before"]) if "not_before" in kept else since
@@ -102,8 +107,11 @@ class _Memory:
         return dg.SensorResult(skip_reason=why, cursor=json.dumps(kept))
 
 
-def _asked(instance: dg.DagsterInstance, desk: BatchRuns, first: date, last: date) -> list[dg.RunRequest]:
+def _asked(instance: dg.DagsterInstance, desk: "BatchRuns", first: date, last: date) -> list[dg.RunRequest]:
     """The runs to start; requests whose run has been started, or that must be refused, are answered."""
+    from scoopjoy_dagster.automation.desk.requests import answer
+    from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
+
     open_requests: list[Request] = []
     for request in desk.requests():
         run_id = _run_of(instance, request)
@@ -138,12 +146,12 @@ def _asked(instance: dg.DagsterInstance, desk: BatchRuns, first: date, last: dat
     return todo
 
 
-def _mark(request: Request) -> str:
+def _mark(request: "Request") -> str:
     """A request for ever: its name alone may come again."""
     return f"{request.name} @ {request.made}"
 
 
-def _run_of(instance: dg.DagsterInstance, request: Request) -> str:
+def _run_of(instance: dg.DagsterInstance, request: "Request") -> str:
     """The first run that a request has started; later ones are re-executions of it. Empty when there is none."""
     found = instance.get_run_records(dg.RunsFilter(tags={REQUEST: _mark(request)}), limit=1, ascending=True)
     return found[0].dagster_run.run_id if found else ""

@@ -82,12 +82,12 @@ def close(day: str | None, only: str | None, dry_run: bool, as_json: bool) -> No
 @last_option
 @json_option
 def backfill(first: str, last: str, as_json: bool) -> None:
-    """Close every business day from --from to --to, oldest first. Days that are right already cost no write."""
+    """Close every business day from --from to --to, in one run. Days that are right already cost no write."""
     import uuid
 
-    from scoopjoy_dagster.cli.closing import EXIT_CODES, closable_day, close_day, days_between
+    from scoopjoy_dagster.cli.closing import EXIT_CODES, closable_day, close_days, days_between
     from scoopjoy_dagster.cli.desk_mirror import desk_mirror
-    from scoopjoy_dagster.cli.show import print_day, step_progress
+    from scoopjoy_dagster.cli.show import print_days, range_progress
     from scoopjoy_dagster.cli.workplace import workplace
     from scoopjoy_dagster.definitions import build_defs
     from scoopjoy_dagster.settings import load_settings
@@ -96,19 +96,23 @@ def backfill(first: str, last: str, as_json: bool) -> None:
     today = now()
     days = days_between(closable_day(first, settings, today), closable_day(last, settings, today))
     out, progress = consoles(as_json=as_json)
-    tags = {"scoopjoy/backfill": uuid.uuid4().hex[:8]}
-    results = []
-    with workplace() as place, place.instance() as instance:
-        definitions, mirror = build_defs(settings), desk_mirror(settings, instance)
-        for business_day in days:
-            with step_progress(progress, business_day, []) as tell:
-                results.append(
-                    close_day(definitions, instance, business_day, tell=tell, tags=tags, mirror=mirror)
-                )
-            if not as_json:
-                print_day(out, results[-1])
+    with (
+        workplace() as place,
+        place.instance() as instance,
+        range_progress(progress, days) as tell,
+    ):
+        results = close_days(
+            build_defs(settings),
+            instance,
+            days,
+            tell=tell,
+            tags={"scoopjoy/backfill": uuid.uuid4().hex[:8]},
+            mirror=desk_mirror(settings, instance),
+        )
     if as_json:
         click.echo(json.dumps([result.as_dict() for result in results], ensure_ascii=False, indent=2))
+    else:
+        print_days(out, results)
     raise click.exceptions.Exit(max(EXIT_CODES[result.status] for result in results))
 
 

@@ -57,11 +57,16 @@ def dev(port: int) -> None:
     show_default=True,
     help="Port of the embedded ERPNext; 0: a free one.",
 )
-def sandbox(port: int) -> None:
+@click.option(
+    "--latency",
+    type=click.Choice(["erpnext-v15"]),
+    help="Answer as slowly as a real ERPNext of this name; see docs/performance.md. Default: at once.",
+)
+def sandbox(port: int, latency: str | None) -> None:
     """Serve the embedded ERPNext with its example data, mail sink and headquarters, until Ctrl-C."""
     from scoopjoy_dagster.cli.demo import serve_sandbox
 
-    serve_sandbox(new_console(), port)
+    serve_sandbox(new_console(), port, latency)
 
 
 @app.command(

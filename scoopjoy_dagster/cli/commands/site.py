@@ -101,7 +101,7 @@ def check(env_file: Path | None, day: str | None) -> None:
 @click.option("--remove", is_flag=True, help="Take the Batch Run desk off the site, with its documents.")
 @click.option("--yes", is_flag=True, help="With --remove: do not ask.")
 def setup(dry_run: bool, remove: bool, yes: bool) -> None:
-    """Install our custom fields, ScoopJoy Delivery and the Batch Run desk on the site.
+    """Install our custom fields, ScoopJoy Delivery, our naming series and the Batch Run desk on the site.
 
     What is there already is left alone; what an earlier version installed is brought up to date.
     """

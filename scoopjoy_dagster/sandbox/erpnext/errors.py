@@ -35,6 +35,7 @@ KNOWN: dict[str, tuple[str, int]] = {
     "TooManyRequestsError": (_FRAPPE, 429),
     "QueryDeadlockError": (_FRAPPE, 500),
     "QueryTimeoutError": (_FRAPPE, 500),
+    "InvalidNamingSeriesError": ("frappe.model.naming", 417),
     "WrongOptionsDoctypeLinkError": ("frappe.core.doctype.doctype.doctype", 417),
     "HiddenAndMandatoryWithoutDefaultError": ("frappe.core.doctype.doctype.doctype", 417),
     "PartyDisabled": ("erpnext.exceptions", 417),

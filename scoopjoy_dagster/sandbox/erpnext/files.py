@@ -15,6 +15,9 @@ from scoopjoy_dagster.sandbox.erpnext.session import Session
 from scoopjoy_dagster.sandbox.erpnext.values import whole
 from scoopjoy_dagster.sandbox.erpnext.wire import Reply, Upload, html
 
+#: The folders that a new site has.
+FOLDERS = ("Home", "Home/Attachments")
+
 
 def store(session: Session, upload: Upload, args: dict[str, Any]) -> Doc:
     """Keep the content and make its File row. The document that it hangs on need not exist (06-17)."""
@@ -23,8 +26,14 @@ def store(session: Session, upload: Upload, args: dict[str, Any]) -> Doc:
     folder = "/private/files" if private else "/files"
     name = PurePosixPath(upload.filename.replace("\\", "/")).name
     url = f"{folder}/{name}"
-    stored = session.site.db.one("SELECT body FROM content WHERE url = ?", (url,))
-    if stored is not None and stored[0] != upload.content:
+    # The same content in the same folder is kept once, under the name that it had first.
+    same = session.site.db.one(
+        'SELECT file_url FROM "tabFile" WHERE content_hash = ? AND is_private = ?', (digest, private)
+    )
+    taken = session.site.db.one("SELECT 1 FROM content WHERE url = ?", (url,))
+    if same is not None:
+        url = str(same[0])
+    elif taken is not None:
         path = PurePosixPath(name)
         name = f"{path.stem}{digest[-6:]}{path.suffix}"
         url = f"{folder}/{name}"
@@ -45,6 +54,22 @@ def store(session: Session, upload: Upload, args: dict[str, Any]) -> Doc:
         },
     )
     return session.insert(doc)
+
+
+def insert(session: Session, data: dict[str, Any]) -> Doc:
+    """A File that a client inserts with its content, as text or (with ``decode``) as base64."""
+    content = str(data["content"])
+    if data.get("attached_to_doctype") and not isinstance(data.get("attached_to_name"), str | int):
+        raise thrown("Attached To Name must be a string or an integer")
+    folder = data.get("folder") or ("Home/Attachments" if data.get("attached_to_doctype") else "Home")
+    if folder not in FOLDERS:
+        raise thrown(f"Could not find Folder: {folder}", "LinkValidationError")
+    if not data.get("file_name"):
+        raise thrown("Fields `file_name` or `file_url` must be set for File", "MandatoryError")
+    body = base64.b64decode(content) if whole(data.get("decode")) else content.encode()
+    where = {"doctype": data.get("attached_to_doctype"), "docname": data.get("attached_to_name")}
+    fields = {"is_private": data.get("is_private"), "fieldname": data.get("attached_to_field")}
+    return store(session, Upload(str(data["file_name"]), body), {**where, **fields, "folder": folder})
 
 
 def attach(session: Session, args: dict[str, Any]) -> Doc:

@@ -55,13 +55,27 @@ def run_one(site: Site, handlers: dict[str, Handler], *, older_than: float = 0.0
         return True
 
 
-class Worker:
-    """A thread that runs jobs once they have waited ``delay_s`` seconds."""
+def waiting(site: Site) -> dict[str, Any] | None:
+    """The payload of the oldest waiting job; ``None`` if there is none, or no worker."""
+    with site.db.lock:
+        found = site.db.one("SELECT payload FROM job ORDER BY id LIMIT 1") if site.background_worker else None
+    return None if found is None else json.loads(found[0])
 
-    def __init__(self, site: Site, handlers: dict[str, Handler], delay_s: float) -> None:
+
+class Worker:
+    """A thread that runs jobs once they have waited ``delay_s`` seconds; each takes ``job_s`` seconds of its own."""
+
+    def __init__(
+        self,
+        site: Site,
+        handlers: dict[str, Handler],
+        delay_s: float,
+        job_s: Callable[[dict[str, Any]], float],
+    ) -> None:
         self._site = site
         self._handlers = handlers
         self._delay_s = delay_s
+        self._job_s = job_s
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="erpnext-worker", daemon=True)
 
@@ -75,7 +89,9 @@ class Worker:
     def _work(self) -> None:
         pause = min(max(self._delay_s / 4, 0.01), 0.1)
         while not self._stopped.wait(pause):
-            while not self._stopped.is_set() and run_one(
-                self._site, self._handlers, older_than=self._delay_s
-            ):
-                pass
+            while not self._stopped.is_set():
+                job = waiting(self._site)
+                if job is None or self._stopped.wait(self._job_s(job)):
+                    break
+                if not run_one(self._site, self._handlers, older_than=self._delay_s):
+                    break

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 STANDARD = ("name", "owner", "creation", "modified", "modified_by", "docstatus", "idx")
 CHILD = ("parent", "parentfield", "parenttype")
@@ -84,6 +85,13 @@ class Meta:
         """A copy that has one more field, or another version of an existing one."""
         kept = [f for f in self.fields if f.fieldname != added.fieldname]
         return replace(self, fields=[*kept, added])
+
+    def with_property(self, fieldname: str, name: str, value: str) -> Meta:
+        """A copy whose field, in its place, has another value for one of its properties."""
+        changed: dict[str, Any] = {name: value}
+        return replace(
+            self, fields=[replace(f, **changed) if f.fieldname == fieldname else f for f in self.fields]
+        )
 
     def without_field(self, fieldname: str) -> Meta:
         return replace(self, fields=[f for f in self.fields if f.fieldname != fieldname])

@@ -87,7 +87,13 @@ def _get(session: Session, _: Call, args: dict[str, Any]) -> Any:
 
 def _form_meta(session: Session, _: Call, args: dict[str, Any]) -> Any:
     """What the desk loads of a DocType before it shows a form; everybody who has logged in may."""
-    return Docs(session.load("DocType", str(args.get("doctype"))), None)
+    doc = session.load("DocType", str(args.get("doctype")))
+    fields = session.site.meta(doc.name).by_name
+    for row in doc.rows("fields"):
+        if row["fieldname"] in fields:  # as Property Setters have changed them
+            row["options"] = fields[row["fieldname"]].options or None
+            row["default"] = fields[row["fieldname"]].default or None
+    return Docs(doc, None)
 
 
 def _get_value(session: Session, _: Call, args: dict[str, Any]) -> Any:

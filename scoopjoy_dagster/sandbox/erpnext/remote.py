@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from scoopjoy_dagster.sandbox.erpnext import files
 from scoopjoy_dagster.sandbox.erpnext.controllers import controller
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
@@ -57,6 +58,8 @@ def insert_document(session: Session, value: Any) -> Doc:
     doctype = str(data.get("doctype") or "")
     if session.site.meta(doctype).istable:
         return insert_row(session, doctype, data)
+    if doctype == "File" and data.get("content"):
+        return files.insert(session, data)
     return session.insert(session.new(doctype, data))
 
 

@@ -24,6 +24,7 @@ from starlette.routing import Mount
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from scoopjoy_dagster.sandbox.erpnext.faults import Effect
+from scoopjoy_dagster.sandbox.erpnext.pace import Pace
 from scoopjoy_dagster.sandbox.erpnext.routes import doctype_of
 from scoopjoy_dagster.sandbox.erpnext.wire import HTML, Call, Reply, Upload, html
 
@@ -75,6 +76,7 @@ class _Endpoint:
     def __init__(self, world: SandboxERPNext, transports: dict[tuple[str, int], asyncio.Transport]) -> None:
         self._world = world
         self._transports = transports
+        self._pace = Pace(world.site, world.latency) if world.latency else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client") or ("", 0)
@@ -93,7 +95,7 @@ class _Endpoint:
             await self._happen(effect, call)
         reply: Reply | None = None
         if not before or not (effect.drop or effect.reply):
-            reply = await run_in_threadpool(self._world.handle, call)
+            reply = await self._work(call)
         if not before:
             await self._happen(effect, call)
         answered = effect.reply or reply
@@ -110,6 +112,14 @@ class _Endpoint:
             await self._reset(client)
             return
         await _send(send, answered)
+
+    async def _work(self, call: Call) -> Reply:
+        """Answer, as fast as the sandbox can or as slowly as the latency model says."""
+
+        async def work() -> Reply:
+            return await run_in_threadpool(self._world.handle, call)
+
+        return await self._pace.keep(call, work) if self._pace else await work()
 
     @staticmethod
     async def _happen(effect: Effect, call: Call) -> None:

@@ -6,6 +6,7 @@ Belongs here: what outlives a request. Does not belong here: documents (``sessio
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from scoopjoy_dagster.sandbox.erpnext.database import Database, column, table
 from scoopjoy_dagster.sandbox.erpnext.doctypes import builtin
-from scoopjoy_dagster.sandbox.erpnext.errors import not_found
+from scoopjoy_dagster.sandbox.erpnext.errors import not_found, thrown
 from scoopjoy_dagster.sandbox.erpnext.meta import Field, Meta
 
 #: DocTypes that are read far more often than written: their values are kept in memory.
@@ -33,6 +34,9 @@ MASTERS = frozenset(
         "User",
     }
 )
+
+#: Properties of a field that a Property Setter may change here -> their column.
+SETTABLE = {"options": "options", "default": column("default")}
 
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -107,6 +111,12 @@ class Site:
 
     def next_in_series(self, series: str) -> str:
         """The next name of a naming series such as ``ACC-JV-.YYYY.-`` or ``SJ-BATCH-.YYYY.-.#####``."""
+        if not re.fullmatch(r"[\w\- /.#{}]+", series):
+            raise thrown(
+                "Special Characters except '-', '#', '.', '/', '{' and '}' not allowed in naming series"
+                f" <strong>{series}.#####</strong>",
+                "InvalidNamingSeriesError",
+            )
         moment = self.clock()
         prefix, digits = "", 5
         for part in series.split("."):
@@ -208,6 +218,23 @@ class Site:
         for (name,) in self.db.rows(f"SELECT DISTINCT dt FROM {table('Custom Field')}"):
             if name in self.metas and not self.metas[name].custom:
                 self.metas[name] = self._with_custom_fields(self.metas[name])
+
+        for row in self.db.rows(
+            f"SELECT doc_type, field_name, property, value FROM {table('Property Setter')}"
+        ):
+            doctype, fieldname, name, value = map(str, row)
+            if doctype in self.metas:
+                self.metas[doctype] = self.metas[doctype].with_property(fieldname, name, value)
+
+    def set_property(self, doctype: str, fieldname: str, name: str, value: str | None) -> None:
+        """Give a property of a field another value; ``None`` gives it its own again."""
+        if value is None:
+            found = self.db.one(
+                f"SELECT {SETTABLE[name]} FROM {table('DocField')} WHERE parent = ? AND fieldname = ?",
+                (doctype, fieldname),
+            )
+            value = str(found[0] or "") if found else ""
+        self.change_meta(self.meta(doctype).with_property(fieldname, name, value))
 
     def _with_custom_fields(self, meta: Meta) -> Meta:
         rows = self.db.rows(

@@ -6,7 +6,7 @@ Belongs here: the public face. Does not belong here: behaviour of the site itsel
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,8 @@ from scoopjoy_dagster.sandbox.erpnext import bootstrap, jobs, keys
 from scoopjoy_dagster.sandbox.erpnext.controllers import pos_closing
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.faults import FaultSchedule
+from scoopjoy_dagster.sandbox.erpnext.latency import Cost, rows_of_closing
+from scoopjoy_dagster.sandbox.erpnext.pace import background_s
 from scoopjoy_dagster.sandbox.erpnext.request_log import RequestLog
 from scoopjoy_dagster.sandbox.erpnext.routes import Application
 from scoopjoy_dagster.sandbox.erpnext.server import Server
@@ -50,6 +52,7 @@ class SandboxERPNext:
         clock: The site's time (naive, Asia/Kolkata); the real time there by default.
         background_delay_s: Seconds that a queued job waits before the worker takes it.
         template: A file made by ``snapshot`` that a new or in-memory database starts from.
+        latency: How long a real ERPNext takes (``latency.MODELS``); none: as fast as the sandbox can.
     """
 
     def __init__(
@@ -59,7 +62,9 @@ class SandboxERPNext:
         clock: Callable[[], datetime] | None = None,
         background_delay_s: float = 0.3,
         template: Path | str | None = None,
+        latency: Mapping[str, Cost] | None = None,
     ) -> None:
+        self.latency = latency
         self.site = Site(database, clock, template)
         bootstrap.bootstrap(self.site)
         self.application = Application(self.site)
@@ -83,7 +88,7 @@ class SandboxERPNext:
             raise RuntimeError("the embedded ERPNext is already running")
         self._server = Server(self, port)
         self._server.start()
-        self._worker = jobs.Worker(self.site, self._handlers, self._delay_s)
+        self._worker = jobs.Worker(self.site, self._handlers, self._delay_s, self._job_s)
         self._worker.start()
 
     def stop(self) -> None:
@@ -176,6 +181,12 @@ class SandboxERPNext:
         while jobs.run_one(self.site, self._handlers):
             done += 1
         return done
+
+    def _job_s(self, payload: dict[str, Any]) -> float:
+        """Seconds that the worker takes for a job by the latency model, besides the sandbox's own work."""
+        if not self.latency:
+            return 0.0
+        return background_s(self.latency, rows_of_closing(self.site, payload["closing"]))
 
     def _consolidate(self, session: Session, payload: dict[str, Any]) -> None:
         """The job of a POS Closing Entry, which fails when the faults say so: nothing is merged, and it says why."""

@@ -184,10 +184,16 @@ description: Text
 @Int permlevel columns
 
 # Property Setter | | | System Manager:rwcd
+doctype_or_field: Select(|DocField|DocType|DocType Link|DocType Action|DocType State) *
+value: Small Text
 doc_type: Link(DocType) *
 field_name: Data
 property: Data *
-value: Small Text
+property_type: Data
+default_value: Data
+row_name: Data
+module: Link(Module Def)
+is_system_generated: Check
 
 # Client Script | Prompt | | System Manager:rwcd
 dt: Link(DocType) *O "DocType"

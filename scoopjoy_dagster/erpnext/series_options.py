@@ -1,0 +1,121 @@
+"""The naming series that people may choose for a Journal Entry, and how setup adds ours to them and takes them out again.
+
+ERPNext takes any series over REST, whether or not it is among the options (observed on v15). They are for people: a
+form shows, and a list filters by, what is among them. What is written is what ERPNext's own Document Naming Settings
+writes, a Property Setter of the field's options; ours are appended, because the first one is ERPNext's default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scoopjoy_dagster.erpnext.client import Client
+from scoopjoy_dagster.erpnext.install_step import InstallStep
+from scoopjoy_dagster.erpnext.removal_step import RemovalStep
+
+DOCTYPE = "Journal Entry"
+FIELD = "naming_series"
+SETTER = f"{DOCTYPE}-{FIELD}-options"
+"""The ID that ERPNext gives the Property Setter."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesOptions:
+    """The options of the field as they stand on a site.
+
+    Attributes:
+        shown: the options in force, in their order; the first is ERPNext's default. An empty one is kept as it is.
+        default: the default that somebody has set; empty when nobody has.
+        customised: whether there is a Property Setter of them already.
+        standard: the options that ERPNext brings along; empty when they were not asked for.
+        used: which of ours have entries.
+    """
+
+    shown: Sequence[str]
+    default: str = ""
+    customised: bool = False
+    standard: Sequence[str] = ()
+    used: frozenset[str] = frozenset()
+
+    def missing(self, series: Sequence[str]) -> list[str]:
+        """Which of these are not among the options."""
+        shown = {one.strip() for one in self.shown}
+        return [one for one in series if one not in shown]
+
+
+def read_options(client: Client) -> SeriesOptions:
+    """The options in force, as a form shows them: everybody who has logged in may read these.
+
+    Raises:
+        ERPNextError: the site could not be read.
+    """
+    options, default = _shown(client)
+    return SeriesOptions(options, default)
+
+
+def read_customised(client: Client, series: Sequence[str] = ()) -> SeriesOptions:
+    """The options in force and how they came about; with `series`, also which of these may be taken out again.
+
+    Raises:
+        ERPNextError: the site could not be read. Property Setters are shown to System Managers.
+    """
+    options, default = _shown(client)
+    customised = bool(client.rows("Property Setter", ["name"], [["name", "=", SETTER]]))
+    if not customised or not series:
+        return SeriesOptions(options, default, customised)
+    fields = client.get("DocType", DOCTYPE)["fields"]
+    standard = next(str(one.get("options") or "") for one in fields if one["fieldname"] == FIELD)
+    used = client.rows(DOCTYPE, [FIELD], [[FIELD, "in", list(series)]], group_by=FIELD, order_by=FIELD)
+    return SeriesOptions(
+        options, default, customised, standard.split("\n"), frozenset(str(row[FIELD]) for row in used)
+    )
+
+
+def _shown(client: Client) -> tuple[list[str], str]:
+    answer = client.session.request(
+        "GET",
+        "/api/method/frappe.desk.form.load.getdoctype",
+        doing=f"read the naming series of {DOCTYPE}",
+        kind="read",
+        params={"doctype": DOCTYPE},
+    )
+    meta = next(one for one in answer["docs"] if one["name"] == DOCTYPE)
+    field = next(one for one in meta["fields"] if one["fieldname"] == FIELD)
+    return str(field.get("options") or "").split("\n"), str(field.get("default") or "")
+
+
+def plan_options(options: SeriesOptions, series: Sequence[str]) -> InstallStep | None:
+    """Add what is missing at the end; None when nothing is. The close works without it, so a site may refuse it."""
+    missing = options.missing(series)
+    if not missing:
+        return None
+    reason = f"{', '.join(missing)} can then be chosen and filtered by in {DOCTYPE}; the default stays"
+    value = "\n".join([*options.shown, *missing])
+    if options.customised:
+        return InstallStep("change", "Property Setter", SETTER, reason, {"value": value}, optional=True)
+    body = {
+        "doctype_or_field": "DocField",
+        "doc_type": DOCTYPE,
+        "field_name": FIELD,
+        "property": "options",
+        "property_type": "Text",
+        "value": value,
+    }
+    return InstallStep("create", "Property Setter", SETTER, reason, body, optional=True)
+
+
+def plan_without(options: SeriesOptions, series: Sequence[str]) -> RemovalStep | None:
+    """Take ours out, but none that has entries or is the default; None when there is nothing to take out."""
+    if not options.customised:
+        return None
+    first = next((one.strip() for one in options.shown if one.strip()), "")
+    kept = {*options.used, options.default.strip(), first}
+    gone = {one.strip() for one in options.shown} & set(series) - kept
+    if not gone:
+        return None
+    rest = [one for one in options.shown if one.strip() not in gone]
+    if rest == list(options.standard):
+        return RemovalStep("Property Setter", SETTER)
+    said = f"take {', '.join(sorted(gone))} out of the naming series of {DOCTYPE}"
+    return RemovalStep("Property Setter", SETTER, values={"value": "\n".join(rest)}, said=said)

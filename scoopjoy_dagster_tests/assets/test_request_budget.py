@@ -1,0 +1,111 @@
+"""What a day and a range of days cost in requests: a fixed number, whatever the number of franchises and days."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
+from scoopjoy_dagster.assets import closed_shifts, day_facts, invoices, royalties
+from scoopjoy_dagster.checks.royalties import Figures
+from scoopjoy_dagster.erpnext.control_figures import shift_figures
+from scoopjoy_dagster.erpnext.pos import Patience
+from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+from scoopjoy_dagster_tests.benchmarks.closed_days import ClosedDays, site_with
+from scoopjoy_dagster_tests.world import World, session_of
+
+MOST_READS = 12
+"""Requests of the five assets for a window of days that are right."""
+
+CONTROL_READS = 12
+"""Requests of all control totals beside them, for the same window: what they prove is read afresh, on purpose."""
+
+
+def lists(erpnext: SandboxERPNext) -> Counter[str]:
+    """The requests since the last reset, by the DocType that they are about."""
+    return Counter(one.doctype or one.path for one in erpnext.requests.entries)
+
+
+@pytest.fixture
+def done_day(full_chain: World) -> World:
+    full_chain.a_day()
+    full_chain.shift(3)
+    full_chain.mail_options = {"report_recipients": []}  # those who have the role: one request more
+    assert full_chain.close().success
+    full_chain.erpnext.requests.reset()
+    return full_chain
+
+
+def test_a_re_run_of_a_done_day_writes_nothing_and_reads_twelve_times(done_day: World) -> None:
+    again = done_day.close()
+    assert again.success
+    assert done_day.erpnext.requests.writes == 0
+    assets = ("closed_shifts", "royalties", "invoices", "reports", "hq_sync")
+    spent = {asset: again.outcome(asset)["requests"] for asset in assets}
+    # Beside these: what the site is, asked for once for all.
+    assert sum(spent.values()) + 1 <= MOST_READS, (spent, lists(done_day.erpnext))
+    assert len(done_day.erpnext.requests.entries) <= MOST_READS + CONTROL_READS, lists(done_day.erpnext)
+
+
+DAYS = 31
+LAST = date(2026, 11, 22)
+
+
+@pytest.fixture(scope="module", params=[10, 100, 1000])
+def closed_month(request: pytest.FixtureRequest) -> Iterator[SandboxERPNext]:
+    """A month of closed days of so many franchises."""
+    closed = ClosedDays(LAST - timedelta(days=DAYS - 1), DAYS, request.param, 1)
+    with site_with(closed) as erpnext:
+        yield erpnext
+
+
+def planning(erpnext: SandboxERPNext, days: list[date]) -> dict[str, int]:
+    """The requests with which each asset reads and plans a window, and those of the control totals' figures."""
+    policy = RoyaltyPolicy()
+    now = datetime.combine(LAST + timedelta(days=1), datetime.min.time())
+    spent: dict[str, int] = {}
+    with session_of(erpnext) as session:
+        site = Site.open(session)
+
+        def count(name: str, work: Callable[[], object]) -> None:
+            before = session.traffic.requests
+            work()
+            spent[name] = session.traffic.requests - before
+
+        count("closed_shifts", lambda: closed_shifts.plan_days(site, days, now=now, patience=Patience(), url=url))
+        count("royalties", lambda: royalties.plan_days(site, policy, days, today=now.date(), url=url))
+        count("invoices", lambda: invoices.plan_days(site, policy, days, url=url))
+        count("facts", lambda: day_facts.read_days(site, policy, days))
+        figures = Figures(site, policy, days)
+        # The figures are of the whole window, whichever day asks for them first.
+        count("control totals", lambda: [ask() for ask in figures.questions(days[0]).values()])
+        count("shifts", lambda: shift_figures(site, days[0], days[-1]))
+        assert session.traffic.writes == 0
+    return spent
+
+
+def url(doctype: str, name: str) -> str:
+    return f"{doctype}/{name}"
+
+
+def test_a_window_costs_the_same_number_of_lists_whatever_its_days_and_franchises(
+    closed_month: SandboxERPNext,
+) -> None:
+    found = {
+        days: planning(closed_month, [LAST - timedelta(days=back) for back in range(days - 1, -1, -1)])
+        for days in (1, 7, DAYS)
+    }
+    # The same numbers for 10, 100 and 1,000 franchises: this test runs with each.
+    wanted = {
+        "closed_shifts": 3,
+        "royalties": 4,
+        "invoices": 1,
+        "facts": 1,
+        "control totals": 5,
+        "shifts": 3,
+    }
+    assert found == dict.fromkeys((1, 7, DAYS), wanted)

@@ -1,0 +1,263 @@
+"""Runs over several days that really failed: what people are told of them names the days and what went wrong."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import dagster as dg
+import pytest
+
+from scoopjoy_dagster.assets import invoices, royalties
+from scoopjoy_dagster.automation import control_warnings, facts, outbox, recovery
+from scoopjoy_dagster.automation.alert import Alert, Links
+from scoopjoy_dagster.automation.backfills import QUIET
+from scoopjoy_dagster.automation.messages import FailedRun
+from scoopjoy_dagster.automation.parcels import ALERTED
+from scoopjoy_dagster.automation.state import COMMAND_BACKFILL
+from scoopjoy_dagster.partitions import business_days
+from scoopjoy_dagster.sandbox import seed
+from scoopjoy_dagster.sandbox.hq import SandboxHQ
+from scoopjoy_dagster.sandbox.mail import MailSink
+from scoopjoy_dagster_tests.automation.world import local_instance
+from scoopjoy_dagster_tests.world import (
+    DAY,
+    INDIRANAGAR,
+    THANE,
+    Close,
+    World,
+    change,
+    insert,
+    started_site,
+)
+
+FIRST = DAY - timedelta(days=2)
+SECOND = DAY - timedelta(days=1)
+DAYS = business_days(FIRST)
+LINKS = Links("http://dagster.example", "http://erp.example", "http://wiki.example/runbook")
+
+
+@dataclass
+class Office:
+    """Three days of sales, of which the second can be locked, and those who are told."""
+
+    world: World
+    locked: str = ""
+    told: list[Alert] = field(default_factory=list)
+
+    @property
+    def instance(self) -> dg.DagsterInstance:
+        return self.world.instance
+
+    def lock(self) -> None:
+        """Nobody posts to the second day any more."""
+        self.locked = insert(
+            self.world.erpnext,
+            "Accounting Period",
+            period_name="One day",
+            company="ScoopJoy",
+            start_date=SECOND.isoformat(),
+            end_date=SECOND.isoformat(),
+            closed_documents=[{"document_type": "Journal Entry", "closed": 1}],
+        )
+
+    def unlock(self) -> None:
+        (found,) = self.world.erpnext.documents("Accounting Period", name=self.locked)
+        (closed,) = found["closed_documents"]
+        change(
+            self.world.erpnext, "Accounting Period", self.locked, closed_documents=[closed | {"closed": 0}]
+        )
+
+    def close(self, *only: str) -> Close:
+        return self.world.close(*only, day=FIRST, until=DAY)
+
+    def facts(self, close: Close) -> FailedRun:
+        (record,) = self.instance.get_run_records(dg.RunsFilter(run_ids=[close.result.run_id]))
+        return facts.read_run(self.instance, record)
+
+    def news(self) -> list[str]:
+        """Subjects of what the outbox has for people now; they get it."""
+        # A backfill of the command line has ended when it is quiet.
+        now = datetime.now(UTC) + QUIET
+        parcels = outbox.pending(self.instance, LINKS, now, days=DAYS)
+        for parcel in parcels:
+            outbox_note = {parcel.tag: f"{parcel.runs[0].run_id} {parcel.steps} {now.isoformat()}"}
+            self.instance.add_run_tags(parcel.runs[0].run_id, outbox_note)
+        self.told = [alert for parcel in parcels for alert in parcel.alerts]
+        return [alert.subject for alert in self.told if not alert.subject.startswith("[WARNING] Control")]
+
+
+@pytest.fixture
+def office(
+    chain_template: Path,
+    empty_instance: Path,
+    tmp_path: Path,
+    headquarters: SandboxHQ,
+    mail_sink: MailSink,
+) -> Iterator[Office]:
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    shutil.copytree(empty_instance, tmp_path, dirs_exist_ok=True)
+    with started_site(chain_template) as site, local_instance(tmp_path) as instance:
+        world = World(site, instance, headquarters, mail_sink)
+        for number, day in enumerate((FIRST, SECOND, DAY)):
+            with seed.at(site, seed.facts.end_of(day)):
+                world.invoice(THANE, str(1000 * (number + 1)), day=day)
+        yield Office(world)
+
+
+def test_a_failed_day_of_a_range_is_told_as_the_step_that_failed_with_its_day_and_its_rows(
+    office: Office,
+) -> None:
+    office.lock()
+    run = office.facts(office.close())
+    assert run.days == (str(SECOND),)
+    assert run.of_days == 3
+    (step,) = run.steps
+    assert (step.key, step.days) == ("royalties", (str(SECOND),))
+    assert step.message.startswith(f"royalties {SECOND}: ")
+    assert any(str(SECOND) in row["who"] and THANE in row["who"] for row in step.exceptions)
+    assert run.done == ("Close POS Shifts",)
+    assert run.skipped == ("Generate Invoices", "Send Reports", "Sync to HQ")
+    assert office.news() == ["[CRITICAL] Batch pipeline failed at: Calculate Royalties"]
+    (alert,) = [one for one in office.told if one.severity == "critical"]
+    assert f"Business day: {SECOND}" in alert.text
+    assert "The other 2 of the run's 3 business days are done." in alert.text
+    assert f"scoopjoy close --date {SECOND}" in alert.text
+    assert "not started" not in alert.text
+    assert str(FIRST) not in alert.text
+
+
+def test_the_recovery_of_a_range_is_of_the_days_that_had_failed(office: Office) -> None:
+    office.lock()
+    office.close()
+    office.news()
+    assert office.news() == []
+    office.unlock()
+    office.world.close(day=SECOND)
+    assert office.news() == [f"[RECOVERED] Business day closed: {SECOND}"]
+    (told,) = [one for one in office.told if one.severity == "recovered"]
+    assert "Batch pipeline failed at: Calculate Royalties" in told.text
+    assert office.news() == []
+
+
+def test_a_run_over_days_is_read_once_for_all_looks_for_its_recovery(office: Office) -> None:
+    office.lock()
+    office.close()
+    office.news()
+    office.news()
+    with mock.patch.object(recovery, "read_run", side_effect=AssertionError("read again")):
+        assert office.news() == []
+
+
+def test_the_digest_of_a_backfill_in_one_run_counts_the_days_that_failed(office: Office) -> None:
+    office.lock()
+    failed = office.close()
+    run_id = failed.result.run_id
+    office.instance.add_run_tags(run_id, {COMMAND_BACKFILL: "abc"})
+    assert office.news() == ["[CRITICAL] Backfill abc: 1 of 3 days failed"]
+    (digest,) = [one for one in office.told if one.severity == "critical"]
+    assert f"{SECOND} | Calculate Royalties | royalties {SECOND}: " in digest.text
+    assert "Send Reports" not in digest.text
+    assert ALERTED in office.instance.get_run_by_id(run_id).tags
+    office.unlock()
+    assert office.world.close(day=SECOND).success
+    assert office.news() == ["[RECOVERED] Backfill abc: its failed days are closed"]
+
+
+def test_a_control_total_that_does_not_hold_for_a_day_is_told_with_the_day_and_what_it_says(
+    office: Office,
+) -> None:
+    real = royalties.post_royalties
+
+    def then_sell(*given: Any, **more: Any) -> Any:
+        outcome = real(*given, **more)
+        if outcome.business_day == SECOND:
+            office.world.invoice(THANE, "1000", day=SECOND)
+        return outcome
+
+    with mock.patch.object(royalties, "post_royalties", then_sell):
+        failed = office.close()
+    run = office.facts(failed)
+    assert run.days == (str(SECOND),)
+    assert [(one.key, one.days) for one in run.steps] == [("royalties_control_totals", (str(SECOND),))]
+    (step,) = run.steps
+    row = step.exceptions[0]
+    assert row["who"] == str(SECOND)
+    assert f"{row['what']} {SECOND}: {row['message']}" in step.message
+    assert run.done == ("Close POS Shifts",)
+    assert office.news() == ["[CRITICAL] Batch pipeline failed at: Calculate Royalties"]
+
+
+def test_a_step_that_is_alone_in_its_run_is_told_once(office: Office) -> None:
+    office.lock()
+    assert office.close("closed_shifts").success
+    run = office.facts(office.close("royalties"))
+    assert [(step.key, step.days) for step in run.steps] == [("royalties", (str(SECOND),))]
+    assert (run.days, run.done, run.skipped) == ((str(SECOND),), (), ())
+
+
+def test_two_steps_that_failed_on_different_days_are_told_each_with_its_own(office: Office) -> None:
+    office.lock()
+    assert office.world.headquarters
+    office.world.headquarters.fail_next(20, 503)
+    run = office.facts(office.close())
+    assert [(step.key, step.days) for step in run.steps] == [
+        ("royalties", (str(SECOND),)),
+        ("hq_sync", (str(FIRST), str(DAY))),
+    ]
+    assert run.days == (str(FIRST), str(SECOND), str(DAY))
+    assert set(office.news()) == {
+        "[CRITICAL] Batch pipeline failed at: Calculate Royalties",
+        "[WARNING] Batch step failed: Sync to HQ",
+    }
+    about = {one.subject.split(": ")[1]: one.text for one in office.told}
+    assert f"Business day: {SECOND}\n" in about["Calculate Royalties"]
+    assert f"Business days: {FIRST}, {DAY}\n" in about["Sync to HQ"]
+
+
+def test_a_step_that_crashes_over_a_range_is_told_beside_the_days_that_failed(office: Office) -> None:
+    office.lock()
+    with mock.patch.object(invoices, "close_days", side_effect=RuntimeError("no such thing")):
+        run = office.facts(office.close())
+    assert {step.key for step in run.steps} == {"royalties", "invoices"}
+    assert run.days == (str(FIRST), str(SECOND), str(DAY))
+    assert any("no such thing" in step.message for step in run.steps)
+
+
+def test_a_range_that_fails_as_a_whole_names_all_of_its_days(office: Office) -> None:
+    with mock.patch.object(royalties, "close_days", side_effect=RuntimeError("no such thing")):
+        run = office.facts(office.close())
+    assert [step.key for step in run.steps] == ["royalties"]
+    assert run.days == (str(FIRST), str(SECOND), str(DAY))
+    assert run.others_went_on == ""
+
+
+def test_a_warning_of_a_range_names_the_days_that_warn_until_they_are_answered_otherwise(
+    office: Office,
+) -> None:
+    since = datetime.now(UTC) - timedelta(days=1)
+
+    def warned() -> list[Alert]:
+        parcels = control_warnings.pending(
+            office.instance, LINKS, datetime.now(UTC), since=since, location=None
+        )
+        return [alert for parcel in parcels for alert in parcel.alerts]
+
+    with seed.at(office.world.erpnext, seed.facts.end_of(FIRST)):
+        office.world.invoice(INDIRANAGAR, "500", day=FIRST)  # and nothing on the two days that follow
+    assert office.close().success
+    (alert,) = warned()
+    assert alert.subject == "[WARNING] Control totals: was_every_outlet_seen"
+    assert f"Business days: {SECOND}, {DAY}\n" in alert.text
+    assert f"was_every_outlet_seen | {SECOND} | " in alert.text
+    with seed.at(office.world.erpnext, seed.facts.end_of(DAY)):
+        office.world.invoice(INDIRANAGAR, "500", day=DAY)
+    assert office.world.close(day=DAY).success
+    (alert,) = warned()
+    assert f"Business day: {SECOND}\n" in alert.text

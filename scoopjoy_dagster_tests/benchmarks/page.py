@@ -1,0 +1,150 @@
+"""The results in docs/performance.md, between their markers, and the plot; both from docs/performance.json alone.
+
+Run: python -m scoopjoy_dagster_tests.benchmarks.page
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from scoopjoy_dagster.sandbox.erpnext.latency import ERPNEXT_V15
+from scoopjoy_dagster_tests.benchmarks import results
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+FIGURES = DOCS / "performance.json"
+PAGE = DOCS / "performance.md"
+PLOT = DOCS / "pictures" / "performance.png"
+
+
+def stored() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(FIGURES.read_text(encoding="utf-8"))
+    return found
+
+
+def digest(found: dict[str, Any]) -> str:
+    """Which figures a plot shows; the plot carries it in its description."""
+    return hashlib.sha256(json.dumps(found["nights"], sort_keys=True).encode()).hexdigest()
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    marks = ["---", *["---:"] * (len(header) - 1)]
+    return [f"| {' | '.join(row)} |" for row in (header, tuple(marks), *rows)]
+
+
+def results_section(found: dict[str, Any]) -> str:
+    """Machine, table, ratios and the time of the steps."""
+    of = found["machine"]
+    every = [*found["nights"], *found["backfills"]]
+    dates = sorted({one["date"] for one in every})
+    loads = [one["load"] for one in every]
+    of_what = (
+        f"{of['cores']} cores, {of['memory_gib']} GiB, {of['architecture']}, {of['system']}, everything on this one machine; "
+        f"Python {of['python']}, Dagster {of['dagster']}; ERPNext: {found['erpnext']}; measured {' and '.join(dates)}; "
+        f"load at the end of each benchmark {min(loads):g} to {max(loads):g} (1 is the benchmark itself)."
+    )
+    lines = [
+        of_what,
+        "",
+        *_table(("run", *results.COLUMNS), results.rows(found)),
+        "",
+        *(f"* {sentence}" for sentence in results.ratios(found)),
+        "",
+        "![Seconds of a night inside and outside of ERPNext, and the naive way](pictures/performance.png)",
+        "",
+        "Where the time of a night goes, and what ERPNext has of it (seconds, all / inside; requests):",
+        "",
+        *_table(("franchises", *_steps(found)), [_step_row(one, _steps(found)) for one in found["nights"]]),
+    ]
+    return "\n".join(lines)
+
+
+def _steps(found: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(found["nights"][0]["night"]["steps"]) if found["nights"] else ()
+
+
+def _step_row(one: dict[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
+    steps = one["night"]["steps"]
+    cells = (
+        f"{steps[name]['wall_s']:.1f} / {steps[name]['inside_s']:.1f}; {steps[name]['requests']}"
+        for name in names
+    )
+    return (f"{one['franchises']:,}", *cells)
+
+
+def model_section() -> str:
+    """The latency model as a table."""
+    rows = [
+        (name, f"{cost.once:g}", f"{cost.commit:g}", f"{cost.each:g}", cost.source)
+        for name, cost in ERPNEXT_V15.items()
+    ]
+    header = ("operation", "once, ms", "until the commit, ms", "for each document or row, ms", "source")
+    lines = _table(header, rows)
+    lines[1] = "| --- | ---: | ---: | ---: | --- |"
+    return "\n".join(lines)
+
+
+def with_sections(text: str, found: dict[str, Any]) -> str:
+    """The page with both generated sections anew.
+
+    Raises:
+        ValueError: a marker is missing.
+    """
+    for name, section in (("results", results_section(found)), ("model", model_section())):
+        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        before, one, rest = text.partition(begin)
+        _, two, after = rest.partition(end)
+        if not (one and two):
+            message = f"{PAGE.name} has no section {name!r}; its markers are {begin} and {end}"
+            raise ValueError(message)
+        text = f"{before}{begin}\n{section}\n{end}{after}"
+    return text
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    """Bars, a panel for each size: inside ERPNext, ours, and the naive way. Readable at 800 pixels."""
+    from matplotlib.figure import Figure
+
+    nights = found["nights"]
+    figure = Figure(figsize=(8, 3.2), dpi=100)
+    panels = figure.subplots(1, len(nights), squeeze=False)
+    for axes, one in zip(panels[0], nights, strict=True):
+        night, naive = one["night"], one.get("naive")
+        inside = [night["inside_s"]]
+        ours = [night["wall_s"] - night["inside_s"]]
+        names = ["a night"]
+        if naive:
+            names.append("naive")
+            rest = naive["night_wall_s"] - naive["inside_s"]
+            inside.append(naive["inside_s"])
+            ours.append(rest)
+        axes.bar(names, inside, color="#4c78a8", label="inside ERPNext", width=0.6)
+        axes.bar(names, ours, bottom=inside, color="#f58518", label="outside", width=0.6)
+        for place, total in enumerate(map(sum, zip(inside, ours, strict=True))):
+            axes.text(place, total, f"{total:,.0f} s", ha="center", va="bottom", fontsize=10)
+        axes.set_title(f"{one['franchises']:,} franchises", fontsize=11)
+        axes.margins(y=0.15)
+        axes.tick_params(labelsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0][0].set_ylabel("seconds", fontsize=10)
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=2, frameon=False, fontsize=10)
+    figure.tight_layout(rect=(0, 0.08, 1, 1))
+    figure.savefig(path, metadata={"Description": digest(found), "Software": None})
+
+
+def write() -> None:
+    """Page and plot anew."""
+    found = stored()
+    PAGE.write_text(with_sections(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+    plot(found, PLOT)
+
+
+if __name__ == "__main__":
+    write()
+    click.echo(f"written: {PAGE.relative_to(DOCS.parent)}, {PLOT.relative_to(DOCS.parent)}")
