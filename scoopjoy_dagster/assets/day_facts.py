@@ -99,6 +99,18 @@ def read_day(site: Site, policy: RoyaltyPolicy, day: date) -> DayFacts:
     return read_days(site, policy, [day])[day]
 
 
+def with_deliveries(site: Site, facts: DayFacts) -> DayFacts:
+    """The facts with what was delivered by now: another run may have delivered since they were read.
+
+    To be asked while the day is locked, before anything is sent: a mail has no unique key.
+    """
+    day = facts.plan.day
+    found = deliveries(site, facts.books.company, day, day, remember=False)
+    return replace(
+        facts, reports=tuple(found.get(("report", day), ())), told=tuple(found.get(("hq", day), ()))
+    )
+
+
 def with_rows(site: Site, facts: DayFacts) -> DayFacts:
     """The facts with each invoice of the day, for a report that is sent.
 

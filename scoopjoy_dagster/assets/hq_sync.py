@@ -13,7 +13,7 @@ from scoopjoy_dagster.accounting.figures import Change
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.assets import royalties
-from scoopjoy_dagster.assets.day_facts import DayFacts, read_days
+from scoopjoy_dagster.assets.day_facts import DayFacts, read_days, with_deliveries
 from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.tools import TOOLS
@@ -131,6 +131,9 @@ def sync_day(
         return Outcome(NAME, day, findings=(unsettled,))
     company = facts.books.company
     last, revision, wanted = plan(facts)
+    if resend or not last or last.revision != revision:
+        facts = with_deliveries(site, facts)
+        last, revision, wanted = plan(facts)
     done: dict[str, Any] = {
         "seen": 1,
         "amount": facts.plan.due,

@@ -101,6 +101,9 @@ def send_reports(
         )
         return Outcome(NAME, day, findings=(nobody, *missing))
     the_plans = plans(facts, groups)
+    if resend or any(one.sending.to_send for one in the_plans):
+        facts = day_facts.with_deliveries(site, facts)
+        the_plans = plans(facts, groups)
     sender = _Sender(site, mail, now, links, facts)
     for one in the_plans:
         sender.send(one, resend=resend)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -206,7 +206,7 @@ def _settle(site: Site, one: StatementDue, problem: ERPNextError | None, found: 
     return False
 
 
-def _rendered(due: Sequence[StatementDue], months: MonthToDate, made_by: str) -> Iterator[StatementFile]:
+def _rendered(due: Sequence[StatementDue], months: MonthToDate, made_by: str) -> Generator[StatementFile]:
     """Each statement with its PDF. The next request's are made while one is on its way to ERPNext, and no more."""
     if not due:
         return

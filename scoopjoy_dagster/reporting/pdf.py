@@ -93,32 +93,38 @@ def report_pdf(report: DayReport, pictures: Mapping[str, bytes]) -> bytes:
     return document.render()
 
 
-def _who(report: DayReport, who: str) -> str:
+def _ids(report: DayReport) -> dict[str, str]:
+    """The ERPNext document names of the franchises, by name."""
+    return {row["customer_name"]: row["customer"] for row in read_rows(report, "outlets")}
+
+
+def _who(ids: Mapping[str, str], who: str) -> str:
     """Whom a finding or a change is about: a franchise whose name no font has goes by its ID too."""
-    ids = {row["customer_name"]: row["customer"] for row in read_rows(report, "outlets")}
     return identified(who, ids.get(who.partition(": ")[0], ""))
 
 
 def _changes(document: Document, report: DayReport) -> None:
     if not report.changes:
         return
+    ids = _ids(report)
     document.heading("What changed since the report before")
     document.table(
         [Column("Who", 0.2), Column("Before", 0.25), Column("Now", 0.25), Column("Why", 0.3)],
-        ((_who(report, change.who), change.before, change.after, change.reason) for change in report.changes),
+        ((_who(ids, change.who), change.before, change.after, change.reason) for change in report.changes),
     )
 
 
 def _findings(document: Document, report: DayReport) -> None:
     if not report.findings:
         return
+    ids = _ids(report)
     document.heading("To look at")
     document.table(
         [Column("", 0.1), Column("What", 0.26), Column("Message", 0.36), Column("What to do", 0.28)],
         (
             (
                 finding.severity.capitalize(),
-                (finding.what, _who(report, finding.who)),
+                (finding.what, _who(ids, finding.who)),
                 finding.message,
                 finding.action,
             )

@@ -170,7 +170,9 @@ def settled(world: World) -> set[str]:
     return settled_days(world.instance, days, [str(FIRST + timedelta(days=n)) for n in range(3)])
 
 
-def test_a_day_that_fails_in_a_range_stops_only_itself_and_the_settled_state_is_right(whole_range: World) -> None:
+def test_a_day_that_fails_in_a_range_stops_only_itself_and_the_settled_state_is_right(
+    whole_range: World,
+) -> None:
     period = insert(
         whole_range.erpnext,
         "Accounting Period",
@@ -196,13 +198,18 @@ def test_a_day_that_fails_in_a_range_stops_only_itself_and_the_settled_state_is_
         assert recorded(whole_range, asset) == {str(FIRST), str(DAY)}, asset
     (observed,) = days.observations("royalties")
     assert observed.partition == str(SECOND)
-    assert days.failure("reports").user_failure_data.description == f"royalties failed for {SECOND}: not started"
+    assert (
+        days.failure("reports").user_failure_data.description == f"royalties failed for {SECOND}: not started"
+    )
     for asset in ("invoices", "hq_sync"):
         description = days.failure(f"{asset}_control_totals").user_failure_data.description
         assert description == f"{asset} is not done for {SECOND}"
     assert all(days.observations(asset) == [] for asset in ASSETS[2:])
     assert settled(whole_range) == {str(FIRST), str(DAY)}
-    assert [one.payload["business_day"] for one in whole_range.headquarters.deliveries] == [str(FIRST), str(DAY)]
+    assert [one.payload["business_day"] for one in whole_range.headquarters.deliveries] == [
+        str(FIRST),
+        str(DAY),
+    ]
     assert [owed(whole_range.erpnext, THANE, FIRST + timedelta(days=n)) for n in range(3)] == [75, 0, 225]
 
     # Launched again it does what is missing, and nothing else.
@@ -226,17 +233,11 @@ def test_a_control_total_that_does_not_hold_stops_only_its_day_of_a_range(whole_
         (entry,) = entries(whole_range.erpnext, THANE, SECOND)
         seed.cancel_document(whole_range.erpnext, "Journal Entry", entry["name"])
 
-    whole_range.erpnext.faults.add(
-        "meanwhile", path="get_list", doctype="Journal Entry Account", hook=lose
-    )
+    whole_range.erpnext.faults.add("meanwhile", path="get_list", doctype="Journal Entry Account", hook=lose)
     days = whole_range.close(day=FIRST, until=DAY)
     assert not days.success
     assert whole_range.erpnext.faults.struck
-    broken = {
-        (one.check_name, one.partition)
-        for one in checks_of(days)
-        if not one.passed and one.blocking
-    }
+    broken = {(one.check_name, one.partition) for one in checks_of(days) if not one.passed and one.blocking}
     assert {partition for _, partition in broken} == {str(SECOND)}
     assert recorded(whole_range, "invoices") == {str(FIRST), str(DAY)}
     assert settled(whole_range) == {str(FIRST), str(DAY)}
@@ -276,7 +277,9 @@ def test_a_day_of_a_range_is_recorded_before_the_next_one_is_begun(whole_range: 
     )
     assert whole_range.close("closed_shifts", day=FIRST, until=DAY).success
     assert seen == [set(), {str(FIRST)}, {str(FIRST), str(SECOND)}]
-    assert len(whole_range.instance.fetch_materializations(dg.AssetKey("closed_shifts"), limit=10).records) == 3
+    assert (
+        len(whole_range.instance.fetch_materializations(dg.AssetKey("closed_shifts"), limit=10).records) == 3
+    )
 
 
 def test_a_range_is_read_in_windows_of_the_setting(whole_range: World) -> None:

@@ -76,7 +76,10 @@ def planning(erpnext: SandboxERPNext, days: list[date]) -> dict[str, int]:
             work()
             spent[name] = session.traffic.requests - before
 
-        count("closed_shifts", lambda: closed_shifts.plan_days(site, days, now=now, patience=Patience(), url=url))
+        count(
+            "closed_shifts",
+            lambda: closed_shifts.plan_days(site, days, now=now, patience=Patience(), url=url),
+        )
         count("royalties", lambda: royalties.plan_days(site, policy, days, today=now.date(), url=url))
         count("invoices", lambda: invoices.plan_days(site, policy, days, url=url))
         count("facts", lambda: day_facts.read_days(site, policy, days))

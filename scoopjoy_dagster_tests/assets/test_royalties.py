@@ -16,7 +16,7 @@ from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.assets import royalties as asset
 from scoopjoy_dagster.assets.outcome import Outcome
 from scoopjoy_dagster.erpnext import royalty_entries
-from scoopjoy_dagster.erpnext.client import Client, DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD
+from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD, Client
 from scoopjoy_dagster.erpnext.errors import ERPNextError
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.sandbox import seed

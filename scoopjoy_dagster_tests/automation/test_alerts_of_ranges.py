@@ -164,7 +164,8 @@ def test_the_digest_of_a_backfill_in_one_run_counts_the_days_that_failed(office:
     (digest,) = [one for one in office.told if one.severity == "critical"]
     assert f"{SECOND} | Calculate Royalties | royalties {SECOND}: " in digest.text
     assert "Send Reports" not in digest.text
-    assert ALERTED in office.instance.get_run_by_id(run_id).tags
+    (record,) = office.instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
+    assert ALERTED in record.dagster_run.tags
     office.unlock()
     assert office.world.close(day=SECOND).success
     assert office.news() == ["[RECOVERED] Backfill abc: its failed days are closed"]

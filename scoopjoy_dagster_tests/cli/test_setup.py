@@ -110,7 +110,10 @@ def test_removal_is_announced_asked_for_done_once_and_says_what_is_kept(
 
     after = world.writes
     again = command("setup", "--remove", "--yes")
-    assert (again.code, again.out) == (0, "There is no Batch Run desk on the site, and no unused naming series of ours.\n")
+    assert (again.code, again.out) == (
+        0,
+        "There is no Batch Run desk on the site, and no unused naming series of ours.\n",
+    )
     assert world.writes == after
 
     assert command("setup").code == 0

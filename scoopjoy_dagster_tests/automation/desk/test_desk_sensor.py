@@ -20,7 +20,7 @@ from scoopjoy_dagster.assets import reports, royalties
 from scoopjoy_dagster.automation import wiring
 from scoopjoy_dagster.automation.desk import mirror
 from scoopjoy_dagster.automation.desk import sensor as desk_sensor
-from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
+from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, RunLog
 from scoopjoy_dagster.automation.steps import STEPS
 from scoopjoy_dagster.definitions import JOB
 from scoopjoy_dagster.erpnext.client import Client
@@ -508,13 +508,13 @@ def test_a_look_at_a_run_over_many_days_reads_it_once_and_writes_the_newest_days
     first = DAY - timedelta(days=4)
     desk.world.close("closed_shifts", day=first, until=DAY)
     read: list[str] = []
-    real = mirror.RunLog.read
+    real = RunLog.read
 
-    def counting(instance: dg.DagsterInstance, record: dg.RunRecord) -> mirror.RunLog:
+    def counting(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunLog:
         read.append(record.dagster_run.run_id)
         return real(instance, record)
 
-    monkeypatch.setattr(mirror.RunLog, "read", counting)
+    monkeypatch.setattr(RunLog, "read", counting)
     newest = [str(DAY - timedelta(days=number)) for number in range(5)]
     for looks, days in enumerate(([*newest[:2]], [*newest[:4]], newest), start=1):
         desk.tick()
