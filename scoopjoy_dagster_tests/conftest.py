@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     # Dagster takes seconds to import; a run of the pure tests alone must not pay for it.
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from scoopjoy_dagster.sandbox.hq import SandboxHQ
     from scoopjoy_dagster.sandbox.mail import MailSink
     from scoopjoy_dagster_tests.world import World
+
+
+# No deadline for an example: a busy machine is not a failure, and pytest-timeout ends what hangs.
+settings.register_profile("default", settings.get_profile("default"), deadline=None)
+settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")

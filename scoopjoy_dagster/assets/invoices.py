@@ -174,8 +174,10 @@ def annotate_invoices(
         _annotate(site, detailed, part, done, url)
         due = [one for one in todo.statements if one.action.royalty.customer in part and not one.present]
         due = with_lines(detailed, due, books.currency)
-        done.attached.add(attach_statements(site, due, months, url))
-    done.attached.add(attach_statements(site, [one for one in todo.statements if one.present], months, url))
+        done.attached.add(attach_statements(site, the_plan, due, months, url))
+    done.attached.add(
+        attach_statements(site, the_plan, [one for one in todo.statements if one.present], months, url)
+    )
     owing = [one for one in the_plan.actions if one.entries and not one.royalty.kept]
     shares = sum((one.royalty.amount for one in owing if one.royalty.invoice_count), ZERO)
     seen = sum(one.royalty.invoice_count for one in the_plan.actions if not one.royalty.kept)

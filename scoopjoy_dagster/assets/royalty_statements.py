@@ -154,9 +154,13 @@ class Attached:
 
 
 def attach_statements(
-    site: Site, due: Iterable[StatementDue], months: MonthToDate, url: Callable[[str, str], str]
+    site: Site,
+    plan: RoyaltyPlan,
+    due: Iterable[StatementDue],
+    months: MonthToDate,
+    url: Callable[[str, str], str],
 ) -> Attached:
-    """Attach the statements that are missing or changed, and remove the ones before them.
+    """Attach the statements of the plan's day that are missing or changed, and remove the ones before them.
 
     An entry is never without a statement: what is superseded is removed once the new one is there.
 
@@ -172,7 +176,7 @@ def attach_statements(
             found.right += 1
     made_by = site.client.stamp.get(RUN_FIELD, "")
     with closing(_rendered(list(missing.values()), months, made_by)) as files:
-        for file, problem in attach_all(site, files):
+        for file, problem in attach_all(site, files, company=plan.company, day=plan.day):
             one = missing[file.entry]
             if _settle(site, one, problem, found):
                 found.written += 1

@@ -19,6 +19,9 @@ from scoopjoy_dagster.erpnext.site import Site
 DOCTYPE = "ScoopJoy Delivery"
 FIGURES_FIELD = "figures"
 
+STATEMENTS = "statements"
+"""Channel of the records that statements were attached: one for a request, see `statement_files`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -40,7 +43,7 @@ class Delivery:
 def deliveries(
     site: Site, company: str, first: date, last: date, *, remember: bool = True
 ) -> dict[tuple[str, date], list[Delivery]]:
-    """What was delivered for the days from `first` to `last`, by channel (`report` or `hq`) and day, oldest revision first; one list call."""
+    """What was delivered for the days from `first` to `last`, by channel (`report`, `hq` or `statements`) and day, oldest revision first; one list call."""
     rows = site.client.rows(
         DOCTYPE,
         [

@@ -244,7 +244,7 @@ DELIVERY_DOCTYPE: dict[str, Any] = {
             "fieldname": "channel",
             "label": "Channel",
             "fieldtype": "Select",
-            "options": "report\nhq",
+            "options": f"report\nhq\n{deliveries.STATEMENTS}",
             "reqd": 1,
             "read_only": 1,
             "in_list_view": 1,

@@ -1,7 +1,9 @@
 """Many royalty statements attached in few requests, each of them there afterwards whatever the network does.
 
 `frappe.client.insert_many` takes Files with their content and makes what `upload_file` makes, all of a request or none
-(observed on v15). ERPNext puts no unique index on a File: an answer that was lost is followed by a look for the names.
+(observed on v15). ERPNext puts no unique index on a File, so a request that is stored late, after its answer was given
+up, would attach all its files a second time. Each request therefore carries one document more, which has our unique
+key: a ScoopJoy Delivery that says which statements go along. Of two equal requests ERPNext stores one.
 """
 
 from __future__ import annotations
@@ -9,9 +11,19 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 
-from scoopjoy_dagster.erpnext.client import INSERT_ATTEMPTS
-from scoopjoy_dagster.erpnext.errors import Ambiguous, ERPNextError, LoginFailed, Rejected, Unreachable
+from scoopjoy_dagster.accounting.keys import delivery_key, digest
+from scoopjoy_dagster.erpnext import deliveries
+from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, INSERT_ATTEMPTS, KEY_FIELD
+from scoopjoy_dagster.erpnext.errors import (
+    Ambiguous,
+    Duplicate,
+    ERPNextError,
+    LoginFailed,
+    Rejected,
+    Unreachable,
+)
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.erpnext.statements import attached_statements, same_statement
 
@@ -32,12 +44,17 @@ class StatementFile:
 
 
 def attach_all(
-    site: Site, files: Iterable[StatementFile]
+    site: Site, files: Iterable[StatementFile], *, company: str, day: date
 ) -> Iterator[tuple[StatementFile, ERPNextError | None]]:
-    """Attach statements, private, a batch at a time; only the batch that is on its way is held in memory.
+    """Attach the statements of a day, private, a batch at a time; only the batch that is on its way is held in memory.
 
-    A batch that ERPNext refuses is halved until the bad file is alone. In the one case that ERPNext stores a request
-    after we have looked for its files in vain, a file is attached twice; the next run removes the second.
+    A batch that ERPNext refuses is halved until the bad file is alone.
+
+    Args:
+        site: on which the entries are.
+        files: none of them attached.
+        company: whose royalties they state.
+        day: business day that they are about.
 
     Yields:
         Each file once its batch is done, with ERPNext's error when it is not attached.
@@ -46,7 +63,7 @@ def attach_all(
         LoginFailed, Unreachable: after the files of the batches before.
     """
     for batch in _batches(files):
-        yield from _attach(site, batch)
+        yield from _attach(_Sending(site, company, day), batch)
 
 
 def _batches(files: Iterable[StatementFile]) -> Iterator[list[StatementFile]]:
@@ -63,56 +80,95 @@ def _batches(files: Iterable[StatementFile]) -> Iterator[list[StatementFile]]:
 
 
 def _attach(
-    site: Site, batch: Sequence[StatementFile]
+    sending: _Sending, batch: Sequence[StatementFile]
 ) -> Iterator[tuple[StatementFile, ERPNextError | None]]:
-    missing, problem = _store(site, batch)
+    missing, problem = sending.store(batch)
     yield from ((file, None) for file in batch if file not in missing)
-    if problem is not None and isinstance(problem, Rejected) and len(missing) > 1:
+    if isinstance(problem, Rejected) and not isinstance(problem, Duplicate) and len(missing) > 1:
         middle = len(missing) // 2
-        yield from _attach(site, missing[:middle])
-        yield from _attach(site, missing[middle:])
+        yield from _attach(sending, missing[:middle])
+        yield from _attach(sending, missing[middle:])
     else:
         yield from ((file, problem) for file in missing)
 
 
-def _store(site: Site, batch: Sequence[StatementFile]) -> tuple[Sequence[StatementFile], ERPNextError | None]:
-    """Attach a batch, or find it attached. Returns what is not attached, and why."""
-    missing: Sequence[StatementFile] = batch
-    problem: ERPNextError | None = None
-    for _ in range(INSERT_ATTEMPTS):
-        try:
-            _send(site, missing)
-        except (LoginFailed, Unreachable):
-            raise
-        except Ambiguous as raised:
-            problem = raised
-        except ERPNextError as raised:
-            return missing, raised
-        else:
-            return [], None
-        try:
-            there = attached_statements(site, [file.entry for file in missing])
-        except (LoginFailed, Unreachable):
-            raise
-        except ERPNextError as raised:
-            return missing, raised
-        missing = [
-            file
-            for file in missing
-            if not any(same_statement(one.file_name, file.file_name) for one in there.get(file.entry, ()))
-        ]
-        if not missing:
-            return [], None
-    return missing, problem
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """How batches of a day are sent."""
+
+    site: Site
+    company: str
+    day: date
+
+    def store(self, batch: Sequence[StatementFile]) -> tuple[Sequence[StatementFile], ERPNextError | None]:
+        """Attach a batch, or find it attached. Returns what is not attached, and why."""
+        missing: Sequence[StatementFile] = batch
+        problem: ERPNextError | None = None
+        for _ in range(INSERT_ATTEMPTS):
+            try:
+                # A key that is taken belongs to the same files, attached and removed by somebody since.
+                before = self._times_attached(missing) if isinstance(problem, Duplicate) else 0
+                self._send(missing, before)
+            except (LoginFailed, Unreachable):
+                raise
+            except (Ambiguous, Duplicate) as raised:
+                problem = raised
+            except ERPNextError as raised:
+                return missing, raised
+            else:
+                return [], None
+            try:
+                there = attached_statements(self.site, [file.entry for file in missing])
+            except (LoginFailed, Unreachable):
+                raise
+            except ERPNextError as raised:
+                return missing, raised
+            missing = [
+                file
+                for file in missing
+                if not any(same_statement(one.file_name, file.file_name) for one in there.get(file.entry, ()))
+            ]
+            if not missing:
+                return [], None
+        return missing, problem
+
+    def _send(self, batch: Sequence[StatementFile], before: int) -> None:
+        first = batch[0]
+        doing = (
+            f"attach {first.file_name} to {first.entry}"
+            if len(batch) == 1
+            else f"attach {len(batch)} statements"
+        )
+        documents = [self._record(batch, before), *(_document(file) for file in batch)]
+        self.site.client.call("frappe.client.insert_many", {"docs": documents}, doing=doing, kind="write")
+
+    def _record(self, batch: Sequence[StatementFile], before: int) -> dict[str, object]:
+        """What makes a request unique: the record that these files were attached, for the `before` + 1st time."""
+        which = _which(batch)
+        return {
+            **self.site.client.stamp,
+            "doctype": deliveries.DOCTYPE,
+            "channel": deliveries.STATEMENTS,
+            "business_day": self.day.isoformat(),
+            "recipient": batch[0].entry if len(batch) == 1 else f"{batch[0].entry} and {len(batch) - 1} more",
+            "revision": before,
+            KEY_FIELD: delivery_key(deliveries.STATEMENTS, self.company, self.day, which, before),
+            DIGEST_FIELD: which,
+        }
+
+    def _times_attached(self, batch: Sequence[StatementFile]) -> int:
+        """How many times exactly these files were attached together."""
+        rows = self.site.client.rows(
+            deliveries.DOCTYPE,
+            ["name"],
+            [["channel", "=", deliveries.STATEMENTS], [DIGEST_FIELD, "=", _which(batch)]],
+        )
+        return len(rows)
 
 
-def _send(site: Site, batch: Sequence[StatementFile]) -> None:
-    first = batch[0]
-    doing = (
-        f"attach {first.file_name} to {first.entry}" if len(batch) == 1 else f"attach {len(batch)} statements"
-    )
-    documents = [_document(file) for file in batch]
-    site.client.call("frappe.client.insert_many", {"docs": documents}, doing=doing, kind="write")
+def _which(batch: Sequence[StatementFile]) -> str:
+    """The files of a batch in one word: a file's name says the day, the entry and what it states."""
+    return digest({file.entry: file.file_name for file in batch})
 
 
 def _document(file: StatementFile) -> dict[str, object]:

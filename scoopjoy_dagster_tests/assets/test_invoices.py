@@ -60,7 +60,7 @@ def statements(chain: World, entry: str) -> list[dict[str, Any]]:
 
 def attach(chain: World, file: StatementFile) -> None:
     with chain.site() as site:
-        assert list(statement_files.attach_all(site, [file])) == [(file, None)]
+        assert list(statement_files.attach_all(site, [file], company="ScoopJoy", day=DAY)) == [(file, None)]
 
 
 def pdf_text(chain: World, file: dict[str, Any]) -> str:

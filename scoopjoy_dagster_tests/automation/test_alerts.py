@@ -232,10 +232,10 @@ def test_a_failure_before_the_first_tick_is_alerted_by_the_outbox(
     fail(close)
     repository = close.defs.get_repository_def()
     with mail_server(inbox, port) as close.mail:
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance=close.instance, repository_def=repository, resources=close.resources
-        )
-        first = close.automation.sensors[0].evaluate_tick(context)
+        ) as context:
+            first = close.automation.sensors[0].evaluate_tick(context)
         assert "Initiating" in str(first.skip_message)
         assert inbox.mails == []
         assert outbox_tick(close) == "alerts sent: 1"

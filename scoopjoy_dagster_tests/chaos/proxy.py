@@ -29,7 +29,12 @@ PATIENCE_S = 300.0
 
 
 class FaultProxy:
-    """Serves an upstream site on loopback. ``faults`` decides what happens to which request."""
+    """Serves an upstream site on loopback. ``faults`` decides what happens to which request.
+
+    ``latency`` is None: the upstream takes the time that it takes.
+    """
+
+    latency = None
 
     def __init__(self, upstream: str, *, seed: int = 0) -> None:
         self.upstream = upstream.rstrip("/")
@@ -43,7 +48,7 @@ class FaultProxy:
         """Listen (0: any free port), and return the address that stands for the site."""
         self._server = Server(
             cast("Any", self), port
-        )  # it asks its world for faults, requests and handle only
+        )  # it asks its world for faults, latency, requests and handle only
         self._server.start()
         return self._server.url
 

@@ -277,11 +277,11 @@ TAMPERED: dict[str, tuple[Tamper, str, int]] = {
         "has no statement",
         0,
     ),
-    "statement twice": (another_statement, "is attached to ACC-JV-2026-00004 besides", 0),
+    "statement twice": (another_statement, " besides", 0),
     "statement emptied": (sql("UPDATE content SET body = x''"), "is no private PDF", 0),
     "statement of another franchise": (
         sql("UPDATE content SET body = (SELECT body FROM content ORDER BY url LIMIT 1)"),
-        f"{DAY}-ACC-JV-2026-00004",
+        "does not say",
         0,
     ),
     "headquarters forgets": (hq_forgets, "headquarters was not told", 0),

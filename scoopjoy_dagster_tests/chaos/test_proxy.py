@@ -50,7 +50,7 @@ def test_what_goes_through_the_proxy_is_what_the_site_gets(chain: World) -> None
 def test_a_fault_of_the_proxy_leaves_one_entry_on_the_site(chain: World, kind: str) -> None:
     chain.invoice(THANE, "1000")
     proxy = FaultProxy(chain.erpnext.url)
-    rule = proxy.faults.add(kind, method="POST", doctype="Journal Entry", path="/api/resource/")
+    rule = proxy.faults.add(kind, method="POST", path="insert_many")
     with behind(chain, proxy) as site:
         close(site)
     assert rule.hit == 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,15 +13,22 @@ from hypothesis import strategies as st
 
 from scoopjoy_dagster.erpnext import statement_files
 from scoopjoy_dagster.erpnext.client import INSERT_ATTEMPTS, Client
-from scoopjoy_dagster.erpnext.errors import Ambiguous, ERPNextError, LoginFailed, Rejected, Transient
+from scoopjoy_dagster.erpnext.errors import (
+    Ambiguous,
+    Duplicate,
+    ERPNextError,
+    LoginFailed,
+    Rejected,
+    Transient,
+)
 from scoopjoy_dagster.erpnext.session import Session
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.erpnext.statement_files import StatementFile, attach_all
-from scoopjoy_dagster.erpnext.statements import attached_statements
+from scoopjoy_dagster.erpnext.statements import attached_statements, remove_statements
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster_tests.erpnext.test_batches import MANY, asked
 from scoopjoy_dagster_tests.erpnext.test_insert_once import LIST, NEVER_STORED, STORED
-from scoopjoy_dagster_tests.world import session_of
+from scoopjoy_dagster_tests.world import DAY, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +53,7 @@ def files(count: int, size: int = 100) -> list[StatementFile]:
 
 
 def attach(site: Site, wanted: list[StatementFile]) -> dict[str, ERPNextError | None]:
-    results = {file.entry: problem for file, problem in attach_all(site, wanted)}
+    results = {file.entry: problem for file, problem in attach_all(site, wanted, company="ScoopJoy", day=DAY)}
     assert set(results) == {file.entry for file in wanted}
     return results
 
@@ -84,7 +92,7 @@ def test_batches_are_bounded_by_number_and_by_bytes_and_made_one_after_another(
 
     wanted = [*files(9), *files(3, size=600), *files(1, size=5000)]
     erp.requests.reset()
-    results = attach_all(site, rendering(wanted))
+    results = attach_all(site, rendering(wanted), company="ScoopJoy", day=DAY)
     next(results)
     assert made == 5  # the first batch, and the file that did not go into it
     assert len(list(results)) == len(wanted) - 1
@@ -115,6 +123,48 @@ def test_what_another_run_attached_meanwhile_is_not_attached_again(erp: SandboxE
     erp.faults.add("kill_before_commit", path=MANY, hook=other_run)  # and this request is lost
     assert set(attach(site, wanted).values()) == {None}
     assert_attached(site, wanted)
+
+
+def test_a_request_that_is_stored_after_it_was_given_up_attaches_nothing_again(
+    erp: SandboxERPNext, site: Site
+) -> None:
+    """The first answer is lost before the request is worked on; ours, sent again, is stored in between."""
+    wanted = files(6)
+    late: list[bytes] = []
+    real = site.client.session.request
+
+    def kept(*args: Any, **kwargs: Any) -> Any:
+        if args[1].endswith("insert_many") and not late:
+            late.append(kwargs["body"])
+            raise Ambiguous("attach", "the connection was lost")
+        return real(*args, **kwargs)
+
+    with mock.patch.object(site.client.session, "request", kept):
+        assert set(attach(site, wanted).values()) == {None}
+    with pytest.raises(Duplicate):
+        real(
+            "POST", "/api/method/frappe.client.insert_many", doing="store it late", kind="write", body=late[0]
+        )
+    assert_attached(site, wanted)
+
+
+def test_what_a_person_removed_is_attached_again_as_often_as_needed(site: Site) -> None:
+    wanted = files(3)
+    for _ in range(INSERT_ATTEMPTS + 2):
+        assert set(attach(site, wanted).values()) == {None}
+        assert_attached(site, wanted)
+        there = attached_statements(site, [file.entry for file in wanted])
+        remove_statements(site, [one for found in there.values() for one in found])
+
+
+def test_the_record_of_a_request_says_what_was_attached_for_which_day(
+    erp: SandboxERPNext, site: Site
+) -> None:
+    wanted = files(3)
+    attach(site, wanted)
+    record = erp.documents("ScoopJoy Delivery")[-1]
+    assert (record["channel"], record["business_day"], record["revision"]) == ("statements", str(DAY), 0)
+    assert record["recipient"] == f"{wanted[0].entry} and 2 more"
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -166,4 +216,4 @@ def test_a_wrong_key_ends_it(erp: SandboxERPNext, site: Site) -> None:
     with Session(erp.url, "not", "it") as session:
         wrong = Site(Client(session), site.dialect, site.version)
         with pytest.raises(LoginFailed):
-            list(attach_all(wrong, files(2)))
+            list(attach_all(wrong, files(2), company="ScoopJoy", day=DAY))
