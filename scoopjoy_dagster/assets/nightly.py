@@ -23,7 +23,7 @@ from dagster._core.definitions.source_asset import (
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.assets.lineage import chosen_of, has_checks_behind, has_others_behind
 from scoopjoy_dagster.assets.outcome import Outcome, exception_table, plan_table
-from scoopjoy_dagster.assets.range_progress import days_left_undone
+from scoopjoy_dagster.assets.range_progress import days_left_undone, keep_connection
 from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.erpnext.client import POLICY_FIELD, RUN_FIELD
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable, UnsupportedSite
@@ -64,6 +64,8 @@ def close_days(context: dg.AssetExecutionContext, work: Work) -> Iterator[dg.Mat
         context.log.warning("The royalty policy is overridden for this run: %s", changed)
     stamp = {RUN_FIELD: context.run.run_id, POLICY_FIELD: tools.royalty_policy.policy.version}
     record = _Record(context, several=len(days) > 1)
+    if record.several:
+        keep_connection(context.instance)
     waiting = days_left_undone(context.instance, context.run, asset, days) if record.several else {}
     todo = [day for day in days if day not in waiting]
     at = 0
@@ -86,6 +88,8 @@ def _ended(
     context: dg.AssetExecutionContext, record: _Record, waiting: Mapping[date, str]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """The output of the step, or its failure."""
+    if record.unchanged:
+        context.log.info("%d days were right already: nothing was written", record.unchanged)
     if record.several and (record.failed or waiting):
         asset = context.asset_key.to_user_string()
         more = has_others_behind(asset, chosen_of(context.run)) or has_checks_behind(asset, context.run)
@@ -109,11 +113,16 @@ class _Record:
     several: bool
     failed: list[Outcome] = field(default_factory=list)
     done: int = 0
+    unchanged: int = 0
+    """Days of a range of which there is nothing to log: their materializations say all."""
     only: Mapping[str, dg.MetadataValue[Any]] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
         """A day is known. Of a range it is recorded now: what comes after may fail, or never come. So is a day that failed."""
-        self.context.log.info(outcome.summary)
+        if self.several and not outcome.written and not outcome.findings:
+            self.unchanged += 1
+        else:
+            self.context.log.info(outcome.summary)
         if outcome.failed:
             self.failed.append(outcome)
         else:

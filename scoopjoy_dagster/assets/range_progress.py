@@ -6,13 +6,28 @@ The steps of a run may be processes of their own: what they tell each other stan
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from weakref import WeakSet, ref
 
 import dagster as dg
 
 from scoopjoy_dagster.assets.lineage import chosen_of, waits_for
 
 _WANTED = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
+
+_kept: WeakSet[dg.DagsterInstance] = WeakSet()
+
+
+def keep_connection(instance: dg.DagsterInstance) -> None:
+    """Let this process keep its connection to Dagster's PostgreSQL, for a range: it records 20 events for each day.
+
+    By default Dagster opens one or two for each event, and a settled day would take longer to record than to verify
+    (docs/database.md). Dagster's webserver keeps its connections in the same way.
+    """
+    if instance not in _kept:
+        _kept.add(instance)
+        instance.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=-1)
 
 
 def days_left_undone(
@@ -26,25 +41,73 @@ def days_left_undone(
     return {day: before for day in days if day not in right}
 
 
-def days_got_right(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, asset: str
-) -> Mapping[date, dg.EventLogRecord]:
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Where a materialization stands in Dagster's record."""
+
+    storage_id: int
+    run_id: str
+    timestamp: float
+
+
+def days_got_right(instance: dg.DagsterInstance, run: dg.DagsterRun, asset: str) -> Mapping[date, Recorded]:
     """The days that `asset` has materialized in a run, and of which no blocking control total has said otherwise since."""
-    right: dict[date, dg.EventLogRecord] = {}
+    right: dict[date, Recorded] = {}
     for run_id in reversed(list(_runs(instance, run, asset))):
-        for record in instance.get_records_for_run(run_id, of_type=_WANTED).records:
-            event = record.event_log_entry.dagster_event
-            if event is None:
-                continue
-            if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
-                if event.asset_key == dg.AssetKey(asset) and event.partition:
-                    right[date.fromisoformat(event.partition)] = record
-                continue
-            check = event.asset_check_evaluation_data
-            broken = check.blocking and not check.passed
-            if broken and check.asset_key == dg.AssetKey(asset) and check.partition:
-                right.pop(date.fromisoformat(check.partition), None)
+        for key, day, materialized in _log_of(instance, run_id):
+            if key == dg.AssetKey(asset) and materialized is not None:
+                right[day] = materialized
+            elif key == dg.AssetKey(asset):
+                right.pop(day, None)
     return right
+
+
+_Told = tuple[dg.AssetKey, date, Recorded | None]
+"""An asset and day, and its materialization; None: a blocking control total of it does not hold."""
+
+
+class _Log:
+    """What a run has told so far. The steps of one process ask in turn: each event is read once, however long the range."""
+
+    def __init__(self, instance: dg.DagsterInstance, run_id: str) -> None:
+        self._instance = ref(instance)
+        self._run_id = run_id
+        self._cursor: str | None = None
+        self._told: list[_Told] = []
+
+    def is_of(self, instance: dg.DagsterInstance, run_id: str) -> bool:
+        return self._instance() is instance and self._run_id == run_id
+
+    def read_on(self, instance: dg.DagsterInstance) -> Sequence[_Told]:
+        page = instance.get_records_for_run(self._run_id, cursor=self._cursor, of_type=_WANTED)
+        self._cursor = page.cursor
+        self._told += [one for record in page.records if (one := _told(record)) is not None]
+        return self._told
+
+
+_last_log: list[_Log] = []
+"""That of the run which asked last; a process works on one run."""
+
+
+def _log_of(instance: dg.DagsterInstance, run_id: str) -> Sequence[_Told]:
+    if not _last_log or not _last_log[0].is_of(instance, run_id):
+        _last_log[:] = [_Log(instance, run_id)]
+    return _last_log[0].read_on(instance)
+
+
+def _told(record: dg.EventLogRecord) -> _Told | None:
+    event = record.event_log_entry.dagster_event
+    if event is None:
+        return None
+    if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+        if event.asset_key is None or not event.partition:
+            return None
+        where = Recorded(record.storage_id, record.run_id, record.timestamp)
+        return event.asset_key, date.fromisoformat(event.partition), where
+    check = event.asset_check_evaluation_data
+    if not check.partition or check.passed or not check.blocking:
+        return None
+    return check.asset_key, date.fromisoformat(check.partition), None
 
 
 def _runs(instance: dg.DagsterInstance, run: dg.DagsterRun, asset: str) -> Iterator[str]:

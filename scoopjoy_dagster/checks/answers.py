@@ -19,7 +19,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from scoopjoy_dagster.accounting.totals import ControlTotal, Verdict, totals_of
 from scoopjoy_dagster.assets.lineage import chosen_of, has_others_behind
-from scoopjoy_dagster.assets.range_progress import days_got_right
+from scoopjoy_dagster.assets.range_progress import Recorded, days_got_right, keep_connection
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Rejected
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.partitions import day_of
@@ -100,6 +100,7 @@ def _range(
     about: About,
 ) -> None:
     run, instance = context.run, context.instance
+    keep_connection(instance)
     chosen = chosen_of(run)
     alone = bool(chosen) and asset not in chosen  # a run of the checks only
     done = {} if alone else days_got_right(instance, run, asset)
@@ -129,16 +130,15 @@ def _range(
         raise dg.Failure(description="\n".join([*broken[:10], *more]), allow_retries=False)
 
 
-def _judged(
-    instance: dg.DagsterInstance, asset: str, day: date, record: dg.EventLogRecord | None
-) -> Judged | None:
+def _judged(instance: dg.DagsterInstance, asset: str, day: date, recorded: Recorded | None) -> Judged | None:
     """The materialization that is judged: this run's, or the newest."""
-    if record is None:
+    found: Recorded | dg.EventLogRecord | None = recorded
+    if found is None:
         newest = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[day.isoformat()])
-        record = next(iter(instance.fetch_materializations(newest, limit=1).records), None)
-    if record is None:
+        found = next(iter(instance.fetch_materializations(newest, limit=1).records), None)
+    if found is None:
         return None
-    return Judged(storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp)
+    return Judged(storage_id=found.storage_id, run_id=found.run_id, timestamp=found.timestamp)
 
 
 def _ask(

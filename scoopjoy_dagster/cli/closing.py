@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import dagster as dg
 
 from scoopjoy_dagster.accounting.totals import ControlTotal, totals_of
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
+from scoopjoy_dagster.assets.range_progress import keep_connection
 from scoopjoy_dagster.automation.state import RANGE_END, RANGE_START
 from scoopjoy_dagster.definitions import ASSETS, JOB
 from scoopjoy_dagster.partitions import last_ended_day
@@ -166,6 +168,8 @@ def close_days(
     job = definitions.resolve_job_def(JOB)
     several = len(days) > 1
     span = {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()} if several else {}
+    if several:
+        keep_connection(instance)
     started = time.monotonic()
     with _progress(instance, run_id, tell), mirror(run_id) if mirror else nullcontext():
         job.execute_in_process(
@@ -179,13 +183,16 @@ def close_days(
         )
     wall_s = time.monotonic() - started
     events = _events(instance, run_id)
+    broken = [event for event in events if event.event_type is _KIND.STEP_FAILURE]
+    by_day = _by_day(events)
     found = []
     for day in days:
+        of_day = by_day[day.isoformat()]
         assets = {
-            name: _asset(name, events, day, several=several) for name in NAMES if not only or name in only
+            name: _asset(name, of_day, broken, several=several) for name in NAMES if not only or name in only
         }
         spent_s = sum(float(one["duration_s"]) for one in assets.values()) if several else wall_s
-        found.append(DayResult(day, run_id, assets, _totals(assets, events, day), spent_s))
+        found.append(DayResult(day, run_id, assets, _totals(assets, of_day), spent_s))
     return found
 
 
@@ -195,6 +202,17 @@ def _events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
     return [one.event_log_entry.dagster_event for one in records if one.event_log_entry.dagster_event]
 
 
+def _by_day(events: Sequence[dg.DagsterEvent]) -> defaultdict[str, list[dg.DagsterEvent]]:
+    """What was recorded of each business day."""
+    found: defaultdict[str, list[dg.DagsterEvent]] = defaultdict(list)
+    for event in events:
+        check = event.event_type is _KIND.ASSET_CHECK_EVALUATION
+        day = event.asset_check_evaluation_data.partition if check else event.partition
+        if day:
+            found[day].append(event)
+    return found
+
+
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -202,19 +220,21 @@ def _user() -> str:
         return f"uid {os.getuid()}"
 
 
-def _asset(name: str, events: Sequence[dg.DagsterEvent], day: date, *, several: bool) -> dict[str, Any]:
+def _asset(
+    name: str, of_day: Sequence[dg.DagsterEvent], broken: Sequence[dg.DagsterEvent], *, several: bool
+) -> dict[str, Any]:
     """An asset's outcome of a day from its materialization, or from its failure; without either it was skipped."""
-    for event in events:
-        of_day = event.partition == day.isoformat() and event.asset_key == dg.AssetKey(name)
-        if event.event_type is _KIND.ASSET_MATERIALIZATION and of_day:
+    for event in of_day:
+        ours = event.asset_key == dg.AssetKey(name)
+        if event.event_type is _KIND.ASSET_MATERIALIZATION and ours:
             metadata = event.step_materialization_data.materialization.metadata
             return _shown("Success", metadata[OUTCOME_KEY].value)
-        if event.event_type is _KIND.ASSET_OBSERVATION and of_day:
+        if event.event_type is _KIND.ASSET_OBSERVATION and ours:
             metadata = event.asset_observation_data.asset_observation.metadata
             if OUTCOME_KEY in metadata:  # the plan of a dry run has none
                 return _shown("Failed", metadata[OUTCOME_KEY].value)
-    for event in events:
-        if event.event_type is _KIND.STEP_FAILURE and event.step_key == name:
+    for event in broken:
+        if event.step_key == name:
             data = event.step_failure_data
             if data.user_failure_data is None:
                 return _shown("Failed", {"exceptions": [_unforeseen(name, data.error)]})
@@ -251,16 +271,13 @@ def _shown(status: str, outcome: Any) -> dict[str, Any]:
     }
 
 
-def _totals(
-    assets: dict[str, dict[str, Any]], events: Sequence[dg.DagsterEvent], day: date
-) -> list[dict[str, Any]]:
+def _totals(assets: dict[str, dict[str, Any]], of_day: Sequence[dg.DagsterEvent]) -> list[dict[str, Any]]:
     """The control totals of the assets that were materialized. One without an answer is wrong: it proved nothing."""
     answers = {
         (data.asset_key.to_user_string(), data.check_name): data
-        for event in events
+        for event in of_day
         if event.event_type is _KIND.ASSET_CHECK_EVALUATION
         for data in [event.asset_check_evaluation_data]
-        if data.partition == day.isoformat()
     }
     return [
         _total(total, answers.get((total.asset, total.name)))
