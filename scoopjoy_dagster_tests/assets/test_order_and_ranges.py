@@ -9,9 +9,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
 from scoopjoy_dagster.automation.state import settled_days
+from scoopjoy_dagster.local.postgres import EmbeddedPostgres
 from scoopjoy_dagster.partitions import business_days
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster_tests.world import (
@@ -292,3 +294,43 @@ def test_a_range_is_read_in_windows_of_the_setting(whole_range: World) -> None:
 
     assert whole_range.close("royalties", day=FIRST, until=DAY).success
     assert [lists(1), lists(2), lists(31)] == [3 * 2, 2 * 2, 2]
+
+
+def test_days_of_a_range_that_were_right_already_are_logged_in_one_line(whole_range: World) -> None:
+    def lines(days: Close) -> list[str]:
+        logged = days.instance.all_logs(days.result.run_id)
+        return [line.user_message for line in logged if line.dagster_event is None]
+
+    def range_of_royalties() -> Close:
+        return whole_range.close("closed_shifts", "royalties", day=FIRST, until=DAY)
+
+    first = range_of_royalties()
+    assert sum(line.startswith("royalties 2026-") for line in lines(first)) == 3
+    again = lines(range_of_royalties())
+    assert sum(line.startswith("royalties 2026-") for line in again) == 0
+    assert again.count("3 days were right already: nothing was written") == 2
+
+
+def test_a_range_opens_few_connections_to_postgresql_however_much_it_records(
+    whole_range: World, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    with EmbeddedPostgres(tmp_path / "postgres") as server:
+        (home / "dagster.yaml").write_text(f"storage: {{postgres: {{postgres_url: '{server.url}'}}}}\n")
+        engine = sa.create_engine(server.url, poolclass=sa.NullPool)
+
+        def opened() -> int:
+            with engine.connect() as connection:
+                return int(
+                    connection.execute(sa.text("SELECT sum(sessions) FROM pg_stat_database")).scalar_one()
+                )
+
+        with dg.DagsterInstance.from_config(str(home)) as whole_range.instance:
+            assert whole_range.close("royalties", day=FIRST, until=DAY).success
+            before = opened()
+            days = whole_range.close("royalties", day=FIRST, until=DAY)
+            events = len(whole_range.instance.all_logs(days.result.run_id))
+        assert days.success
+        assert events > 40
+        assert opened() - before <= 2  # the looks themselves
