@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -134,9 +135,16 @@ def _celery_tests() -> str:
     return "Celery tests: NOT RUN, redis-server is not installed (Debian: apt install redis-server)"
 
 
+def _chart_tests() -> str:
+    """What is to be said of the tests that render Dagster's Helm chart: they need the chart itself."""
+    if os.environ.get("DAGSTER_HELM_CHART"):
+        return "Helm chart tests: run"
+    return "Helm chart tests: NOT RUN, DAGSTER_HELM_CHART is not set (docs/deployment.md)"
+
+
 def pytest_report_header() -> list[str]:
     """Said before the tests."""
-    return [_browser_tests(), _celery_tests()]
+    return [_browser_tests(), _celery_tests(), _chart_tests()]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -145,3 +153,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(_browser_tests(), yellow=True)
     if not shutil.which("redis-server"):
         terminalreporter.write_line(_celery_tests(), yellow=True)
+    if not os.environ.get("DAGSTER_HELM_CHART"):
+        terminalreporter.write_line(_chart_tests(), yellow=True)

@@ -45,7 +45,9 @@ def prepare_home(
     shipped = shipped_file("dagster.yaml", project)
     home = home.expanduser().resolve()  # Dagster refuses a relative DAGSTER_HOME
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(shipped, home / "dagster.yaml")
+    used = home / "dagster.yaml"
+    if not (used.exists() and used.samefile(shipped)):  # a link to the shipped one is as good as a copy
+        shutil.copyfile(shipped, used)
     before = dict(os.environ if base is None else base)
     return {
         **before,

@@ -34,6 +34,12 @@ def test_the_environment_points_at_home_and_database(tmp_path: Path, monkeypatch
     assert environment["PATH"] == "/bin"
 
 
+def test_a_home_that_links_to_the_shipped_file_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").symlink_to(shipped_file("dagster.yaml"))
+    prepare_home(tmp_path, URL)
+    assert (tmp_path / "dagster.yaml").is_symlink()
+
+
 def test_a_proxy_is_not_asked_for_servers_on_this_machine(tmp_path: Path) -> None:
     environment = prepare_home(tmp_path, URL, base={"NO_PROXY": "internal.example"})
     assert environment["NO_PROXY"] == "internal.example,127.0.0.1,localhost"
