@@ -21,6 +21,7 @@ from scoopjoy_dagster.assets.royalty_statements import (
     attach_statements,
     month_to_date,
     plan_statements,
+    rendered,
     with_lines,
 )
 from scoopjoy_dagster.assets.tools import TOOLS
@@ -171,13 +172,13 @@ def annotate_invoices(
         detailed = royalties.with_rows(
             the_plan, {customer: [one.invoice for one in rows] for customer, rows in part.items()}
         )
-        _annotate(site, detailed, part, done, url)
         due = [one for one in todo.statements if one.action.royalty.customer in part and not one.present]
         due = with_lines(detailed, due, books.currency)
-        done.attached.add(attach_statements(site, the_plan, due, months, url))
-    done.attached.add(
-        attach_statements(site, the_plan, [one for one in todo.statements if one.present], months, url)
-    )
+        with rendered(site, due, months) as files:
+            _annotate(site, detailed, part, done, url)
+            done.attached.add(attach_statements(site, the_plan, due, files, url))
+    present = [one for one in todo.statements if one.present]
+    done.attached.add(attach_statements(site, the_plan, present, (), url))
     owing = [one for one in the_plan.actions if one.entries and not one.royalty.kept]
     shares = sum((one.royalty.amount for one in owing if one.royalty.invoice_count), ZERO)
     seen = sum(one.royalty.invoice_count for one in the_plan.actions if not one.royalty.kept)

@@ -56,6 +56,7 @@ def close_days(context: dg.AssetExecutionContext, work: Work) -> Iterator[dg.Mat
             summary for people, its metadata are those of the first such day. Op retries are refused: the client has
             retried all that can be retried.
     """
+    keep_connection(context.instance)
     asset = context.asset_key.to_user_string()
     days = days_of(context)
     tools = Tools.of(context.resources)
@@ -64,8 +65,6 @@ def close_days(context: dg.AssetExecutionContext, work: Work) -> Iterator[dg.Mat
         context.log.warning("The royalty policy is overridden for this run: %s", changed)
     stamp = {RUN_FIELD: context.run.run_id, POLICY_FIELD: tools.royalty_policy.policy.version}
     record = _Record(context, several=len(days) > 1)
-    if record.several:
-        keep_connection(context.instance)
     waiting = days_left_undone(context.instance, context.run, asset, days) if record.several else {}
     todo = [day for day in days if day not in waiting]
     at = 0

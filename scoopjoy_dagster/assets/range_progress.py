@@ -20,14 +20,15 @@ _kept: WeakSet[dg.DagsterInstance] = WeakSet()
 
 
 def keep_connection(instance: dg.DagsterInstance) -> None:
-    """Let this process keep its connection to Dagster's PostgreSQL, for a range: it records 20 events for each day.
+    """Let this process keep its connection to Dagster's PostgreSQL: a day is recorded in 20 events and more.
 
     By default Dagster opens one or two for each event, and a settled day would take longer to record than to verify
-    (docs/database.md). Dagster's webserver keeps its connections in the same way.
+    (docs/database.md). Dagster's webserver keeps its connections in the same way. One that was made half a minute ago is
+    replaced, so that none is used that a firewall or a pooler has cut in a long silence.
     """
     if instance not in _kept:
         _kept.add(instance)
-        instance.optimize_for_webserver(statement_timeout=0, pool_recycle=3600, max_overflow=-1)
+        instance.optimize_for_webserver(statement_timeout=0, pool_recycle=30, max_overflow=-1)
 
 
 def days_left_undone(

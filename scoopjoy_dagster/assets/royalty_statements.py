@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from scoopjoy_dagster.accounting.findings import Finding
@@ -20,10 +21,13 @@ from scoopjoy_dagster.erpnext.client import RUN_FIELD
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.sales_totals import sales_by_franchise
 from scoopjoy_dagster.erpnext.site import Books, Site
-from scoopjoy_dagster.erpnext.statement_files import MOST_FILES, StatementFile, attach_all
+from scoopjoy_dagster.erpnext.statement_files import StatementFile, attach_all
 
 if TYPE_CHECKING:
     from scoopjoy_dagster.reporting.model import RoyaltyStatement
+
+AHEAD = 1000
+"""PDFs that are made before they are taken: 24 MB."""
 
 MonthToDate = Mapping[str, tuple[Decimal, Decimal]]
 """By customer: base and royalty of the month up to and including the business day, in INR."""
@@ -157,12 +161,19 @@ def attach_statements(
     site: Site,
     plan: RoyaltyPlan,
     due: Iterable[StatementDue],
-    months: MonthToDate,
+    files: Iterable[StatementFile],
     url: Callable[[str, str], str],
 ) -> Attached:
     """Attach the statements of the plan's day that are missing or changed, and remove the ones before them.
 
     An entry is never without a statement: what is superseded is removed once the new one is there.
+
+    Args:
+        site: on which the entries are.
+        plan: of the day.
+        due: the statements, present ones included.
+        files: those of them that are not present, with their PDF; see `rendered`.
+        url: address of a document, by its DocType and name.
 
     Raises:
         LoginFailed, Unreachable: the site cannot be worked with any more.
@@ -174,16 +185,12 @@ def attach_statements(
             missing[one.entry] = one
         elif _settle(site, one, None, found):
             found.right += 1
-    made_by = site.client.stamp.get(RUN_FIELD, "")
-    with closing(_rendered(list(missing.values()), months, made_by)) as files:
-        for file, problem in attach_all(site, files, company=plan.company, day=plan.day):
-            one = missing[file.entry]
-            if _settle(site, one, problem, found):
-                found.written += 1
-                who, link = one.action.royalty.customer_name, url("Journal Entry", one.entry)
-                found.lines.append(
-                    PlanLine("create", who, one.statement.royalty, one.file_name, one.entry, link)
-                )
+    for file, problem in attach_all(site, files, company=plan.company, day=plan.day):
+        one = missing[file.entry]
+        if _settle(site, one, problem, found):
+            found.written += 1
+            who, link = one.action.royalty.customer_name, url("Journal Entry", one.entry)
+            found.lines.append(PlanLine("create", who, one.statement.royalty, one.file_name, one.entry, link))
     return found
 
 
@@ -210,25 +217,42 @@ def _settle(site: Site, one: StatementDue, problem: ERPNextError | None, found: 
     return False
 
 
-def _rendered(due: Sequence[StatementDue], months: MonthToDate, made_by: str) -> Generator[StatementFile]:
-    """Each statement with its PDF. The next request's are made while one is on its way to ERPNext, and no more."""
-    if not due:
+@contextmanager
+def rendered(
+    site: Site, due: Iterable[StatementDue], months: MonthToDate
+) -> Iterator[Iterator[StatementFile]]:
+    """The statements that are not present, with their PDFs: made in the background from now on, while ERPNext works."""
+    missing = [one for one in due if not one.present]
+    if not missing:
+        yield iter(())
         return
-    from scoopjoy_dagster.reporting.pdf_statement import statement_pdf
+    made_by = site.client.stamp.get(RUN_FIELD, "")
 
     def made(one: StatementDue) -> StatementFile:
+        from scoopjoy_dagster.reporting.pdf_statement import statement_pdf
+
         content = statement_pdf(with_month(one.statement, months), made_by=made_by)
         return StatementFile(one.entry, one.file_name, content)
 
     # One thread: the font tables of the PDF library are shared.
     with ThreadPoolExecutor(1, thread_name_prefix="statement") as pool:
-        waiting: deque[Future[StatementFile]] = deque()
-        try:
-            for one in due:
-                waiting.append(pool.submit(made, one))
-                if len(waiting) > MOST_FILES:
-                    yield waiting.popleft().result()
+        waiting = deque(pool.submit(made, one) for one in missing[:AHEAD])
+        # Where a run is one process, `reports` comes next: what it loads is free while ERPNext works.
+        pool.submit(_load_reporting)
+
+        def files() -> Iterator[StatementFile]:
+            later = iter(missing[AHEAD:])
             while waiting:
                 yield waiting.popleft().result()
+                waiting.extend(pool.submit(made, one) for one in islice(later, 1))
+
+        try:
+            yield files()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _load_reporting() -> None:
+    from scoopjoy_dagster.reporting.render import load
+
+    load()

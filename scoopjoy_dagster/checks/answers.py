@@ -74,6 +74,7 @@ def answered(
         dagster.Failure: a blocking control total of a range does not hold, or the asset is not done for a day of it, and
             nothing in this run waits for the asset; where something does, it goes on with the days that are right.
     """
+    keep_connection(context.instance)
     wanted = {key.name for key in context.selected_asset_check_keys}
     totals = sorted((one for one in totals_of(asset) if one.name in wanted), key=lambda one: one.blocking)
     days = sorted(day_of(key) for key in context.partition_keys)
@@ -100,7 +101,6 @@ def _range(
     about: About,
 ) -> None:
     run, instance = context.run, context.instance
-    keep_connection(instance)
     chosen = chosen_of(run)
     alone = bool(chosen) and asset not in chosen  # a run of the checks only
     done = {} if alone else days_got_right(instance, run, asset)

@@ -168,8 +168,7 @@ def close_days(
     job = definitions.resolve_job_def(JOB)
     several = len(days) > 1
     span = {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()} if several else {}
-    if several:
-        keep_connection(instance)
+    keep_connection(instance)
     started = time.monotonic()
     with _progress(instance, run_id, tell), mirror(run_id) if mirror else nullcontext():
         job.execute_in_process(

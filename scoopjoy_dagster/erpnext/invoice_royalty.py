@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -11,6 +12,7 @@ from decimal import Decimal
 from scoopjoy_dagster.accounting.money import exact
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice
+from scoopjoy_dagster.erpnext.batches import cut
 from scoopjoy_dagster.erpnext.client import PAGE, Row
 from scoopjoy_dagster.erpnext.site import Books, Site
 
@@ -20,6 +22,9 @@ ENTRY = "custom_royalty_journal_entry"
 
 BATCH = 50
 """Documents per `bulk_update`: at about 43 ms each a batch stays far below a proxy's timeout."""
+
+PARALLEL = 4
+"""Batches on their way at a time: no naming series is in the way, and ERPNext needs half the time (docs/performance.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +119,32 @@ def annotated_invoices(site: Site, entries: Sequence[str]) -> dict[str, list[str
 
 
 def write_annotations(site: Site, annotations: Sequence[Annotation]) -> dict[str, str]:
-    """Write them, in batches. Returns ERPNext's message for each invoice that could not be saved."""
+    """Write them, in batches, some side by side. Returns ERPNext's message for each invoice that could not be saved.
+
+    Raises:
+        ERPNextError: of a batch, after those that were on their way have ended.
+    """
+    batches = [
+        [
+            {
+                "doctype": "Sales Invoice",
+                "docname": annotations[place].invoice,
+                RATE: annotations[place].rate,
+                SHARE: annotations[place].share,
+                ENTRY: annotations[place].journal_entry,
+            }
+            for place in batch
+        ]
+        for batch in cut(len(annotations), BATCH, PARALLEL)
+    ]
+    if len(batches) <= 1:
+        return site.client.bulk_update(batches[0]) if batches else {}
     failed: dict[str, str] = {}
-    for start in range(0, len(annotations), BATCH):
-        failed |= site.client.bulk_update(
-            [
-                {
-                    "doctype": "Sales Invoice",
-                    "docname": one.invoice,
-                    RATE: one.rate,
-                    SHARE: one.share,
-                    ENTRY: one.journal_entry,
-                }
-                for one in annotations[start : start + BATCH]
-            ]
-        )
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="annotation") as pool:
+        try:
+            for refused in pool.map(site.client.bulk_update, batches):
+                failed |= refused
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return failed

@@ -9,9 +9,12 @@ key: a ScoopJoy Delivery that says which statements go along. Of two equal reque
 from __future__ import annotations
 
 import base64
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 
 from scoopjoy_dagster.accounting.keys import delivery_key, digest
 from scoopjoy_dagster.erpnext import deliveries
@@ -30,6 +33,9 @@ from scoopjoy_dagster.erpnext.statements import attached_statements, same_statem
 MOST_FILES = 50
 """Files in a request; more did not make it faster (docs/performance.md)."""
 
+PARALLEL = 2
+"""Batches on their way at a time; four are no faster (docs/performance.md)."""
+
 MOST_BYTES = 6_000_000
 """Bytes of content in a request: a third more on the wire, of the 25 MB that Frappe takes."""
 
@@ -43,10 +49,13 @@ class StatementFile:
     content: bytes
 
 
+_Results = list[tuple[StatementFile, ERPNextError | None]]
+
+
 def attach_all(
     site: Site, files: Iterable[StatementFile], *, company: str, day: date
 ) -> Iterator[tuple[StatementFile, ERPNextError | None]]:
-    """Attach the statements of a day, private, a batch at a time; only the batch that is on its way is held in memory.
+    """Attach the statements of a day, private, in batches; only those on their way are held in memory.
 
     A batch that ERPNext refuses is halved until the bad file is alone.
 
@@ -62,8 +71,21 @@ def attach_all(
     Raises:
         LoginFailed, Unreachable: after the files of the batches before.
     """
-    for batch in _batches(files):
-        yield from _attach(_Sending(site, company, day), batch)
+    sending = _Sending(site, company, day)
+    batches = _batches(files)
+    first = next(batches, [])
+    second = next(batches, None)
+    if second is None:
+        yield from _attach(sending, first)
+        return
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="statements") as pool:
+        on_their_way: deque[Future[_Results]] = deque()
+        for batch in chain((first, second), batches):
+            on_their_way.append(pool.submit(_attach, sending, batch))
+            if len(on_their_way) == PARALLEL:
+                yield from on_their_way.popleft().result()
+        while on_their_way:
+            yield from on_their_way.popleft().result()
 
 
 def _batches(files: Iterable[StatementFile]) -> Iterator[list[StatementFile]]:
@@ -79,17 +101,15 @@ def _batches(files: Iterable[StatementFile]) -> Iterator[list[StatementFile]]:
         yield batch
 
 
-def _attach(
-    sending: _Sending, batch: Sequence[StatementFile]
-) -> Iterator[tuple[StatementFile, ERPNextError | None]]:
+def _attach(sending: _Sending, batch: Sequence[StatementFile]) -> _Results:
+    if not batch:
+        return []
     missing, problem = sending.store(batch)
-    yield from ((file, None) for file in batch if file not in missing)
+    attached: _Results = [(file, None) for file in batch if file not in missing]
     if isinstance(problem, Rejected) and not isinstance(problem, Duplicate) and len(missing) > 1:
         middle = len(missing) // 2
-        yield from _attach(sending, missing[:middle])
-        yield from _attach(sending, missing[middle:])
-    else:
-        yield from ((file, problem) for file in missing)
+        return [*attached, *_attach(sending, missing[:middle]), *_attach(sending, missing[middle:])]
+    return [*attached, *((file, problem) for file in missing)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +159,8 @@ class _Sending:
             if len(batch) == 1
             else f"attach {len(batch)} statements"
         )
-        documents = [self._record(batch, before), *(_document(file) for file in batch)]
+        # The record comes last: it locks its naming series, for which the other batch on its way would wait.
+        documents = [*(_document(file) for file in batch), self._record(batch, before)]
         self.site.client.call("frappe.client.insert_many", {"docs": documents}, doing=doing, kind="write")
 
     def _record(self, batch: Sequence[StatementFile], before: int) -> dict[str, object]:

@@ -7,8 +7,10 @@ What belongs here: putting subject, bodies, pictures and files of a day together
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
+from scoopjoy_dagster.reporting import html
 from scoopjoy_dagster.reporting.charts import pictures
 from scoopjoy_dagster.reporting.digest import report_digest
 from scoopjoy_dagster.reporting.fonts import shorten
@@ -26,6 +28,18 @@ if TYPE_CHECKING:
     from scoopjoy_dagster.reporting.model import DayReport
 
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+def load() -> None:
+    """Load what charts, frames and mails are made with. It takes a second, for which the first report would wait."""
+    for module in (
+        "matplotlib.backends.backend_agg",
+        "matplotlib.figure",
+        "matplotlib.font_manager",
+        "pandas",
+    ):
+        import_module(module)
+    html.load()
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class Pace:
         async with AsyncExitStack() as locks:
             for series in task.series:
                 await locks.enter_async_context(self._series[series])
-            with self._cores.job(READERS if task.reads else WRITERS) as job:
+            with self._cores.job(READERS if task.shares_well else WRITERS) as job:
                 reply = await work()
                 units = task.answered(reply)
                 await self._cores.until(job, cost.locked_s(units))

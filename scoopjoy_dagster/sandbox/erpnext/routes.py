@@ -105,7 +105,7 @@ def doctype_of(call: Call) -> str:
         for key in ("doc", "docs"):
             value = parsed(args.get(key))
             if isinstance(value, list) and value:
-                value = value[-1]  # before documents of one kind may go one that records them
+                value = value[0]
             if not found and isinstance(value, dict):
                 found = value.get("doctype")
     except SiteError:
