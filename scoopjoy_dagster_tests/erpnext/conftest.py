@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scoopjoy_dagster_tests.local.system import eventually
 from scoopjoy_dagster_tests.world import session_of, started_site
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ def module_site(chain_template: Path) -> Iterator[SandboxERPNext]:
 
 @pytest.fixture
 def erp(module_site: SandboxERPNext) -> Iterator[SandboxERPNext]:
-    """The module's site, without faults."""
+    """The module's site, without faults, and without a request that a client of the test before has given up."""
     yield module_site
     module_site.faults.clear()
+    assert eventually(lambda: module_site.requests.under_way == 0)
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from scoopjoy_dagster.sandbox.erpnext.wire import Call
@@ -39,15 +41,28 @@ class RequestLog:
         reads: Requests that may not change anything (GET).
         writes: Committed transactions that changed the database.
         entries: Every request in order.
+        under_way: Requests that have come and are not done with; the client may have given them up.
     """
 
     total: int = 0
     reads: int = 0
     writes: int = 0
+    under_way: int = 0
     entries: list[Logged] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """While the server is at work on one request."""
+        with self._lock:
+            self.under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.under_way -= 1
 
     def add(self, call: Call, doctype: str, status: int, fault: str = "") -> None:
         with self._lock:

@@ -86,6 +86,10 @@ class _Endpoint:
                 send, html(403, "Forbidden", "The embedded ERPNext serves the loopback interface only.")
             )
             return
+        with self._world.requests.watching():
+            await self._answer(call, client, send)
+
+    async def _answer(self, call: Call, client: tuple[str, int], send: Send) -> None:
         doctype = doctype_of(call)
         struck = self._world.faults.strike(call, doctype)
         fault = struck[0] if struck else ""
