@@ -19,6 +19,7 @@ from scoopjoy_dagster.assets.royalty_statements import (
     Attached,
     StatementDue,
     attach_statements,
+    keep_statements,
     month_to_date,
     plan_statements,
     rendered,
@@ -166,19 +167,18 @@ def annotate_invoices(
     todo = plan_day(books, reading, attached)
     done = _Done()
     # Only for statements that are written: a late change of another day makes none of them wrong.
-    missing = any(not one.present for one in todo.statements)
+    missing = [one for one in todo.statements if not one.present]
     months = month_to_date(site, books, the_plan) if missing else {}
     for part in invoice_rows(site, books, the_plan.policy, day, todo.customers):
         detailed = royalties.with_rows(
             the_plan, {customer: [one.invoice for one in rows] for customer, rows in part.items()}
         )
-        due = [one for one in todo.statements if one.action.royalty.customer in part and not one.present]
+        due = [one for one in missing if one.action.royalty.customer in part]
         due = with_lines(detailed, due, books.currency)
         with rendered(site, due, months) as files:
             _annotate(site, detailed, part, done, url)
             done.attached.add(attach_statements(site, the_plan, due, files, url))
-    present = [one for one in todo.statements if one.present]
-    done.attached.add(attach_statements(site, the_plan, present, (), url))
+    done.attached.add(keep_statements(site, [one for one in todo.statements if one.present]))
     owing = [one for one in the_plan.actions if one.entries and not one.royalty.kept]
     shares = sum((one.royalty.amount for one in owing if one.royalty.invoice_count), ZERO)
     seen = sum(one.royalty.invoice_count for one in the_plan.actions if not one.royalty.kept)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from weakref import WeakSet, ref
+from weakref import WeakKeyDictionary, WeakSet
 
 import dagster as dg
 
@@ -70,30 +70,27 @@ _Told = tuple[dg.AssetKey, date, Recorded | None]
 class _Log:
     """What a run has told so far. The steps of one process ask in turn: each event is read once, however long the range."""
 
-    def __init__(self, instance: dg.DagsterInstance, run_id: str) -> None:
-        self._instance = ref(instance)
-        self._run_id = run_id
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
         self._cursor: str | None = None
         self._told: list[_Told] = []
 
-    def is_of(self, instance: dg.DagsterInstance, run_id: str) -> bool:
-        return self._instance() is instance and self._run_id == run_id
-
     def read_on(self, instance: dg.DagsterInstance) -> Sequence[_Told]:
-        page = instance.get_records_for_run(self._run_id, cursor=self._cursor, of_type=_WANTED)
+        page = instance.get_records_for_run(self.run_id, cursor=self._cursor, of_type=_WANTED)
         self._cursor = page.cursor
         self._told += [one for record in page.records if (one := _told(record)) is not None]
         return self._told
 
 
-_last_log: list[_Log] = []
-"""That of the run which asked last; a process works on one run."""
+_logs: WeakKeyDictionary[dg.DagsterInstance, _Log] = WeakKeyDictionary()
+"""That of the run which asked last: a process works on one run at a time."""
 
 
 def _log_of(instance: dg.DagsterInstance, run_id: str) -> Sequence[_Told]:
-    if not _last_log or not _last_log[0].is_of(instance, run_id):
-        _last_log[:] = [_Log(instance, run_id)]
-    return _last_log[0].read_on(instance)
+    log = _logs.get(instance)
+    if log is None or log.run_id != run_id:
+        log = _logs[instance] = _Log(run_id)
+    return log.read_on(instance)
 
 
 def _told(record: dg.EventLogRecord) -> _Told | None:

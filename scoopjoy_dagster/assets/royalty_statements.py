@@ -157,10 +157,22 @@ class Attached:
         self.lines += other.lines
 
 
+def keep_statements(site: Site, present: Iterable[StatementDue]) -> Attached:
+    """Count the statements that are there, and remove those before them, which a run that was cut off has left.
+
+    Raises:
+        LoginFailed, Unreachable: the site cannot be worked with any more.
+    """
+    found = Attached()
+    for one in present:
+        found.right += _settle(site, one, None, found)
+    return found
+
+
 def attach_statements(
     site: Site,
     plan: RoyaltyPlan,
-    due: Iterable[StatementDue],
+    missing: Iterable[StatementDue],
     files: Iterable[StatementFile],
     url: Callable[[str, str], str],
 ) -> Attached:
@@ -171,22 +183,17 @@ def attach_statements(
     Args:
         site: on which the entries are.
         plan: of the day.
-        due: the statements, present ones included.
-        files: those of them that are not present, with their PDF; see `rendered`.
+        missing: the statements.
+        files: the same with their PDFs; see `rendered`.
         url: address of a document, by its DocType and name.
 
     Raises:
         LoginFailed, Unreachable: the site cannot be worked with any more.
     """
     found = Attached()
-    missing: dict[str, StatementDue] = {}
-    for one in due:
-        if not one.present:
-            missing[one.entry] = one
-        elif _settle(site, one, None, found):
-            found.right += 1
+    by_entry = {one.entry: one for one in missing}
     for file, problem in attach_all(site, files, company=plan.company, day=plan.day):
-        one = missing[file.entry]
+        one = by_entry[file.entry]
         if _settle(site, one, problem, found):
             found.written += 1
             who, link = one.action.royalty.customer_name, url("Journal Entry", one.entry)
@@ -219,10 +226,9 @@ def _settle(site: Site, one: StatementDue, problem: ERPNextError | None, found: 
 
 @contextmanager
 def rendered(
-    site: Site, due: Iterable[StatementDue], months: MonthToDate
+    site: Site, missing: Sequence[StatementDue], months: MonthToDate
 ) -> Iterator[Iterator[StatementFile]]:
-    """The statements that are not present, with their PDFs: made in the background from now on, while ERPNext works."""
-    missing = [one for one in due if not one.present]
+    """These statements with their PDFs, made in the background from now on, while ERPNext works."""
     if not missing:
         yield iter(())
         return

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from itertools import chain
 
 from scoopjoy_dagster.accounting.keys import delivery_key, digest
 from scoopjoy_dagster.erpnext import deliveries
@@ -72,15 +71,9 @@ def attach_all(
         LoginFailed, Unreachable: after the files of the batches before.
     """
     sending = _Sending(site, company, day)
-    batches = _batches(files)
-    first = next(batches, [])
-    second = next(batches, None)
-    if second is None:
-        yield from _attach(sending, first)
-        return
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="statements") as pool:
         on_their_way: deque[Future[_Results]] = deque()
-        for batch in chain((first, second), batches):
+        for batch in _batches(files):
             on_their_way.append(pool.submit(_attach, sending, batch))
             if len(on_their_way) == PARALLEL:
                 yield from on_their_way.popleft().result()
@@ -102,8 +95,6 @@ def _batches(files: Iterable[StatementFile]) -> Iterator[list[StatementFile]]:
 
 
 def _attach(sending: _Sending, batch: Sequence[StatementFile]) -> _Results:
-    if not batch:
-        return []
     missing, problem = sending.store(batch)
     attached: _Results = [(file, None) for file in batch if file not in missing]
     if isinstance(problem, Rejected) and not isinstance(problem, Duplicate) and len(missing) > 1:

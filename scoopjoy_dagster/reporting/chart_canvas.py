@@ -7,6 +7,7 @@ are readable in a dark mail too.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ from scoopjoy_dagster.reporting.fonts import font_file, printable, runs, script_
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from decimal import Decimal
 
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
@@ -32,7 +32,7 @@ def bars(title: str, labels: Sequence[str], lengths: Sequence[Decimal], amounts:
     """Horizontal bars from top to bottom, each with its label before and its amount behind it, as PNG."""
     figure, axes = _canvas(height=0.75 + 0.36 * len(labels))
     positions = list(range(len(labels), 0, -1))
-    widths = [float(length) for length in lengths]  # lengths on paper only; amounts are written from Decimal
+    widths = _shares_of_the_longest(lengths)
     colors = [_BAR if width >= 0 else _BAR_NEGATIVE for width in widths]
     axes.barh(positions, widths, color=colors, height=0.68)
     axes.set_ylim(0.4, len(labels) + 0.6)
@@ -77,7 +77,7 @@ def columns(
         strong: columns in full colour.
         marked: columns that are a little paler than those.
     """
-    tops = [float(height) for height in heights]
+    tops = _shares_of_the_longest(heights)
     figure, axes = _canvas(height=2.7)
     colors = [
         _BAR if one else _BAR_WEEK if other else _BAR_PAST for one, other in zip(strong, marked, strict=True)
@@ -119,6 +119,12 @@ def _canvas(height: float) -> tuple[Figure, Axes]:
         axes.spines[side].set_visible(False)
     axes.tick_params(length=0)
     return figure, axes
+
+
+def _shares_of_the_longest(amounts: Sequence[Decimal]) -> list[float]:
+    """How long to draw each amount: from -1 to 1. matplotlib takes floats only, and a share of the paper is no amount."""
+    longest = max(map(abs, amounts), default=Decimal(0)) or Decimal(1)
+    return [float(amount / longest) for amount in amounts]
 
 
 def _leave_room_for_amounts(axes: Axes, lengths: list[float]) -> None:

@@ -197,7 +197,9 @@ def two_shares_exchanged(world: World) -> None:
 
 SHARE = 'UPDATE "tabSales Invoice" SET custom_royalty_share = custom_royalty_share + 0.01'
 
-TAMPERED: dict[str, tuple[Tamper, str, int]] = {
+Said = str | Callable[[World], str]
+
+TAMPERED: dict[str, tuple[Tamper, Said, int]] = {
     # what is done: how, the verdict that must be among those given, the amount in paise
     "entry cancelled": (
         sql(f"UPDATE \"tabJournal Entry\" SET docstatus = 2 WHERE custom_scoopjoy_key = '{key(0)}'"),
@@ -277,11 +279,11 @@ TAMPERED: dict[str, tuple[Tamper, str, int]] = {
         "has no statement",
         0,
     ),
-    "statement twice": (another_statement, " besides", 0),
+    "statement twice": (another_statement, lambda world: f"is attached to {first_entry(world)} besides", 0),
     "statement emptied": (sql("UPDATE content SET body = x''"), "is no private PDF", 0),
     "statement of another franchise": (
         sql("UPDATE content SET body = (SELECT body FROM content ORDER BY url LIMIT 1)"),
-        "does not say",
+        lambda world: f"wrong: royalty-statement-{DAY}-{first_entry(world)}-",
         0,
     ),
     "headquarters forgets": (hq_forgets, "headquarters was not told", 0),
@@ -303,7 +305,8 @@ def test_what_is_tampered_with_is_reported(settled: tuple[World, Oracle], name: 
     tamper, said, amount = TAMPERED[name]
     tamper(world)
     verdicts = oracle.judge(DAY)
-    matching = [one for one in verdicts if said in str(one)]
+    wanted = said if isinstance(said, str) else said(world)
+    matching = [one for one in verdicts if wanted in str(one)]
     assert matching, verdicts
     assert amount in {one.amount for one in matching}
 

@@ -73,11 +73,13 @@ def test_the_command_of_the_image_starts_the_code_server_that_its_health_check_a
     assert _all("EXPOSE") == ["4000"]
 
 
-def test_no_registry_of_packages_is_named_in_deploy() -> None:
-    for path in DEPLOY.rglob("*"):
-        if path.is_file() and path.suffix != ".pyc":
-            text = path.read_text(encoding="utf-8")
-            assert not re.search(r"index-url|trusted-host|pypi|npmjs", text), path
+def test_where_packages_come_from_is_the_sites_choice_and_not_said_in_deploy() -> None:
+    files = [path for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert files
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"index-url|trusted-host|find-links", text), path
+        assert set(re.findall(r"https?://([^:/\s\"']+)", text)) <= {"127.0.0.1"}, path
 
 
 # -- with-secrets -----------------------------------------------------------------------------------------------------
