@@ -38,8 +38,12 @@ class DayReading:
     """What the rule and the ledger say for a day, what it was computed from, and what the invoices say of their royalty."""
 
     plan: RoyaltyPlan
-    inputs: DayInputs
+    terms: Mapping[str, str]
     sales: DaySales
+
+    def inputs(self) -> DayInputs:
+        """What the royalties follow from; added up from all invoices, so asked for once."""
+        return day_inputs(self.terms, self.sales.invoices)
 
 
 def read_days(
@@ -71,7 +75,7 @@ def read_days(
             former=[one for one in former if one.customer in customers],
             company_currency=books.currency,
         )
-        found[day] = DayReading(the_plan, day_inputs(terms, sold.invoices), sold)
+        found[day] = DayReading(the_plan, terms, sold)
     return found
 
 
@@ -146,7 +150,7 @@ def post_royalties(
     site: Site, books: Books, reading: DayReading, *, today: date, url: Callable[[str, str], str]
 ) -> Outcome:
     """Post what is missing in the ledger of a day; a franchise that fails never hides the others. `today` is site time."""
-    the_plan, inputs = named(site, books, reading.plan), reading.inputs
+    the_plan, inputs = named(site, books, reading.plan), reading.inputs()
     day, policy = the_plan.day, the_plan.policy
     findings = list(the_plan.findings)
     if not the_plan.actions:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from scoopjoy_dagster.reporting.model import FRAMES, read_rows
 
 if TYPE_CHECKING:
-    from scoopjoy_dagster.reporting.model import DayReport, RoyaltyStatement
+    from collections.abc import Sequence
+
+    from scoopjoy_dagster.reporting.model import DayReport, Row, RoyaltyStatement, StatementEntry
 
 #: Raise it when a change of the templates is worth sending every report again; leave it for a change of looks.
 TEMPLATE_VERSION = 2
@@ -55,7 +57,7 @@ def report_digest(report: DayReport) -> str:
     return _digest(content)
 
 
-def _idle(frame: str, row: dict[str, Any]) -> bool:
+def _idle(frame: str, row: Row) -> bool:
     return frame == "outlets" and not (row["invoices"] or row["royalty"] or row["journal_entries"])
 
 
@@ -65,11 +67,11 @@ def statement_digest(statement: RoyaltyStatement) -> str:
     Of the invoices it is their number, their base, and when the newest was created: the lines follow from that. The month to date is left out for the reason that the history is: a late change of another day does not make the statement
     of this day wrong.
     """
-    content = asdict(statement)
-    del content["month_to_date_base"], content["month_to_date_royalty"]
+    content = _shallow(statement)
+    for name in ("lines", "month_to_date_base", "month_to_date_royalty"):
+        del content[name]
     content["kind"] = "royalty statement"
-    del content["lines"]
-    content["entries"] = _sorted(content["entries"])
+    content["entries"] = _sorted([_shallow(entry) for entry in statement.entries])
     return _digest(content)
 
 
@@ -87,7 +89,12 @@ def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
 
 
-def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _shallow(value: RoyaltyStatement | StatementEntry) -> dict[str, Any]:
+    """The fields, not copied as `asdict` does: for a thousand statements that takes longer than to hash them."""
+    return {one.name: getattr(value, one.name) for one in fields(value)}
+
+
+def _sorted(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=_canonical)
 
 

@@ -6,6 +6,7 @@ out of a frame. What does not: computing a royalty (that is `accounting`) and fo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from scoopjoy_dagster.accounting.past import Past
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from datetime import date
 
     import pandas as pd
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from scoopjoy_dagster.accounting.findings import Finding
 
 Kind = Literal["text", "count", "money", "money or uncounted", "date", "flag"]
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 
 #: Columns of each frame of a `DayReport`. "money" columns hold Decimal; rates are Decimal percent and count as money here.
 FRAMES: dict[str, dict[str, Kind]] = {
@@ -109,6 +110,8 @@ class DayReport:
     newest_invoices: Mapping[str, str] = field(default_factory=dict)
     """By customer: when the newest invoice of the day was created, in site time. It stands for the rows of `invoices`, which
     are read only for a report that is sent."""
+    rows_read: dict[str, Sequence[Row]] = field(default_factory=dict, init=False, repr=False)
+    """The rows of each frame, once somebody has read them; see `read_rows`."""
 
     def __post_init__(self) -> None:
         for name in FRAMES:
@@ -191,15 +194,19 @@ class RoyaltyStatement:
         return sum((entry.amount for entry in self.entries), Decimal(0))
 
 
-def read_rows(report: DayReport, name: str) -> list[Row]:
-    """The rows of the frame `name` as plain dicts of its `FRAMES` columns.
+def read_rows(report: DayReport, name: str) -> Sequence[Row]:
+    """The rows of the frame `name` as plain mappings of its `FRAMES` columns; a frame is read once, for mail, PDF and workbook.
 
     Texts are str ("" when missing), counts int, flags bool, dates `datetime.date`, amounts Decimal, and an amount that
     nobody counted is None. A frame that went through a join may hold NaN or NaT for a missing value; here it no longer does.
     """
-    columns = FRAMES[name]
-    records = getattr(report, name)[list(columns)].to_dict("records")
-    return [{column: _plain(kind, record[column]) for column, kind in columns.items()} for record in records]
+    if name not in report.rows_read:
+        columns = FRAMES[name]
+        records = getattr(report, name)[list(columns)].to_dict("records")
+        report.rows_read[name] = [
+            {column: _plain(kind, record[column]) for column, kind in columns.items()} for record in records
+        ]
+    return report.rows_read[name]
 
 
 def empty_frame(name: str) -> pd.DataFrame:

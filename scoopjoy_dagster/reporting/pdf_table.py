@@ -63,6 +63,7 @@ class CarriedTable(Flowable):
         ]
         self._amounts = [[cell if isinstance(cell, Decimal) else Decimal(0) for cell in row] for row in rows]
         self._total = total
+        self._sums = self._added([Decimal(0)] * len(columns), self._amounts)  # of the whole table
         self._brought: list[Decimal] | None = None
         # Heights in points, measured once: every page asks again how much fits.
         self._heights: list[float] = []
@@ -76,21 +77,23 @@ class CarriedTable(Flowable):
             self._head_height, *self._heights = grid._rowHeights  # noqa: SLF001 - reportlab has no other way to ask
         high = self._top_height + sum(self._heights)
         if self._total:
-            high += self._height_of(self._sum_row(self._total, self._sums(self._amounts)))
+            high += self._height_of(self._sum_row(self._total, self._sums))
         return sum(self._widths), high
 
     def least_height(self) -> float:
         """Points that the first page of the table needs: the headings, one row, and the sums."""
         self.wrap(0, 0)
-        sums = self._sum_row(self._total or _CARRIED, self._sums(self._amounts))
+        sums = self._sum_row(self._total or _CARRIED, self._sums)
         return self._top_height + sum(self._heights[:1]) + self._height_of(sums)
 
     def draw(self) -> None:
         """Draw it; the interface of reportlab."""
         rows = [*self._top, *self._rows]
+        heights = [*self._top_heights, *self._heights]
         if self._total:
-            rows.append(self._sum_row(self._total, self._sums(self._amounts)))
-        grid = self._styled(rows, sums=bool(self._total))
+            rows.append(self._sum_row(self._total, self._sums))
+            heights.append(self._height_of(rows[-1]))
+        grid = self._styled(rows, heights, sums=bool(self._total))
         grid.wrapOn(self.canv, sum(self._widths), _ENDLESS)
         grid.drawOn(self.canv, 0, 0)
 
@@ -99,7 +102,7 @@ class CarriedTable(Flowable):
         self.wrap(width, height)
         room = height - self._top_height
         if self._summed:
-            room -= self._height_of(self._sum_row(_CARRIED, self._sums(self._amounts)))
+            room -= self._height_of(self._sum_row(_CARRIED, self._sums))
         count = 0
         for high in self._heights:
             if high > room:
@@ -110,9 +113,13 @@ class CarriedTable(Flowable):
             count -= 1  # the sums of the whole table are not alone on a page
         if count < 1:
             return []
-        sums = self._sums(self._amounts[:count])
+        sums = self._added(self._brought or [Decimal(0)] * len(self._columns), self._amounts[:count])
         carried = [self._sum_row(_CARRIED, sums)] if self._summed else []
-        page = self._styled([*self._top, *self._rows[:count], *carried], sums=bool(carried))
+        page = self._styled(
+            [*self._top, *self._rows[:count], *carried],
+            [*self._top_heights, *self._heights[:count], *map(self._height_of, carried)],
+            sums=bool(carried),
+        )
         return [page, self._rest(count, sums)]
 
     @property
@@ -123,7 +130,11 @@ class CarriedTable(Flowable):
 
     @property
     def _top_height(self) -> float:
-        return self._head_height + sum(self._height_of(row) for row in self._top[1:])
+        return sum(self._top_heights)
+
+    @property
+    def _top_heights(self) -> list[float]:
+        return [self._head_height, *(self._height_of(row) for row in self._top[1:])]
 
     def _height_of(self, row: list[Any]) -> float:
         """Points of a row of `_sum_row`; as reportlab's table measures it, which costs five times as much."""
@@ -135,21 +146,27 @@ class CarriedTable(Flowable):
     def _summed(self) -> bool:
         return any(column.places is not None for column in self._columns)
 
-    def _sums(self, amounts: Sequence[Sequence[Decimal]]) -> list[Decimal]:
-        begin = self._brought or [Decimal(0)] * len(self._columns)
+    @staticmethod
+    def _added(begin: Sequence[Decimal], amounts: Sequence[Sequence[Decimal]]) -> list[Decimal]:
         return [start + sum((row[index] for row in amounts), Decimal(0)) for index, start in enumerate(begin)]
 
     def _rest(self, count: int, sums: list[Decimal]) -> CarriedTable:
         """The table from row `count` on, with what was measured already."""
         rest = CarriedTable(self._columns, [], sum(self._widths), self._total)
+        rest._sums = self._sums
         rest._rows, rest._amounts = self._rows[count:], self._amounts[count:]
         rest._heights, rest._head_height = self._heights[count:], self._head_height
         rest._brought = sums if self._summed else None
         return rest
 
-    def _styled(self, data: list[list[Any]], *, sums: bool = False) -> Any:
-        """The rows of one page as reportlab's table; `sums`: the last one is a row of sums."""
-        grid = Table(data, colWidths=self._widths, repeatRows=1, hAlign="LEFT")
+    def _styled(
+        self, data: list[list[Any]], heights: Sequence[float] | None = None, *, sums: bool = False
+    ) -> Any:
+        """The rows of one page as reportlab's table, which measures them unless `heights` are given.
+
+        `sums`: the last row is one of sums.
+        """
+        grid = Table(data, colWidths=self._widths, rowHeights=heights, repeatRows=1, hAlign="LEFT")
         grid.setStyle(
             [
                 ("FONT", (0, 0), (-1, -1), FONT, SIZE, SIZE * LEADING),

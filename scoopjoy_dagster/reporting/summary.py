@@ -92,9 +92,10 @@ def counted_differences(report: DayReport) -> list[Row]:
 
 def outlets_by_sales(report: DayReport) -> list[Row]:
     """The rows of `outlets`, the largest sales first. A franchise without a name goes by its document name."""
-    rows = read_rows(report, "outlets")
-    for row in rows:
-        row["customer_name"] = row["customer_name"] if row["customer_name"].strip() else row["customer"]
+    rows = [
+        row if row["customer_name"].strip() else {**row, "customer_name": row["customer"]}
+        for row in read_rows(report, "outlets")
+    ]
     return sorted(rows, key=lambda row: (-row["base"], row["customer_name"], row["customer"]))
 
 

@@ -97,7 +97,7 @@ def _tills(book: Book, report: DayReport) -> Mapping[str, Total]:
             Column("Counted?", "was_counted", 14),
         ],
         [
-            row | {"was_counted": "not counted" if row["counted"] is None else "counted"}
+            {**row, "was_counted": "not counted" if row["counted"] is None else "counted"}
             for row in read_rows(report, "payments")
         ],
     )
@@ -120,7 +120,7 @@ def _invoices(book: Book, report: DayReport) -> Mapping[str, Total]:
             Column(f"Royalty ({money})", "royalty", 16, "amount", total=True),
         ],
         [
-            row | {"kind": "Return" if row["is_return"] else "Invoice"}
+            {**row, "kind": "Return" if row["is_return"] else "Invoice"}
             for row in read_rows(report, "invoices")
         ],
     )
