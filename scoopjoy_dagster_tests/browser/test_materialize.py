@@ -27,8 +27,6 @@ def test_a_day_that_is_materialized_by_clicking_in_the_asset_graph_turns_green(d
     expect.set_options(timeout=PATIENCE_MS)
     with browser() as context:
         page = context.new_page()
-        # What a new user is greeted with covers the page at some moment; a person sends it away, too.
-        page.add_locator_handler(page.get_by_text("Skip", exact=True), lambda skip: skip.click())
         page.goto(f"{demo.url}/{LINEAGE}")
         node = page.locator("foreignObject").filter(has_text=re.compile("^closed_shifts"))
         expect(node).to_contain_text("33% filled")

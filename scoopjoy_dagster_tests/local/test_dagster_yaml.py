@@ -81,6 +81,7 @@ def test_only_a_crashed_run_is_retried(instance: dg.DagsterInstance) -> None:
 
 def test_nothing_is_told_to_anybody(instance: dg.DagsterInstance) -> None:
     assert instance.telemetry_enabled is False
+    assert instance.nux_enabled is False  # no dialog that asks for a mail address
 
 
 def test_schedules_and_sensors_have_threads(instance: dg.DagsterInstance) -> None:
