@@ -87,7 +87,7 @@ class Figures:
     @cached_property
     def ledger(self) -> Mapping[str, Sequence[BookedRow]]:
         """Rows of the general ledger of the Journal Entries of all days, by entry."""
-        return _by_entry(control_figures.ledger_rows(self.site, self._names))
+        return _by_entry(control_figures.booked_rows(self.site, self._names))
 
     @cached_property
     def kinds(self) -> control_figures.AccountKinds:

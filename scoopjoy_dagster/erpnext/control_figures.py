@@ -1,6 +1,6 @@
-"""Figures for the control totals, asked of ERPNext in another way than the close asks: counted and summed by the server.
+"""Figures for the control totals: asked of ERPNext in another way than the close asks wherever there is one.
 
-Here: reads, each of one list call, and the rows as the comparisons want them. Not here: what must be equal
+Where there is none, a run that has written anything reads the list again; one that has not knows it already. Here: reads, each of one list call, and the rows as the comparisons want them. Not here: what must be equal
 (`accounting.comparisons`). Nothing writes.
 """
 
@@ -19,7 +19,8 @@ from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.shifts import SUBMITTED, LooseInvoice, orphans
 from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.client import KEY_FIELD
-from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, SHARE
+from scoopjoy_dagster.erpnext.royalty_entries import ledger_rows
+from scoopjoy_dagster.erpnext.sales_totals import day_sales
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 # -- shifts -------------------------------------------------------------------------------------------------------
@@ -28,12 +29,12 @@ from scoopjoy_dagster.erpnext.site import Books, Site
 def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigures]:
     """Of every day from `first` to `last`: its shifts, their submitted closings, and the POS Invoices that are in none.
 
-    Four list calls; two more where a POS Invoice is not consolidated: to say whether a closing has it, or an open shift
-    will take it. Nothing that an asset has read before is taken for it.
+    Four list calls, of which a run that has written nothing has made three already; two more where a POS Invoice is not
+    consolidated: to say whether a closing has it, or an open shift will take it.
     """
     openings = [
         one
-        for one in pos.openings(site, first, last, remember=False)
+        for one in pos.openings(site, first, last, remember=site.untouched)
         if first <= one.period_start.date() <= last
     ]
     counted: dict[date, int] = defaultdict(int)
@@ -52,7 +53,7 @@ def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigure
         counted[date.fromisoformat(str(row["period_start_date"])[:10])] += int(row["shifts"])
     closings = [
         one
-        for one in pos.closing_rows(site, openings, remember=False)
+        for one in pos.closing_rows(site, openings, remember=site.untouched)
         if int(one.row["docstatus"]) == SUBMITTED
     ]
     of_opening: dict[str, list[str]] = defaultdict(list)
@@ -64,7 +65,7 @@ def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigure
         day = began[closing.opening]
         end = date.fromisoformat(str(closing.row["period_end_date"])[:10])
         ends[day] = min(max(ends.get(day, day), end), day + pos.LOOK_AHEAD)
-    loose = pos.loose_invoices(site, first, max([last, *ends.values()]), remember=False)
+    loose = pos.loose_invoices(site, first, max([last, *ends.values()]), remember=site.untouched)
     held = _closing_of(site, [one.name for one in closings], loose)
     free = [one for one in loose if one.name not in held]
     lost = _orphans(site, first, last, free)
@@ -105,7 +106,9 @@ def _orphans(site: Site, first: date, last: date, invoices: Sequence[LooseInvoic
     """Those of the invoices that no open shift will ever take."""
     if not invoices:
         return set()
-    still_open = [one for one in pos.openings(site, first, last, remember=False) if one.status == "Open"]
+    still_open = [
+        one for one in pos.openings(site, first, last, remember=site.untouched) if one.status == "Open"
+    ]
     return {one.name for one in invoices if orphans([one], still_open)}
 
 
@@ -233,17 +236,8 @@ def journal_rows(site: Site, entries: Sequence[str]) -> list[BookedRow]:
     ]
 
 
-def ledger_rows(site: Site, entries: Sequence[str]) -> list[BookedRow]:
+def booked_rows(site: Site, entries: Sequence[str]) -> list[BookedRow]:
     """What the general ledger holds of these Journal Entries, in company currency; cancelled rows left out."""
-    rows = site.client.rows(
-        "GL Entry",
-        ["name", "voucher_no", "account", "party", "debit", "credit"],
-        [
-            ["voucher_type", "=", "Journal Entry"],
-            ["voucher_no", "in", list(entries)],
-            ["is_cancelled", "=", 0],
-        ],
-    )
     return [
         BookedRow(
             str(row["voucher_no"]),
@@ -251,7 +245,8 @@ def ledger_rows(site: Site, entries: Sequence[str]) -> list[BookedRow]:
             str(row["party"] or ""),
             exact(row["debit"]) - exact(row["credit"]),
         )
-        for row in rows
+        for row in ledger_rows(site, entries)
+        if not row["is_cancelled"]
     ]
 
 
@@ -281,20 +276,16 @@ def account_kinds(site: Site, books: Books, accounts: Iterable[str]) -> AccountK
 # -- shares -------------------------------------------------------------------------------------------------------
 
 
-def shares_by_entry(site: Site, books: Books, first: date, last: date) -> dict[date, dict[str, Decimal]]:
-    """Shares that the submitted Sales Invoices of each day carry, summed by the server for each Journal Entry they name."""
-    rows = site.client.rows(
-        "Sales Invoice",
-        ["posting_date", ENTRY, site.dialect.total(SHARE, "shares")],
-        [
-            ["docstatus", "=", 1],
-            ["company", "=", books.company],
-            ["posting_date", "between", [first.isoformat(), last.isoformat()]],
-        ],
-        group_by=f"posting_date, {ENTRY}",
-        order_by=f"posting_date asc, {ENTRY} asc",
-    )
+def shares_by_entry(
+    site: Site, books: Books, policy: RoyaltyPolicy, first: date, last: date
+) -> dict[date, dict[str, Decimal]]:
+    """Shares that the submitted Sales Invoices of each day carry, summed by the server for each Journal Entry they name.
+
+    Of the list from which `invoices` decides what to annotate: read again where it has annotated anything.
+    """
     found: dict[date, dict[str, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
-    for row in rows:
-        found[date.fromisoformat(str(row["posting_date"]))][str(row[ENTRY] or "")] += exact(row["shares"])
+    for day, sold in day_sales(site, books, policy, first, last).items():
+        for marks in sold.marked.values():
+            for one in marks:
+                found[day][one.entry] += one.share
     return found

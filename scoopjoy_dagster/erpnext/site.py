@@ -85,6 +85,11 @@ class Site:
         return self._known["company"]
 
     @property
+    def untouched(self) -> bool:
+        """Whether this session has written nothing so far: then a list that it has read proves what it says."""
+        return self.client.session.traffic.writes == 0
+
+    @property
     def user(self) -> str:
         """The user whose key this is. Asked once."""
         if "user" not in self._known:
