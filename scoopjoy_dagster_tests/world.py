@@ -352,6 +352,8 @@ class World:
                 self.now,
                 bool(self.headquarters),
                 bool(self.mail),
+                "SCOOPJOY_POSTGRES_URL"
+                in os.environ,  # the definitions name the variable only where it is set
             )
         )
         if key not in _jobs:

@@ -186,7 +186,7 @@ def test_a_sum_without_a_group_is_one_row(robot: Caller, sales: Sales) -> None:
     fields = ["sum(base_grand_total) as total", "count(name) as n", "max(modified) as last"]
     (row,) = robot.page("Sales Invoice", fields, sales.ours).value
     assert (money(row["total"]), row["n"]) == (money(630), 4)
-    assert row["last"].startswith(sales.books.day)
+    assert row["last"] >= sales.books.day  # a suite that runs over midnight ends on another day
 
 
 def test_a_sum_over_nothing_is_one_row_of_null(robot: Caller, sales: Sales) -> None:

@@ -284,11 +284,8 @@ def test_the_definitions_take_it_from_the_environment_and_never_hold_it(
 
 @pytest.fixture
 def locked_chain(full_chain: World, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The chain with headquarters, mail server and PostgreSQL, in definitions of its own."""
+    """The chain with headquarters, mail server and PostgreSQL."""
     monkeypatch.setenv("SCOOPJOY_POSTGRES_URL", postgres.url)
-    full_chain.mail_options = {
-        "ui_url": "http://with-a-day-lock.example"
-    }  # a job of its own, not a cached one
     full_chain.shift(2)
     full_chain.a_day()
     return full_chain
