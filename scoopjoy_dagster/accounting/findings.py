@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Severity = Literal["error", "warning"]
+
+NAMED = 3
+"""Names that a row for many shows before it counts the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,28 @@ class Finding:
             "message": self.message,
             "action": self.action,
         }
+
+
+def gathered(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings as a person reads them, errors first: many warnings that differ only in whose they are, as one row.
+
+    Of a chain whose franchises all pay the default rate, one row says so and not hundreds, between which no other is seen.
+    Errors stay a row each: each of them is to be repaired.
+    """
+    rows: list[Finding] = []
+    alike: dict[Finding, list[Finding]] = {}
+    for finding in sorted(findings, key=lambda one: one.severity != "error"):
+        if finding.severity == "error":
+            rows.append(finding)
+        else:
+            alike.setdefault(replace(finding, who=""), []).append(finding)
+    for same in alike.values():
+        if len(same) <= NAMED + 1:
+            rows += same
+        else:
+            names = ", ".join(one.who for one in same[:NAMED])
+            rows.append(replace(same[0], who=f"{names} and {len(same) - NAMED} more"))
+    return rows
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from scoopjoy_dagster.accounting.findings import Finding, errors
+from scoopjoy_dagster.accounting.findings import Finding, errors, gathered
 from scoopjoy_dagster.accounting.money import ZERO
 
 OUTCOME_KEY = "outcome"
@@ -134,8 +134,8 @@ class Outcome:
 
 
 def exception_table(findings: Sequence[Finding]) -> str:
-    """The findings as a markdown table, errors first."""
-    ordered = sorted(findings, key=lambda one: one.severity != "error")
+    """The findings as a markdown table, errors first, warnings that are alike in one row."""
+    ordered = gathered(findings)
     if not ordered:
         return "No exceptions."
     # Three columns: the UI gives the table of an asset's page a third of the screen.

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from scoopjoy_dagster.accounting.findings import Finding, gathered
 from scoopjoy_dagster.cli.closing import NAMES, STEPS, DayResult, Tell
 from scoopjoy_dagster.erpnext.preflight import Check
 
@@ -132,15 +133,19 @@ def print_day(console: Console, result: DayResult) -> None:
         )
     console.print(table)
     print_totals(console, result)
-    rows = [(name, one) for name, asset in result.assets.items() for one in asset["exceptions"]]
-    rows.sort(key=lambda row: row[1]["severity"] != "error")
+    rows = [
+        (name, one)
+        for name, asset in result.assets.items()
+        for one in gathered(Finding(**found) for found in asset["exceptions"])
+    ]
+    rows.sort(key=lambda row: row[1].severity != "error")
     if rows:
         console.print("\nExceptions")
     for name, one in rows[:SHOWN_EXCEPTIONS]:
-        mark = _MARKS[one["severity"]]
+        mark = _MARKS[one.severity]
         console.print(
-            f"  [{mark}]{one['severity']}[/] {name}: {escape(one['what'])} - {escape(one['who'])}: {escape(one['message'])}"
-            f"\n    -> {escape(one['action'])}",
+            f"  [{mark}]{one.severity}[/] {name}: {escape(one.what)} - {escape(one.who)}: {escape(one.message)}"
+            f"\n    -> {escape(one.action)}",
             highlight=False,
         )
     if len(rows) > SHOWN_EXCEPTIONS:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from scoopjoy_dagster.accounting.findings import gathered
 from scoopjoy_dagster.reporting.numbers import count, group_indian, money, percent
 from scoopjoy_dagster.reporting.periods import (
     month_to_date,
@@ -23,7 +24,6 @@ from scoopjoy_dagster.reporting.periods import (
 from scoopjoy_dagster.reporting.summary import (
     counted_differences,
     exceptions,
-    findings_by_severity,
     heading,
     headline,
     mode_totals,
@@ -89,7 +89,7 @@ def _context(report: DayReport, links: Mapping[str, str]) -> dict[str, Any]:
             )
     franchises, outlets = outlets_by_sales(report), outlet_rows(report)
     differences = counted_differences(report)
-    findings = findings_by_severity(report)
+    findings = gathered(report.findings)
     return {
         "report": report,
         "day": f"{report.business_day:%A}, {report.business_day.day} {report.business_day:%B %Y}",

@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from scoopjoy_dagster.accounting.findings import gathered
 from scoopjoy_dagster.reporting.fonts import identified, shorten
 from scoopjoy_dagster.reporting.model import read_rows
 from scoopjoy_dagster.reporting.numbers import count, group_indian, percent
@@ -22,7 +23,6 @@ from scoopjoy_dagster.reporting.periods import (
     weekly,
 )
 from scoopjoy_dagster.reporting.summary import (
-    findings_by_severity,
     heading,
     mode_totals,
     outlets_by_sales,
@@ -128,7 +128,7 @@ def _findings(document: Document, report: DayReport) -> None:
                 finding.message,
                 finding.action,
             )
-            for finding in findings_by_severity(report)
+            for finding in gathered(report.findings)
         ),
     )
 

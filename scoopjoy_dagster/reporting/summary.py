@@ -100,7 +100,7 @@ def outlets_by_sales(report: DayReport) -> list[Row]:
 
 
 def findings_by_severity(report: DayReport) -> list[Finding]:
-    """Errors first, then warnings, each in the order that they were recorded in."""
+    """Errors first, then warnings, each in the order that they were recorded in; for the workbook, which has room for all."""
     return sorted(report.findings, key=lambda finding: finding.severity != "error")
 
 

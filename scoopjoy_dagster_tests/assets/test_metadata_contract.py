@@ -180,7 +180,7 @@ def test_cells_keep_what_can_be_read() -> None:
 
 
 def test_long_tables_are_cut_and_the_rest_is_counted() -> None:
-    findings = [Finding("warning", "w", str(number), "m", "a") for number in range(TABLE_ROWS + 7)]
+    findings = [Finding("warning", "w", "x", f"m{number}", "a") for number in range(TABLE_ROWS + 7)]
     findings.append(Finding("error", "the error", "x", "m", "a"))
     table = exception_table(findings)
     assert "... and 8 more rows." in table

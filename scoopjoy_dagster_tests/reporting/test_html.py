@@ -116,9 +116,8 @@ def test_pictures_are_shown_only_where_they_are_sent_along() -> None:
 
 
 def test_a_mail_about_five_hundred_outlets_is_not_cut_by_gmail_and_says_what_it_left_out() -> None:
-    report = day_report(
-        [f"ScoopJoy {'Long Name ' * 14}{number}" for number in range(500)], findings=FINDINGS * 100
-    )
+    findings = [replace(one, message=f"{one.message} {number}") for number in range(100) for one in FINDINGS]
+    report = day_report([f"ScoopJoy {'Long Name ' * 14}{number}" for number in range(500)], findings=findings)
     html = html_of(report)
     assert len(html.encode()) < GMAIL_CUTS_AT
     assert "470 outlets more on the sheet Outlets" in html
