@@ -8,7 +8,6 @@ from functools import cache, partial
 import dagster as dg
 
 from scoopjoy_dagster.accounting.comparisons import shares_equal_royalties
-from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import PostedEntry
 from scoopjoy_dagster.accounting.totals import Verdict
 from scoopjoy_dagster.assets.invoices import NAME
@@ -18,10 +17,9 @@ from scoopjoy_dagster.erpnext.royalty_entries import entries_between
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
-from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 
 
-def _about(site: Site, window: Sequence[date], *, policy: RoyaltyPolicy) -> Callable[[date], Questions]:
+def _about(site: Site, window: Sequence[date]) -> Callable[[date], Questions]:
     first, last = window[0], window[-1]
 
     @cache
@@ -30,7 +28,7 @@ def _about(site: Site, window: Sequence[date], *, policy: RoyaltyPolicy) -> Call
 
     @cache
     def carried() -> Mapping[date, Mapping[str, Decimal]]:
-        return shares_by_entry(site, site.books(), policy, first, last)
+        return shares_by_entry(site, site.books(), first, last)
 
     def shares(day: date) -> Verdict:
         return shares_equal_royalties(entries().get(day, ()), carried().get(day, {}))
@@ -43,11 +41,8 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name=step_name(NAME), specs=specs(NAME, days), can_subset=True)
     def invoices_control_totals(
-        context: dg.AssetCheckExecutionContext,
-        erpnext: ERPNextResource,
-        close: CloseResource,
-        royalty_policy: RoyaltyPolicyResource,
+        context: dg.AssetCheckExecutionContext, erpnext: ERPNextResource, close: CloseResource
     ) -> Iterator[Answer]:
-        yield from answered(context, erpnext, close, NAME, partial(_about, policy=royalty_policy.policy))
+        yield from answered(context, erpnext, close, NAME, _about)
 
     return invoices_control_totals

@@ -19,8 +19,8 @@ from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.shifts import SUBMITTED, LooseInvoice, orphans
 from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.client import KEY_FIELD
+from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, SHARE
 from scoopjoy_dagster.erpnext.royalty_entries import ledger_rows
-from scoopjoy_dagster.erpnext.sales_totals import day_sales
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 # -- shifts -------------------------------------------------------------------------------------------------------
@@ -276,16 +276,20 @@ def account_kinds(site: Site, books: Books, accounts: Iterable[str]) -> AccountK
 # -- shares -------------------------------------------------------------------------------------------------------
 
 
-def shares_by_entry(
-    site: Site, books: Books, policy: RoyaltyPolicy, first: date, last: date
-) -> dict[date, dict[str, Decimal]]:
-    """Shares that the submitted Sales Invoices of each day carry, summed by the server for each Journal Entry they name.
-
-    Of the list from which `invoices` decides what to annotate: read again where it has annotated anything.
-    """
+def shares_by_entry(site: Site, books: Books, first: date, last: date) -> dict[date, dict[str, Decimal]]:
+    """Shares that the submitted Sales Invoices of each day carry, summed by the server for each Journal Entry they name."""
+    rows = site.client.rows(
+        "Sales Invoice",
+        ["posting_date", ENTRY, site.dialect.total(SHARE, "shares")],
+        [
+            ["docstatus", "=", 1],
+            ["company", "=", books.company],
+            ["posting_date", "between", [first.isoformat(), last.isoformat()]],
+        ],
+        group_by=f"posting_date, {ENTRY}",
+        order_by=f"posting_date asc, {ENTRY} asc",
+    )
     found: dict[date, dict[str, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
-    for day, sold in day_sales(site, books, policy, first, last).items():
-        for marks in sold.marked.values():
-            for one in marks:
-                found[day][one.entry] += one.share
+    for row in rows:
+        found[date.fromisoformat(str(row["posting_date"]))][str(row[ENTRY] or "")] += exact(row["shares"])
     return found
