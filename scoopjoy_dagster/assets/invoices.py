@@ -1,7 +1,7 @@
 """`invoices`: every invoice carries its share of the royalty, and every royalty has its statement."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 
@@ -65,18 +65,27 @@ def wrong_customers(the_plan: RoyaltyPlan, marked: Mapping[str, Sequence[Marked]
     return {one: sum(mark.invoices for mark in marked.get(one, ())) for one in wrong}
 
 
-def wanted_annotations(action: Action, precision: int) -> list[Annotation]:
-    """What every invoice of a franchise must carry; nothing (see `nothing`) where no royalty is in the ledger. Needs the rows."""
+def wanted_annotations(
+    action: Action, found: Sequence[InvoiceRow], precision: int
+) -> list[tuple[Annotation, Annotation]]:
+    """What each invoice of a franchise carries, and what it must; nothing where no royalty is in the ledger.
+
+    `found` are its invoices, each of which the action's royalty has.
+    """
     royalty = action.royalty
+    present = [one.annotation for one in found]
     if not action.entries:
-        return [nothing(invoice.name) for invoice in royalty.invoices]
-    first = action.entries[0].name
-    return [Annotation(name, royalty.rate, share, first) for name, share in royalty.shares(precision).items()]
+        return [(one, nothing(one)) for one in present]
+    first, shares = action.entries[0].name, royalty.shares(precision)
+    return [
+        (one, replace(one, rate=royalty.rate, share=shares[one.invoice], journal_entry=first))
+        for one in present
+    ]
 
 
-def nothing(invoice: str) -> Annotation:
+def nothing(present: Annotation) -> Annotation:
     """What an invoice carries that bears no royalty."""
-    return Annotation(invoice, ZERO, ZERO, "")
+    return replace(present, rate=ZERO, share=ZERO, journal_entry="")
 
 
 def changed_annotations(the_plan: RoyaltyPlan, rows: Mapping[str, Sequence[InvoiceRow]]) -> list[Annotation]:
@@ -85,15 +94,14 @@ def changed_annotations(the_plan: RoyaltyPlan, rows: Mapping[str, Sequence[Invoi
     kept = {action.entries[0].name for action in the_plan.actions if action.royalty.kept}
     changed: list[Annotation] = []
     for customer, found in sorted(rows.items()):
-        present = {one.annotation.invoice: one.annotation for one in found}
         action = actions.get(customer)
         if action is None or (action.royalty.former and not action.royalty.kept):
             changed += [
-                nothing(name) for name, one in present.items() if one.journal_entry not in {"", *kept}
+                nothing(one.annotation) for one in found if one.annotation.journal_entry not in {"", *kept}
             ]
         elif not action.royalty.kept:
-            wanted = wanted_annotations(action, the_plan.policy.precision)
-            changed += [one for one in wanted if present.get(one.invoice, nothing(one.invoice)) != one]
+            pairs = wanted_annotations(action, found, the_plan.policy.precision)
+            changed += [wanted for present, wanted in pairs if present != wanted]
     return changed
 
 

@@ -101,7 +101,9 @@ def _annotations(site: Site, books: Books, reading: royalties.DayReading) -> Ite
             one
             for action in detailed.actions
             if action.royalty.customer in rows and not action.royalty.kept
-            for one in invoices.wanted_annotations(action, plan.policy.precision)
+            for _, one in invoices.wanted_annotations(
+                action, part[action.royalty.customer], plan.policy.precision
+            )
         ]
         for one in [*changed, *(one for one in wanted if one.invoice not in due)]:
             kind = "create" if one.invoice in due else "adopt"

@@ -55,7 +55,7 @@ def read_days(
     """
     first, last = days[0], days[-1]
     franchises = royalty_entries.franchises(site, books.franchise_group)
-    sales = day_sales(site, books, policy, first, last)
+    sales = day_sales(site, policy, first, last)
     posted = royalty_entries.entries_between(site, books, first, last)
     former = royalty_entries.former_franchises(
         site, franchises, [one for entries in posted.values() for one in entries], books.franchise_group

@@ -18,6 +18,7 @@ from scoopjoy_dagster.accounting.policy import Base
 from scoopjoy_dagster.accounting.royalties import CANCELLED, SUBMITTED, BaseInvoice
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
 from scoopjoy_dagster.erpnext.royalty_entries import royalties_by_day
+from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, sale_rows
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 
@@ -41,7 +42,7 @@ class DayNow:
     """A business day as ERPNext has it now.
 
     Attributes:
-        invoices: submitted Sales Invoices to the customers asked for, once with each base that a policy may name.
+        invoices: the sales to the customers asked for, once with each base that a policy may name.
         created: when the newest of a customer's invoices was created, in site time. (`modified` says less: our own
             annotations touch it.)
         ledger: what franchises owe by our royalty entries of the day, in INR.
@@ -78,7 +79,7 @@ def newest_modification(site: Site, books: Books) -> datetime | None:
 def touched_since(site: Site, books: Books, first: date, last: date, since: datetime) -> Touched:
     """The business days from `first` to `last` that a document touched at `since` (site time) or later is about.
 
-    - Sales Invoices by their posting date, cancelled ones too: cancelling touches them.
+    - Sales Invoices and POS Invoices by their posting date, cancelled ones too: cancelling touches them.
     - POS Opening Entries by the day on which the shift began; opening, closing and reopening a shift touch them.
     - Royalty entries of ours that were cancelled, by the day in their key. Only a person cancels one.
     - Customers: their rate, exemption, group or whether they are disabled may have changed, so every day on which they
@@ -92,8 +93,9 @@ def touched_since(site: Site, books: Books, first: date, last: date, since: date
     submitted = ["docstatus", ">=", SUBMITTED]
 
     posted: list[Filter] = [submitted, company, ["posting_date", "between", days], new]
-    for row in found.read(site, "Sales Invoice", ["posting_date"], posted):
-        found.days.add(_day(row["posting_date"]))
+    for sale in SALE_DOCUMENTS:
+        for row in found.read(site, sale.doctype, ["posting_date"], posted):
+            found.days.add(_day(row["posting_date"]))
     for row in found.read(
         site, "POS Opening Entry", ["period_start_date"], [submitted, company, *_began(first, last), new]
     ):
@@ -163,9 +165,9 @@ def read_days(
 def _invoices(
     site: Site, books: Books, customers: Collection[str], days: Collection[date]
 ) -> tuple[dict[date, dict[Base, list[BaseInvoice]]], dict[date, dict[str, datetime]]]:
-    """Submitted Sales Invoices of these days to these customers, with each base; and when the newest was created."""
-    rows = site.client.rows(
-        "Sales Invoice",
+    """The sales of these days to these customers, with each base; and when the newest was created."""
+    rows = sale_rows(
+        site.client,
         [
             "name",
             "customer",
@@ -176,7 +178,6 @@ def _invoices(
             *(base.field for base in Base),
         ],
         [
-            ["docstatus", "=", SUBMITTED],
             ["company", "=", books.company],
             ["posting_date", "in", sorted(day.isoformat() for day in days)],
             ["customer", "in", sorted(customers)],
@@ -184,7 +185,7 @@ def _invoices(
     )
     found: dict[date, dict[Base, list[BaseInvoice]]] = {day: {base: [] for base in Base} for day in days}
     created: dict[date, dict[str, datetime]] = {day: {} for day in days}
-    for row in rows:
+    for _, row in rows:
         day, customer = _day(row["posting_date"]), str(row["customer"])
         moment = datetime.fromisoformat(str(row["creation"]))
         created[day][customer] = max(moment, created[day].get(customer, moment))
@@ -204,12 +205,11 @@ def _invoices(
 
 
 def _days_of(site: Site, books: Books, customers: Sequence[str], days: Sequence[str]) -> set[date]:
-    """The days between two on which these customers have submitted Sales Invoices."""
-    rows = site.client.rows(
-        "Sales Invoice",
+    """The days between two on which these customers have bought."""
+    rows = sale_rows(
+        site.client,
         ["posting_date"],
         [
-            ["docstatus", "=", SUBMITTED],
             ["company", "=", books.company],
             ["posting_date", "between", list(days)],
             ["customer", "in", list(customers)],
@@ -217,7 +217,7 @@ def _days_of(site: Site, books: Books, customers: Sequence[str], days: Sequence[
         group_by="posting_date",
         order_by="posting_date asc",
     )
-    return {_day(row["posting_date"]) for row in rows}
+    return {_day(row["posting_date"]) for _, row in rows}
 
 
 def _began(first: date, last: date) -> list[Filter]:

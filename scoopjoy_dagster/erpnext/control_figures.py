@@ -21,6 +21,7 @@ from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.client import KEY_FIELD
 from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, SHARE
 from scoopjoy_dagster.erpnext.royalty_entries import ledger_rows
+from scoopjoy_dagster.erpnext.sale_documents import sale_rows
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 # -- shifts -------------------------------------------------------------------------------------------------------
@@ -118,9 +119,10 @@ def _orphans(site: Site, first: date, last: date, invoices: Sequence[LooseInvoic
 def customer_sales(
     site: Site, books: Books, policy: RoyaltyPolicy, days: Iterable[date]
 ) -> dict[date, dict[str, CustomerSales]]:
-    """Submitted Sales Invoices of these days, counted and summed by the server for each day and customer; one list call."""
-    rows = site.client.rows(
-        "Sales Invoice",
+    """The sales of these days, counted and summed by the server for each day and customer; two list calls."""
+    found: dict[date, dict[str, CustomerSales]] = defaultdict(dict)
+    for _, row in sale_rows(
+        site.client,
         [
             "posting_date",
             "customer",
@@ -129,17 +131,18 @@ def customer_sales(
             site.dialect.total(Base.GRAND_TOTAL.field, "sales"),
         ],
         [
-            ["docstatus", "=", 1],
             ["company", "=", books.company],
             ["posting_date", "in", sorted({one.isoformat() for one in days})],
         ],
         group_by="posting_date, customer",
         order_by="posting_date asc, customer asc",
-    )
-    found: dict[date, dict[str, CustomerSales]] = defaultdict(dict)
-    for row in rows:
-        found[date.fromisoformat(str(row["posting_date"]))][str(row["customer"])] = CustomerSales(
-            int(row["invoices"]), exact(row["base"]), exact(row["sales"])
+    ):
+        of_day, customer = found[date.fromisoformat(str(row["posting_date"]))], str(row["customer"])
+        known = of_day.get(customer, CustomerSales(0, ZERO, ZERO))
+        of_day[customer] = CustomerSales(
+            known.invoices + int(row["invoices"]),
+            known.base + exact(row["base"]),
+            known.sales + exact(row["sales"]),
         )
     return found
 
@@ -277,19 +280,17 @@ def account_kinds(site: Site, books: Books, accounts: Iterable[str]) -> AccountK
 
 
 def shares_by_entry(site: Site, books: Books, first: date, last: date) -> dict[date, dict[str, Decimal]]:
-    """Shares that the submitted Sales Invoices of each day carry, summed by the server for each Journal Entry they name."""
-    rows = site.client.rows(
-        "Sales Invoice",
+    """Shares that the sales of each day carry, summed by the server for each Journal Entry they name; two list calls."""
+    found: dict[date, dict[str, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
+    for _, row in sale_rows(
+        site.client,
         ["posting_date", ENTRY, site.dialect.total(SHARE, "shares")],
         [
-            ["docstatus", "=", 1],
             ["company", "=", books.company],
             ["posting_date", "between", [first.isoformat(), last.isoformat()]],
         ],
         group_by=f"posting_date, {ENTRY}",
         order_by=f"posting_date asc, {ENTRY} asc",
-    )
-    found: dict[date, dict[str, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
-    for row in rows:
+    ):
         found[date.fromisoformat(str(row["posting_date"]))][str(row[ENTRY] or "")] += exact(row["shares"])
     return found

@@ -1,4 +1,4 @@
-"""Sales Invoices that carry their royalty: rate, share and Journal Entry, written after submit."""
+"""Sales Invoices and POS Invoices that carry their royalty: rate, share and Journal Entry, written after submit."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice
 from scoopjoy_dagster.erpnext.batches import cut
 from scoopjoy_dagster.erpnext.client import PAGE, Row
+from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, SALES_INVOICE
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 RATE = "custom_royalty_rate"
@@ -29,17 +30,18 @@ PARALLEL = 4
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What a Sales Invoice says of its royalty: rate in percent, share in INR, name of the Journal Entry."""
+    """What an invoice says of its royalty: rate in percent, share in INR, name of the Journal Entry."""
 
     invoice: str
     rate: Decimal
     share: Decimal
     journal_entry: str
+    doctype: str = SALES_INVOICE.doctype
 
 
 @dataclass(frozen=True, slots=True)
 class InvoiceRow:
-    """A submitted Sales Invoice, and what it says of its royalty."""
+    """A submitted Sales Invoice or POS Invoice, and what it says of its royalty."""
 
     invoice: BaseInvoice
     annotation: Annotation
@@ -48,7 +50,7 @@ class InvoiceRow:
 def invoice_rows(
     site: Site, books: Books, policy: RoyaltyPolicy, day: date, counts: Mapping[str, int]
 ) -> Iterator[dict[str, list[InvoiceRow]]]:
-    """The submitted Sales Invoices of `day` to some customers, some customers at a time.
+    """The sales of `day` to some customers, some customers at a time (see `sale_documents`).
 
     A part holds about a page of rows, so memory stays flat however many invoices the day has.
 
@@ -62,22 +64,24 @@ def invoice_rows(
     amounts = sorted({policy.base.field, Base.GRAND_TOTAL.field})
     for customers in _parts(counts):
         found: dict[str, list[InvoiceRow]] = {customer: [] for customer in customers}
-        for page in site.client.pages(
-            "Sales Invoice",
-            ["name", "customer", *amounts, "is_return", "currency", "creation", RATE, SHARE, ENTRY],
-            [
-                ["docstatus", "=", 1],
-                ["company", "=", books.company],
-                ["posting_date", "=", day.isoformat()],
-                ["customer", "in", customers],
-            ],
-        ):
-            for row in page:
-                found.setdefault(str(row["customer"]), []).append(_invoice_row(row, policy))
+        for sale in SALE_DOCUMENTS:
+            for page in site.client.pages(
+                sale.doctype,
+                ["name", "customer", *amounts, "is_return", "currency", "creation", RATE, SHARE, ENTRY],
+                [
+                    ["docstatus", "=", 1],
+                    sale.only,
+                    ["company", "=", books.company],
+                    ["posting_date", "=", day.isoformat()],
+                    ["customer", "in", customers],
+                ],
+            ):
+                for row in page:
+                    found.setdefault(str(row["customer"]), []).append(_invoice_row(sale.doctype, row, policy))
         yield found
 
 
-def _invoice_row(row: Row, policy: RoyaltyPolicy) -> InvoiceRow:
+def _invoice_row(doctype: str, row: Row, policy: RoyaltyPolicy) -> InvoiceRow:
     name = str(row["name"])
     return InvoiceRow(
         BaseInvoice(
@@ -89,7 +93,7 @@ def _invoice_row(row: Row, policy: RoyaltyPolicy) -> InvoiceRow:
             exact(row[Base.GRAND_TOTAL.field]),
             newest=str(row["creation"]),
         ),
-        Annotation(name, exact(row[RATE]), exact(row[SHARE]), str(row[ENTRY] or "")),
+        Annotation(name, exact(row[RATE]), exact(row[SHARE]), str(row[ENTRY] or ""), doctype),
     )
 
 
@@ -109,12 +113,12 @@ def _parts(counts: Mapping[str, int]) -> Iterator[list[str]]:
 
 def annotated_invoices(site: Site, entries: Sequence[str]) -> dict[str, list[str]]:
     """The invoices, cancelled ones included, that say they bore the royalty of these Journal Entries, by entry."""
-    rows = site.client.rows(
-        "Sales Invoice", ["name", ENTRY], [[ENTRY, "in", list(entries)], ["docstatus", "in", [1, 2]]]
-    )
     found: dict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        found[str(row[ENTRY])].append(str(row["name"]))
+    for sale in SALE_DOCUMENTS:
+        for row in site.client.rows(
+            sale.doctype, ["name", ENTRY], [[ENTRY, "in", list(entries)], ["docstatus", "in", [1, 2]]]
+        ):
+            found[str(row[ENTRY])].append(str(row["name"]))
     return found
 
 
@@ -127,7 +131,7 @@ def write_annotations(site: Site, annotations: Sequence[Annotation]) -> dict[str
     batches = [
         [
             {
-                "doctype": "Sales Invoice",
+                "doctype": annotations[place].doctype,
                 "docname": annotations[place].invoice,
                 RATE: annotations[place].rate,
                 SHARE: annotations[place].share,

@@ -23,7 +23,7 @@ PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Journal Entry", ("read", "create", "submit")),
     ("GL Entry", ("read",)),
     ("POS Opening Entry", ("read",)),
-    ("POS Invoice", ("read",)),
+    ("POS Invoice", ("read", "write")),
     ("POS Closing Entry", ("read", "create", "write", "submit")),
     ("POS Profile", ("read",)),
     ("File", ("read", "create", "delete")),

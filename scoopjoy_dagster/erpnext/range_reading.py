@@ -28,6 +28,7 @@ from scoopjoy_dagster.accounting.royalties import (
 from scoopjoy_dagster.accounting.shifts import Opening
 from scoopjoy_dagster.erpnext import deliveries, invoice_royalty, pos, royalty_entries, statements
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
+from scoopjoy_dagster.erpnext.sale_documents import sale_rows
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 
@@ -117,27 +118,32 @@ def _invoices(
 ) -> tuple[dict[date, list[BaseInvoice]], dict[date, list[Annotated]]]:
     """Invoices of franchises with their annotations, and the annotated invoices of everybody else."""
     of_days: list[Filter] = [
-        ["docstatus", "=", 1],
         ["company", "=", books.company],
         ["posting_date", "between", [first.isoformat(), last.isoformat()]],
     ]
     names = [one.customer for one in customers]
     marks = [invoice_royalty.RATE, invoice_royalty.SHARE, invoice_royalty.ENTRY]
     amounts = sorted({policy.base.field, Base.GRAND_TOTAL.field})
-    own = site.client.rows(
-        "Sales Invoice",
-        ["name", "posting_date", "customer", *amounts, "is_return", "currency", *marks],
-        [*of_days, ["customer", "in", names]],
-    )
-    others = site.client.rows(
-        "Sales Invoice",
-        ["name", "posting_date", "customer", *marks],
-        [
-            *of_days,
-            [invoice_royalty.ENTRY, "is", "set"],
-            *([["customer", "not in", names]] if names else []),
-        ],
-    )
+    own = [
+        row
+        for _, row in sale_rows(
+            site.client,
+            ["name", "posting_date", "customer", *amounts, "is_return", "currency", *marks],
+            [*of_days, ["customer", "in", names]],
+        )
+    ]
+    others = [
+        row
+        for _, row in sale_rows(
+            site.client,
+            ["name", "posting_date", "customer", *marks],
+            [
+                *of_days,
+                [invoice_royalty.ENTRY, "is", "set"],
+                *([["customer", "not in", names]] if names else []),
+            ],
+        )
+    ]
     invoices: dict[date, list[BaseInvoice]] = defaultdict(list)
     for row in own:
         invoices[_date(row["posting_date"])].append(

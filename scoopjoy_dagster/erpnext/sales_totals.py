@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
-from scoopjoy_dagster.accounting.money import exact
+from scoopjoy_dagster.accounting.money import ZERO, exact
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice
+from scoopjoy_dagster.erpnext.client import Filter, Row
 from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, RATE, SHARE
+from scoopjoy_dagster.erpnext.sale_documents import SALES_INVOICE, sale_rows
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 
@@ -30,7 +32,7 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class DaySales:
-    """The submitted Sales Invoices of one business day.
+    """The sales of one business day: Sales Invoices, and POS Invoices that are in the ledger (see `sale_documents`).
 
     Attributes:
         invoices: one for each customer and currency, added up.
@@ -41,37 +43,61 @@ class DaySales:
     marked: Mapping[str, Sequence[Marked]] = field(default_factory=dict)
 
 
-def day_sales(
-    site: Site, books: Books, policy: RoyaltyPolicy, first: date, last: date
-) -> dict[date, DaySales]:
-    """Every business day from `first` to `last` that has invoices, of all customers; one grouped list call.
+def _summed(base: Base) -> str:
+    """The alias under which the sum of a base comes back."""
+    return f"sum_{base.value}"
 
-    All customers, because an invoice may carry the royalty of a customer that is no franchise any more.
-    """
-    base, sales = policy.base.field, Base.GRAND_TOTAL.field
-    rows = site.client.rows(
-        "Sales Invoice",
+
+def _grouped(
+    site: Site,
+    doctype: str,
+    more: Sequence[str],
+    filters: Sequence[Filter],
+    first: date,
+    last: date,
+    *,
+    remember: bool,
+) -> list[Row]:
+    """Submitted documents of the company and of these posting dates, added up by day, customer, currency and annotation."""
+    group = ["posting_date", "customer", "currency", ENTRY, RATE, *more]
+    return site.client.rows(
+        doctype,
         [
-            "posting_date",
-            "customer",
-            "currency",
-            ENTRY,
-            RATE,
+            *group,
             site.dialect.count("invoices"),
-            site.dialect.total(base, "royalty_base"),
-            site.dialect.total(sales, "sales"),
+            *(site.dialect.total(base.field, _summed(base)) for base in Base),
             site.dialect.total(SHARE, "shares"),
             site.dialect.newest("creation", "newest"),
         ],
         [
             ["docstatus", "=", 1],
-            ["company", "=", books.company],
+            ["company", "=", site.company["name"]],
             ["posting_date", "between", [first.isoformat(), last.isoformat()]],
+            *filters,
         ],
-        group_by=f"posting_date, customer, currency, {ENTRY}, {RATE}",
+        group_by=", ".join(group),
         order_by="posting_date asc, customer asc",
-        remember=True,
+        remember=remember,
     )
+
+
+def till_totals(site: Site, first: date, last: date, *, remember: bool = True) -> list[Row]:
+    """Submitted POS Invoices of the days from `first` to `last`, added up by what has consolidated them, too; one list call.
+
+    `consolidated_invoice` of a row is empty where nothing has.
+    """
+    return _grouped(site, "POS Invoice", ["consolidated_invoice"], [], first, last, remember=remember)
+
+
+def day_sales(site: Site, policy: RoyaltyPolicy, first: date, last: date) -> dict[date, DaySales]:
+    """Every business day from `first` to `last` that has sales, of all customers; two grouped list calls.
+
+    All customers, because an invoice may carry the royalty of a customer that is no franchise any more.
+    """
+    rows = [
+        *_grouped(site, SALES_INVOICE.doctype, [], [SALES_INVOICE.only], first, last, remember=True),
+        *(row for row in till_totals(site, first, last) if row["consolidated_invoice"]),
+    ]
     invoices: dict[date, dict[tuple[str, str], BaseInvoice]] = defaultdict(dict)
     marked: dict[date, dict[str, dict[tuple[str, Decimal], Marked]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
@@ -84,9 +110,9 @@ def day_sales(
         more = BaseInvoice(
             "",
             customer,
-            exact(row["royalty_base"]),
+            exact(row[_summed(policy.base)]),
             currency=currency,
-            sales=exact(row["sales"]),
+            sales=exact(row[_summed(Base.GRAND_TOTAL)]),
             count=count,
             newest=str(row["newest"]),
         )
@@ -94,7 +120,7 @@ def day_sales(
         invoices[day][customer, currency] = _together(known, more) if known else more
         mark = Marked(str(row[ENTRY] or ""), exact(row[RATE]), count, exact(row["shares"]))
         before = marked[day][customer].get((mark.entry, mark.rate))
-        if before:  # of another currency
+        if before:  # of another currency, or of the other DocType
             mark = replace(mark, invoices=mark.invoices + before.invoices, share=mark.share + before.share)
         marked[day][customer][mark.entry, mark.rate] = mark
     return {
@@ -118,7 +144,7 @@ def _together(one: BaseInvoice, other: BaseInvoice) -> BaseInvoice:
 
 @dataclass(frozen=True, slots=True)
 class FranchiseSales:
-    """The submitted Sales Invoices of one franchise and day: how many, royalty base and grand total in INR, returns signed."""
+    """The sales to one franchise on one day: how many invoices, royalty base and grand total in INR, returns signed."""
 
     customer: str
     day: date
@@ -130,10 +156,11 @@ class FranchiseSales:
 def sales_by_franchise(
     site: Site, books: Books, policy: RoyaltyPolicy, customers: Iterable[str], start: date, end: date
 ) -> list[FranchiseSales]:
-    """Every franchise and day in [start, end] that has invoices, in order of day and customer; one grouped list call."""
+    """Every franchise and day in [start, end] that has invoices, in order of day and customer; two grouped list calls."""
     base, sales = policy.base.field, Base.GRAND_TOTAL.field
-    rows = site.client.rows(
-        "Sales Invoice",
+    found: dict[tuple[date, str], FranchiseSales] = {}
+    for _, row in sale_rows(
+        site.client,
         [
             "posting_date",
             "customer",
@@ -142,21 +169,19 @@ def sales_by_franchise(
             site.dialect.total(sales, "sales"),
         ],
         [
-            ["docstatus", "=", 1],
             ["company", "=", books.company],
             ["posting_date", "between", [start.isoformat(), end.isoformat()]],
             ["customer", "in", list(customers)],
         ],
         group_by="posting_date, customer",
         order_by="posting_date asc, customer asc",
-    )
-    return [
-        FranchiseSales(
-            str(row["customer"]),
-            date.fromisoformat(str(row["posting_date"])),
-            int(row["invoices"]),
-            exact(row["royalty_base"]),
-            exact(row["sales"]),
+    ):
+        day, customer = date.fromisoformat(str(row["posting_date"])), str(row["customer"])
+        known = found.get((day, customer), FranchiseSales(customer, day, 0, ZERO, ZERO))
+        found[day, customer] = replace(
+            known,
+            invoices=known.invoices + int(row["invoices"]),
+            base=known.base + exact(row["royalty_base"]),
+            sales=known.sales + exact(row["sales"]),
         )
-        for row in rows
-    ]
+    return [found[key] for key in sorted(found)]

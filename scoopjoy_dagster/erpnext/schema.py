@@ -9,6 +9,7 @@ from scoopjoy_dagster.erpnext import deliveries, invoice_royalty, royalty_entrie
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD
 from scoopjoy_dagster.erpnext.custom_doctype import rights
 from scoopjoy_dagster.erpnext.dialect import UNCOUNTED_FIELD
+from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,46 @@ class CustomField:
             "allow_on_submit": self.allow_on_submit,
             "in_list_view": self.in_list_view,
         }
+
+
+def _royalty_of(doctype: str) -> list[CustomField]:
+    """What an invoice says of its royalty, written after it was submitted."""
+    return [
+        CustomField(
+            doctype,
+            invoice_royalty.RATE,
+            "Royalty Rate",
+            "Percent",
+            "remarks",
+            "Rate in percent at which this invoice bore royalty.",
+            no_copy=True,
+            read_only=True,
+            allow_on_submit=True,
+        ),
+        CustomField(
+            doctype,
+            invoice_royalty.SHARE,
+            "Royalty Share",
+            "Currency",
+            invoice_royalty.RATE,
+            "This invoice's share of its franchise's royalty of the day.",
+            options="Company:company:default_currency",
+            no_copy=True,
+            read_only=True,
+            allow_on_submit=True,
+        ),
+        CustomField(
+            doctype,
+            invoice_royalty.ENTRY,
+            "Royalty Journal Entry",
+            "Data",
+            invoice_royalty.SHARE,
+            "The Journal Entry that posted the royalty of the day.",
+            no_copy=True,
+            read_only=True,
+            allow_on_submit=True,
+        ),
+    ]
 
 
 def _stamp(doctype: str, after: str) -> list[CustomField]:
@@ -185,40 +226,7 @@ FIELDS: tuple[CustomField, ...] = (
         read_only=True,
         in_list_view=True,
     ),
-    CustomField(
-        "Sales Invoice",
-        invoice_royalty.RATE,
-        "Royalty Rate",
-        "Percent",
-        "remarks",
-        "Rate in percent at which this invoice bore royalty.",
-        no_copy=True,
-        read_only=True,
-        allow_on_submit=True,
-    ),
-    CustomField(
-        "Sales Invoice",
-        invoice_royalty.SHARE,
-        "Royalty Share",
-        "Currency",
-        invoice_royalty.RATE,
-        "This invoice's share of its franchise's royalty of the day.",
-        options="Company:company:default_currency",
-        no_copy=True,
-        read_only=True,
-        allow_on_submit=True,
-    ),
-    CustomField(
-        "Sales Invoice",
-        invoice_royalty.ENTRY,
-        "Royalty Journal Entry",
-        "Data",
-        invoice_royalty.SHARE,
-        "The Journal Entry that posted the royalty of the day.",
-        no_copy=True,
-        read_only=True,
-        allow_on_submit=True,
-    ),
+    *(field for sale in SALE_DOCUMENTS for field in _royalty_of(sale.doctype)),
 )
 
 DELIVERY_SERIES = "SJ-DLV-.YYYY.-.#####"

@@ -1,0 +1,48 @@
+"""Which documents of ERPNext are sales: each sale once, as the document that was made when it was sold, on its own date.
+
+A sale at the till is a POS Invoice first. The closing of its shift consolidates it: a Sales Invoice of the whole shift takes
+it into the ledger, and a credit note takes the returns. When those are dated is ERPNext's affair (on v15 as the closing
+says, on v16+ the last sale's date for the one and the day of the closing for the other), and a shift may go on over midnight. So a
+consolidation is no sale of ours; what it consolidates is, once it is in the ledger. Where the till makes Sales
+Invoices (v16+, *Sales Invoice* mode) there is nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from scoopjoy_dagster.erpnext.client import Client, Filter, Row
+
+
+@dataclass(frozen=True, slots=True)
+class SaleDocument:
+    """A DocType whose documents are sales, and which of its submitted documents are."""
+
+    doctype: str
+    only: Filter
+
+
+SALES_INVOICE = SaleDocument("Sales Invoice", ["is_consolidated", "=", 0])
+POS_INVOICE = SaleDocument("POS Invoice", ["consolidated_invoice", "is", "set"])
+SALE_DOCUMENTS = (SALES_INVOICE, POS_INVOICE)
+
+
+def sale_rows(
+    client: Client,
+    fields: Sequence[str],
+    filters: Sequence[Filter],
+    *,
+    order_by: str = "name asc",
+    group_by: str | None = None,
+) -> Iterator[tuple[str, Row]]:
+    """The submitted sales that match, each with its DocType; a list call for each DocType. Arguments as of `Client.rows`."""
+    for one in SALE_DOCUMENTS:
+        for row in client.rows(
+            one.doctype,
+            fields,
+            [["docstatus", "=", 1], one.only, *filters],
+            order_by=order_by,
+            group_by=group_by,
+        ):
+            yield one.doctype, row
