@@ -171,15 +171,12 @@ def owed(erpnext: SandboxERPNext, customer: str, day: date = DAY) -> Decimal:
 
 def by_rule(erpnext: SandboxERPNext, customer: str, rate: Decimal, day: date = DAY) -> Decimal:
     """What the rule says, computed here a second time from the invoices in the database."""
-    base = sum(
-        (
-            exact(doc["base_grand_total"])
-            for doc in erpnext.documents(
-                "Sales Invoice", customer=customer, posting_date=day.isoformat(), docstatus=1
-            )
-        ),
-        Decimal(0),
-    )
+    of_day = {"customer": customer, "posting_date": day.isoformat(), "docstatus": 1}
+    sales = [
+        *erpnext.documents("Sales Invoice", is_consolidated=0, **of_day),
+        *(doc for doc in erpnext.documents("POS Invoice", **of_day) if doc.get("consolidated_invoice")),
+    ]
+    base = sum((exact(doc["base_grand_total"]) for doc in sales), Decimal(0))
     return (max(base, Decimal(0)) * rate / 100).quantize(PAISA, ROUND_HALF_UP)
 
 

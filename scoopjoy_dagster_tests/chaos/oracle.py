@@ -17,7 +17,7 @@ from pypdf import PdfReader
 
 from scoopjoy_dagster_tests.chaos.deliveries import judge_headquarters, judge_mails
 from scoopjoy_dagster_tests.chaos.till import judge_till
-from scoopjoy_dagster_tests.chaos.truth import Owed, Tables, owed, paise, rupees
+from scoopjoy_dagster_tests.chaos.truth import Owed, Tables, owed, paise, rupees, sales
 from scoopjoy_dagster_tests.chaos.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -215,12 +215,11 @@ class Oracle:
         found: list[Verdict] = []
         for customer in sorted(truth.keys() | entries.keys()):
             first = entries[customer][0]["name"] if entries.get(customer) else ""
-            rows = self.tables.rows(
-                "SELECT name, custom_royalty_rate AS rate, custom_royalty_share AS share,"
-                ' custom_royalty_journal_entry AS entry FROM "tabSales Invoice"'
-                " WHERE customer = ? AND posting_date = ? AND docstatus = 1 ORDER BY name",
+            rows = sales(
+                self.tables,
                 customer,
-                day.isoformat(),
+                day,
+                "custom_royalty_rate AS rate, custom_royalty_share AS share, custom_royalty_journal_entry AS entry",
             )
             one = truth.get(customer)
             royalty = one.royalty if one else 0

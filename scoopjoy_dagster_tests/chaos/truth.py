@@ -45,7 +45,7 @@ class Owed:
 
     Attributes:
         rate: percent.
-        invoices: base by submitted Sales Invoice of the day, in paise, returns negative.
+        invoices: base by sale of the day, in paise, returns negative.
         exempt: it pays nothing whatever it sells.
     """
 
@@ -113,17 +113,29 @@ def franchises(tables: Tables) -> dict[str, dict[str, Any]]:
     return {str(row["name"]): row for row in found}
 
 
+def sales(tables: Tables, customer: str, day: date, columns: str) -> list[dict[str, Any]]:
+    """What a customer bought on the day: Sales Invoices that consolidate nothing, and POS Invoices that one of these does."""
+    return [
+        row
+        for kind, only in (
+            ("Sales Invoice", "coalesce(is_consolidated, 0) = 0"),
+            ("POS Invoice", "coalesce(consolidated_invoice, '') != ''"),
+        )
+        for row in tables.rows(
+            f'SELECT name, {columns} FROM "tab{kind}" WHERE docstatus = 1 AND {only} AND customer = ? AND posting_date = ?'
+            " ORDER BY name",
+            customer,
+            day.isoformat(),
+        )
+    ]
+
+
 def owed(tables: Tables, day: date) -> dict[str, Owed]:
     """What every franchise owes for the day."""
     result: dict[str, Owed] = {}
     for name, row in franchises(tables).items():
         rate = Fraction(str(row["rate"] or 0)) or DEFAULT_RATE
-        invoices = tables.rows(
-            'SELECT name, base_grand_total AS base FROM "tabSales Invoice"'
-            " WHERE docstatus = 1 AND customer = ? AND posting_date = ? ORDER BY name",
-            name,
-            day.isoformat(),
-        )
+        invoices = sales(tables, name, day, "base_grand_total AS base")
         exempt = bool(row["exempt"])
         result[name] = Owed(
             Fraction(0) if exempt else rate, {one["name"]: paise(one["base"]) for one in invoices}, exempt

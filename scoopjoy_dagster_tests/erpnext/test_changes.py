@@ -222,7 +222,7 @@ def test_days_are_read_with_the_invoices_that_royalties_are_computed_from(
     seed.add_invoice(erp, THANE, DAY - timedelta(days=1), "80")
     known = franchises(site, books.franchise_group)
     found = changes.read_days(site, books, {one.customer for one in known}, [FIRST, DAY])
-    closed = day_sales(site, books, RoyaltyPolicy(base=base), FIRST, DAY)
+    closed = day_sales(site, RoyaltyPolicy(base=base), FIRST, DAY)
     assert sorted(found) == [FIRST, DAY]
     terms = terms_of(known)
     for day in (FIRST, DAY):
