@@ -60,7 +60,7 @@ class TaxAmount:
 
 @dataclass(frozen=True, slots=True)
 class ShiftInvoice:
-    """A submitted POS Invoice of a shift that no closing has consolidated yet."""
+    """A submitted invoice of a shift that no closing has taken yet: a POS Invoice, or a Sales Invoice that the till made."""
 
     name: str
     customer: str
@@ -73,6 +73,7 @@ class ShiftInvoice:
     change_amount: Decimal = ZERO
     change_account: str = ""
     taxes: tuple[TaxAmount, ...] = ()
+    doctype: str = "POS Invoice"
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,14 +139,15 @@ def apply(site: Site, action: ShiftAction, patience: pos.Patience) -> tuple[str,
 
 
 def _verify(site: Site, action: ShiftAction, name: str) -> None:
-    """ERPNext closes a shift whatever the rows say: see that every invoice of it was really booked."""
-    sent = [invoice.name for invoice in action.draft.invoices] if action.draft else []
-    left = pos.unconsolidated(site, sent)
-    if left:
-        raise Rejected(
-            f"verify POS Closing Entry {name}",
-            f"it is submitted, but {len(left)} of its {len(sent)} invoices are not consolidated: {', '.join(left[:5])}",
-        )
+    """ERPNext closes a shift whatever the rows say: see that every invoice of it is in the closing, and was really booked."""
+    sent = action.draft.invoices if action.draft else ()
+    missing, left = pos.left_out(site, name, sent)
+    for names, what in ((missing, "not in its rows"), (left, "not consolidated")):
+        if names:
+            raise Rejected(
+                f"verify POS Closing Entry {name}",
+                f"it is submitted, but {len(names)} of its {len(sent)} invoices are {what}: {', '.join(names[:5])}",
+            )
 
 
 def plan_days(

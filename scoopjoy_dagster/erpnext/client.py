@@ -23,6 +23,8 @@ RUN_FIELD = "custom_scoopjoy_run"
 POLICY_FIELD = "custom_royalty_policy"
 
 Filter = Sequence[Any]
+Field = str | Mapping[str, str]
+"""A field, or an aggregate as the site's dialect writes it."""
 Row = dict[str, Any]
 
 INSERT_ATTEMPTS = 4
@@ -65,7 +67,7 @@ class Client:
     def rows(
         self,
         doctype: str,
-        fields: Sequence[str],
+        fields: Sequence[Field],
         filters: Sequence[Filter],
         *,
         order_by: str = "name asc",
@@ -79,7 +81,7 @@ class Client:
 
         Args:
             doctype: DocType to list.
-            fields: fields and aggregates, e.g. `sum(base_grand_total) as base`.
+            fields: fields, and aggregates as the dialect writes them.
             filters: `[field, operator, value]`, or with the DocType in front; an `in` filter may be long: the request is a POST.
             order_by: explicit, because ERPNext sends rows in no order otherwise.
             group_by: columns, comma separated.
@@ -116,7 +118,7 @@ class Client:
             )
         return self._listed(arguments, fields, doing)
 
-    def _listed(self, arguments: Mapping[str, Any], fields: Sequence[str], doing: str) -> list[Row]:
+    def _listed(self, arguments: Mapping[str, Any], fields: Sequence[Field], doing: str) -> list[Row]:
         rows: list[Row] = self.call("frappe.client.get_list", arguments, doing=doing) or []
         if rows:
             asked = {_alias(field) for field in fields}
@@ -281,6 +283,8 @@ def _path(doctype: str, name: str | None = None) -> str:
     return path if name is None else f"{path}/{quote(name, safe='')}"
 
 
-def _alias(field: str) -> str:
+def _alias(field: Field) -> str:
     """The key under which a field comes back."""
+    if not isinstance(field, str):
+        return field["as"]
     return field.rpartition(" as ")[2].strip() if " as " in field else field.rpartition(".")[2].strip("` ")

@@ -89,18 +89,21 @@ def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigure
 
 def _closing_of(site: Site, closings: Sequence[str], loose: Sequence[LooseInvoice]) -> dict[str, str]:
     """Which of these closings holds which of these invoices: invoice -> closing."""
-    rows = site.client.rows(
-        site.dialect.closing_rows_doctype,
-        ["parent", "pos_invoice"],
-        [
-            ["parent", "in", list(closings)],
-            ["parenttype", "=", "POS Closing Entry"],
-            ["pos_invoice", "in", [one.name for one in loose]],
-        ],
-        order_by="parent asc, idx asc",
-        parent="POS Closing Entry",
-    )
-    return {str(row["pos_invoice"]): str(row["parent"]) for row in rows}
+    return {
+        str(row[field]): str(row["parent"])
+        for doctype, field in site.dialect.closing_rows
+        for row in site.client.rows(
+            doctype,
+            ["parent", field],
+            [
+                ["parent", "in", list(closings)],
+                ["parenttype", "=", "POS Closing Entry"],
+                [field, "in", [one.name for one in loose]],
+            ],
+            order_by="parent asc, idx asc",
+            parent="POS Closing Entry",
+        )
+    }
 
 
 def _orphans(site: Site, first: date, last: date, invoices: Sequence[LooseInvoice]) -> set[str]:

@@ -10,9 +10,18 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import exact
-from scoopjoy_dagster.accounting.shifts import DRAFT, SUBMITTED, Closing, ClosingDraft, LooseInvoice, Opening
+from scoopjoy_dagster.accounting.shifts import (
+    DRAFT,
+    SUBMITTED,
+    Closing,
+    ClosingDraft,
+    LooseInvoice,
+    Opening,
+    ShiftInvoice,
+)
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Row, Written
-from scoopjoy_dagster.erpnext.dialect import UNCOUNTED_FIELD, moment
+from scoopjoy_dagster.erpnext.dialects.closings import moment
+from scoopjoy_dagster.erpnext.dialects.interface import UNCOUNTED_FIELD
 from scoopjoy_dagster.erpnext.errors import Ambiguous, Rejected, Transient
 from scoopjoy_dagster.erpnext.sales_totals import till_totals
 from scoopjoy_dagster.erpnext.site import Site
@@ -44,8 +53,21 @@ class Patience:
     clock: Callable[[], float] = time.monotonic
 
 
+CONFLICTS = ("(1020,", "(1213,")
+"""How MariaDB's errors begin when a transaction lost against another one: a record that changed since it was read (with
+snapshot isolation, on by default from 11.6.2 on), and a deadlock. Nothing was stored; the next try may go through."""
+
+MOST_RESTARTS = 5
+"""Restarts of a consolidation that lost against other writers, at most; of one that failed for another reason: one."""
+
+
 class BackgroundFailure(Rejected):
     """ERPNext's background consolidation ended in Failed; the text is ERPNext's own."""
+
+    @property
+    def lost_a_conflict(self) -> bool:
+        """Whether it only lost against another writer."""
+        return self.said.lstrip().startswith(CONFLICTS)
 
 
 class StillQueued(Rejected):
@@ -159,24 +181,27 @@ def closings(site: Site, of: Iterable[Opening]) -> dict[str, list[Closing]]:
 
 
 def loose_invoices(site: Site, first: date, last: date, *, remember: bool = True) -> list[LooseInvoice]:
-    """Submitted POS Invoices of the days from `first` to `last` that no closing has consolidated.
+    """Submitted invoices of the till of the days from `first` to `last` that no closing has taken.
 
-    Most days have none, and say so in the sums that the royalties follow from, too: one list call, or two.
+    Most days have no such POS Invoice, and say so in the sums that the royalties follow from, too: one list call, or two; where
+    the till may make Sales Invoices, one more.
     """
+    company = str(site.company["name"])
+    found = site.dialect.loose_sales_invoices(site.client, company, first, last, remember=remember)
     if all(row["consolidated_invoice"] for row in till_totals(site, first, last, remember=remember)):
-        return []
+        return found
     rows = site.client.rows(
         "POS Invoice",
         ["name", "pos_profile", "owner", "posting_date", "posting_time", "grand_total"],
         [
             ["docstatus", "=", 1],
-            ["company", "=", site.company["name"]],
+            ["company", "=", company],
             ["posting_date", "between", [first.isoformat(), last.isoformat()]],
             ["consolidated_invoice", "is", "not set"],
         ],
         remember=remember,
     )
-    return [
+    return found + [
         LooseInvoice(
             str(row["name"]),
             str(row["pos_profile"]),
@@ -188,12 +213,16 @@ def loose_invoices(site: Site, first: date, last: date, *, remember: bool = True
     ]
 
 
-def unconsolidated(site: Site, names: Sequence[str]) -> list[str]:
-    """Which of these POS Invoices are still without a consolidated invoice."""
-    rows = site.client.rows(
-        "POS Invoice", ["name"], [["name", "in", list(names)], ["consolidated_invoice", "is", "not set"]]
-    )
-    return [str(row["name"]) for row in rows]
+def left_out(site: Site, closing: str, invoices: Sequence[ShiftInvoice]) -> tuple[list[str], list[str]]:
+    """Of the invoices that a submitted closing was sent: those that its rows do not name, and those that it has not closed.
+
+    ERPNext closes a shift whatever the rows say, and ignores rows under a name that it does not know.
+    """
+    if not invoices:
+        return [], []
+    named = set(site.dialect.closing_invoices(site.client.get("POS Closing Entry", closing)))
+    missing = [one.name for one in invoices if one.name not in named]
+    return missing, site.dialect.not_closed(site.client, invoices)
 
 
 def insert_closing(site: Site, draft: ClosingDraft) -> Written:
@@ -229,11 +258,22 @@ def submit_closing(site: Site, name: str, label: str, patience: Patience) -> str
 
 
 def retry_closing(site: Site, name: str, label: str, patience: Patience) -> str:
-    """Restart a failed background consolidation, once, and wait for it.
+    """Restart a failed background consolidation, and wait for it; again where it lost against other writers, else once.
 
     Only for a closing that is Failed while its shift is Open: a retry of a finished one flips it to Failed.
-    A lost answer is not repeated but looked at: the status tells whether the job was started.
     """
+    for left in reversed(range(MOST_RESTARTS)):
+        try:
+            return _restart(site, name, label, patience)
+        except BackgroundFailure as problem:
+            if not (left and problem.lost_a_conflict):
+                raise
+            patience.sleep(patience.interval_s)
+    raise AssertionError
+
+
+def _restart(site: Site, name: str, label: str, patience: Patience) -> str:
+    """A lost answer is not repeated but looked at: the status tells whether the job was started."""
     try:
         site.client.call(
             "run_doc_method",

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Literal
 
 from scoopjoy_dagster.erpnext import deliveries, desk_schema, installation, royalty_entries, series_options
+from scoopjoy_dagster.erpnext.dialects.detection import is_newer_than_known
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound
 from scoopjoy_dagster.erpnext.locks import read_locks
 from scoopjoy_dagster.erpnext.site import Site
@@ -58,10 +59,8 @@ def check_site(site: Site, *, time_zone: str, day: date, desk: bool = True) -> I
 
     `desk`: whether runs are shown in ERPNext (SCOOPJOY_BATCH_RUN_DESK).
     """
-    yield Check(
-        "ok", "ERPNext", f"{site.version} at {site.client.session.url}, spoken to as {site.dialect.line}"
-    )
     for what, check in (
+        ("ERPNext", _line),
         ("login", _login),
         ("time zone", lambda one: _time_zone(one, time_zone)),
         ("custom fields", _fields),
@@ -82,6 +81,30 @@ def _attempt(site: Site, what: str, check: Callable[[Site], Iterator[Check]]) ->
         yield from check(site)
     except ERPNextError as problem:
         yield Check("error", what, str(problem), "Mend what ERPNext names and run `scoopjoy check` again.")
+
+
+def _line(site: Site) -> Iterator[Check]:
+    """The line found, what it means for the close, and whether the site behaves as such."""
+    dialect = site.dialect
+    found = f"{site.version} at {site.client.session.url}, spoken to as {dialect.line}"
+    if not dialect.is_spoken(site.client):
+        yield Check(
+            "error",
+            "ERPNext",
+            f"{found}, and it does not answer as such",
+            "Close nothing with this program: its closings could leave sales without a ledger entry. Tell its authors.",
+        )
+    elif is_newer_than_known(site.version):
+        yield Check(
+            "warning",
+            "ERPNext",
+            f"{found}: a newer line than this program was proven against",
+            "Run the contract suite against a test site of this version first (docs/contributing.md).",
+        )
+    else:
+        yield Check("ok", "ERPNext", found)
+    if dialect.implies:
+        yield Check("ok", "what that means", dialect.implies)
 
 
 def _login(site: Site) -> Iterator[Check]:
@@ -255,12 +278,11 @@ def _scheduler(site: Site) -> Iterator[Check]:
 
 def _pos_mode(site: Site) -> Iterator[Check]:
     mode = site.dialect.pos_mode(site.client)
-    if mode == "POS Invoice":
-        yield Check("ok", "POS mode", mode)
-    else:
-        yield Check(
-            "error", "POS mode", f"{mode} is not supported on {site.dialect.line}", "Set it to POS Invoice."
-        )
+    what = {
+        "POS Invoice": "a closing makes Sales Invoices of the till's POS Invoices",
+        "Sales Invoice": "the till makes Sales Invoices, which are in the ledger at once; a closing only marks them",
+    }
+    yield Check("ok", "POS mode", f"{mode}: {what.get(mode, 'unknown to this program')}")
 
 
 def _books_open(site: Site, day: date) -> Iterator[Check]:

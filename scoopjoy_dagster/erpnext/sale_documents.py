@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from scoopjoy_dagster.erpnext.client import Client, Filter, Row
+from scoopjoy_dagster.erpnext.client import Client, Field, Filter, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ SALE_DOCUMENTS = (SALES_INVOICE, POS_INVOICE)
 
 def sale_rows(
     client: Client,
-    fields: Sequence[str],
+    fields: Sequence[Field],
     filters: Sequence[Filter],
     *,
     order_by: str = "name asc",

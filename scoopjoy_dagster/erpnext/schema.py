@@ -8,7 +8,7 @@ from typing import Any
 from scoopjoy_dagster.erpnext import deliveries, invoice_royalty, royalty_entries
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD
 from scoopjoy_dagster.erpnext.custom_doctype import rights
-from scoopjoy_dagster.erpnext.dialect import UNCOUNTED_FIELD
+from scoopjoy_dagster.erpnext.dialects.interface import UNCOUNTED_FIELD
 from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS
 
 

@@ -139,24 +139,38 @@ def outlet_days(site: Site, first: date, last: date) -> list[OutletDay]:
 
 def _returned(site: Site, closings: Sequence[str]) -> dict[str, Decimal]:
     """The sum of the returns of each closing that has some, in INR: negative."""
-    rows = site.client.rows(
-        site.dialect.closing_rows_doctype,
-        ["parent", site.dialect.total("grand_total", "returned")],
-        [["parent", "in", list(closings)], ["parenttype", "=", "POS Closing Entry"], ["is_return", "=", 1]],
-        group_by="parent",
-        order_by="parent asc",
-        parent="POS Closing Entry",
-    )
-    return {str(row["parent"]): exact(row["returned"]) for row in rows}
+    found: dict[str, Decimal] = defaultdict(lambda: ZERO)
+    for doctype, _ in site.dialect.closing_rows:
+        for row in site.client.rows(
+            doctype,
+            ["parent", site.dialect.total("grand_total", "returned")],
+            [
+                ["parent", "in", list(closings)],
+                ["parenttype", "=", "POS Closing Entry"],
+                ["is_return", "=", 1],
+            ],
+            group_by="parent",
+            order_by="parent asc",
+            parent="POS Closing Entry",
+        ):
+            found[str(row["parent"])] += exact(row["returned"])
+    return found
 
 
 def _invoice_counts(site: Site, closings: Sequence[str]) -> dict[str, tuple[int, int]]:
-    rows = site.client.rows(
-        site.dialect.closing_rows_doctype,
-        ["parent", site.dialect.count("invoices"), site.dialect.total("is_return", "returns")],
-        [["parent", "in", list(closings)], ["parenttype", "=", "POS Closing Entry"]],
-        group_by="parent",
-        order_by="parent asc",
-        parent="POS Closing Entry",
-    )
-    return {str(row["parent"]): (int(row["invoices"]), int(row["returns"] or 0)) for row in rows}
+    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for doctype, _ in site.dialect.closing_rows:
+        for row in site.client.rows(
+            doctype,
+            ["parent", site.dialect.count("invoices"), site.dialect.total("is_return", "returns")],
+            [["parent", "in", list(closings)], ["parenttype", "=", "POS Closing Entry"]],
+            group_by="parent",
+            order_by="parent asc",
+            parent="POS Closing Entry",
+        ):
+            invoices, returns = found[str(row["parent"])]
+            found[str(row["parent"])] = (
+                invoices + int(row["invoices"]),
+                returns + int(row["returns"] or 0),
+            )
+    return found

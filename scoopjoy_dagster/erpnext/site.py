@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from scoopjoy_dagster.erpnext.client import Client, Filter, Row
-from scoopjoy_dagster.erpnext.dialect import Dialect, detect
+from scoopjoy_dagster.erpnext.dialects.detection import detect
+from scoopjoy_dagster.erpnext.dialects.interface import Dialect
 from scoopjoy_dagster.erpnext.errors import Rejected
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
 from scoopjoy_dagster.erpnext.session import Session

@@ -13,7 +13,7 @@ import pytest
 from scoopjoy_dagster.assets import closed_shifts as asset
 from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.client import KEY_FIELD
-from scoopjoy_dagster.erpnext.dialect import UNCOUNTED_FIELD
+from scoopjoy_dagster.erpnext.dialects.interface import UNCOUNTED_FIELD
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import world as sandbox_world
 from scoopjoy_dagster.sandbox.erpnext.controllers import pos_closing

@@ -1,0 +1,81 @@
+"""The interface behind which the lines of ERPNext differ; nothing outside this package knows a version.
+
+The traps that make this necessary are silent ones: the rows of a POS Closing Entry have other names on v16+, and
+ERPNext ignores names that it does not know, closes the shift, and leaves its invoices without a ledger entry. So every
+closing is looked at again after it was submitted, whatever the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from scoopjoy_dagster.accounting.shifts import ClosingDraft, LooseInvoice, Opening, ShiftInvoice
+from scoopjoy_dagster.erpnext.client import Client, Field, Row
+
+UNCOUNTED_FIELD = "custom_scoopjoy_uncounted"
+
+PAYMENT_FIELDS = ("mode_of_payment", "opening_amount", "expected_amount", "closing_amount", UNCOUNTED_FIELD)
+"""What is read of a mode of payment of a POS Closing Entry."""
+
+
+class Dialect(Protocol):
+    """One line of ERPNext."""
+
+    line: str
+    """What people call it, e.g. `v15`."""
+
+    implies: str
+    """What the line means for the nightly close, in a sentence for people; empty where there is nothing to say."""
+
+    closing_rows: Sequence[tuple[str, str]]
+    """DocTypes of the rows that name the invoices of a POS Closing Entry, and the field of each that does."""
+
+    def is_spoken(self, client: Client) -> bool:
+        """Whether the site does what distinguishes this line: its closing helper answers, and it takes these aggregates."""
+
+    def total(self, field: str, alias: str) -> Field:
+        """The sum of a field, as a list call wants it."""
+
+    def count(self, alias: str) -> Field:
+        """The number of rows of a group, as a list call wants it."""
+
+    def newest(self, field: str, alias: str) -> Field:
+        """The greatest value of a field, as a list call wants it."""
+
+    def shift_invoices(self, client: Client, opening: Opening, until: datetime) -> list[ShiftInvoice]:
+        """Submitted invoices of a shift up to `until` (site time) that are in no closing yet."""
+
+    def closing_document(self, draft: ClosingDraft) -> Row:
+        """The body of a POS Closing Entry."""
+
+    def closing_invoices(self, document: Row) -> tuple[str, ...]:
+        """Names of the invoices in the rows of a POS Closing Entry."""
+
+    def closings_with_payments(
+        self, client: Client, fields: Sequence[str], openings: Sequence[str], *, remember: bool
+    ) -> list[Row]:
+        """All POS Closing Entries of these openings: a row for each of their modes of payment.
+
+        Beside `fields` of the entry each row has `invoices` and `returns` (how many it holds), and `payment_row` (None where
+        the entry has no mode of payment), `mode_of_payment`, `opening_amount`, `expected_amount`, `closing_amount`
+        and `custom_scoopjoy_uncounted` of the mode.
+        """
+
+    def not_closed(self, client: Client, invoices: Iterable[ShiftInvoice]) -> list[str]:
+        """Which of these invoices the closing that holds them has not taken: by what the invoices themselves say."""
+
+    def loose_sales_invoices(
+        self, client: Client, company: str, first: date, last: date, *, remember: bool
+    ) -> list[LooseInvoice]:
+        """Sales Invoices made by a till on the days from `first` to `last` that are in no closing."""
+
+    def pos_mode(self, client: Client) -> str:
+        """`POS Invoice` or `Sales Invoice`: which documents a POS sale makes."""
+
+    def remark(self, text: str) -> dict[str, Any]:
+        """The fields of a Journal Entry that carry a remark."""
+
+    def books_frozen_until(self, client: Client, company: str) -> date | None:
+        """The last day on which nothing may be posted any more, or None."""

@@ -1,0 +1,169 @@
+"""ERPNext and Frappe version 15."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from scoopjoy_dagster.accounting.money import exact
+from scoopjoy_dagster.accounting.shifts import (
+    ClosingDraft,
+    LooseInvoice,
+    Opening,
+    Payment,
+    ShiftInvoice,
+    TaxAmount,
+)
+from scoopjoy_dagster.erpnext.client import Client, Field, Row
+from scoopjoy_dagster.erpnext.dialects.closings import (
+    answers,
+    closing_head,
+    invoice_rows,
+    moment,
+    payment_rows,
+    stamp,
+    unconsolidated,
+)
+from scoopjoy_dagster.erpnext.dialects.interface import PAYMENT_FIELDS
+
+GET_POS_INVOICES = "erpnext.accounts.doctype.pos_closing_entry.pos_closing_entry.get_pos_invoices"
+
+
+class V15:
+    """ERPNext and Frappe version 15."""
+
+    line = "v15"
+    implies = ""
+    closing_rows: Sequence[tuple[str, str]] = (("POS Invoice Reference", "pos_invoice"),)
+
+    def is_spoken(self, client: Client) -> bool:
+        """The helper of v15 is gone on later lines, and they refuse aggregates as text."""
+        return answers(client, GET_POS_INVOICES, self.count("n"))
+
+    def total(self, field: str, alias: str) -> Field:
+        """v15 takes aggregates as text; v16+ refuses text and takes only dicts."""
+        return f"sum({field}) as {alias}"
+
+    def count(self, alias: str) -> Field:
+        """`count(*)` is refused; the name is never null."""
+        return f"count(name) as {alias}"
+
+    def newest(self, field: str, alias: str) -> Field:
+        """As text, like the others."""
+        return f"max({field}) as {alias}"
+
+    def shift_invoices(self, client: Client, opening: Opening, until: datetime) -> list[ShiftInvoice]:
+        """Full documents from the helper of the closing form: owner is the cashier, inside [start, until]."""
+        rows: list[Row] = (
+            client.call(
+                GET_POS_INVOICES,
+                {
+                    "start": stamp(opening.period_start),
+                    "end": stamp(until),
+                    "pos_profile": opening.pos_profile,
+                    "user": opening.user,
+                },
+                doing=f"read the POS Invoices of {opening.label}",
+            )
+            or []
+        )
+        return sorted((_shift_invoice(row) for row in rows), key=lambda one: (one.posted_at, one.name))
+
+    def closing_document(self, draft: ClosingDraft) -> Row:
+        """Posting date and time become those of the consolidated Sales Invoice, so both are sent."""
+        return {
+            **closing_head(draft),
+            "posting_date": draft.posting_date.isoformat(),
+            "posting_time": draft.posting_time.isoformat(),
+            "pos_transactions": invoice_rows(draft.invoices, "pos_invoice"),
+            "payment_reconciliation": payment_rows(draft),
+            "taxes": [
+                {"account_head": tax.account_head, "rate": tax.rate, "amount": tax.amount}
+                for tax in draft.taxes
+            ],
+        }
+
+    def closing_invoices(self, document: Row) -> tuple[str, ...]:
+        """The child table is `pos_transactions`."""
+        return tuple(str(row["pos_invoice"]) for row in document.get("pos_transactions", []))
+
+    def closings_with_payments(
+        self, client: Client, fields: Sequence[str], openings: Sequence[str], *, remember: bool
+    ) -> list[Row]:
+        """One list call: v15 joins both child tables, and counts the one within each row of the other."""
+        entry, payment, invoice = (
+            f"`tab{doctype}`"
+            for doctype in ("POS Closing Entry", "POS Closing Entry Detail", "POS Invoice Reference")
+        )
+        return client.rows(
+            "POS Closing Entry",
+            [
+                *fields,
+                f"{payment}.name as payment_row",
+                *(f"{payment}.{name}" for name in PAYMENT_FIELDS),
+                # v15 refuses an aggregate over a child table of which no plain column is asked for.
+                f"{invoice}.parenttype as held",
+                f"count({invoice}.name) as invoices",
+                f"sum({invoice}.is_return) as returns",
+            ],
+            [["pos_opening_entry", "in", list(openings)]],
+            group_by=f"{entry}.name, {payment}.name",
+            order_by=f"{entry}.name asc, {payment}.idx asc",
+            remember=remember,
+        )
+
+    def not_closed(self, client: Client, invoices: Iterable[ShiftInvoice]) -> list[str]:
+        """A closing consolidates every POS Invoice that it takes."""
+        return unconsolidated(client, invoices)
+
+    def loose_sales_invoices(
+        self,
+        client: Client,  # noqa: ARG002 - v16+ asks
+        company: str,  # noqa: ARG002
+        first: date,  # noqa: ARG002
+        last: date,  # noqa: ARG002
+        *,
+        remember: bool,  # noqa: ARG002
+    ) -> list[LooseInvoice]:
+        """v15's till makes POS Invoices only."""
+        return []
+
+    def pos_mode(self, client: Client) -> str:  # noqa: ARG002 - v16+ reads POS Settings
+        """v15 has no other mode."""
+        return "POS Invoice"
+
+    def remark(self, text: str) -> dict[str, Any]:
+        """v15 builds `remark` from `user_remark`."""
+        return {"user_remark": text}
+
+    def books_frozen_until(self, client: Client, company: str) -> date | None:  # noqa: ARG002 - v16+ asks the company
+        """v15 keeps the date in Accounts Settings, for all companies."""
+        frozen = client.get("Accounts Settings", "Accounts Settings").get("acc_frozen_upto")
+        return date.fromisoformat(str(frozen)) if frozen else None
+
+
+def _shift_invoice(row: Row) -> ShiftInvoice:
+    return ShiftInvoice(
+        name=str(row["name"]),
+        customer=str(row["customer"]),
+        posted_at=moment(row["posting_date"], row.get("posting_time")),
+        grand_total=exact(row["grand_total"]),
+        net_total=exact(row["net_total"]),
+        quantity=exact(row["total_qty"]),
+        is_return=bool(row.get("is_return")),
+        payments=tuple(
+            Payment(
+                str(payment["mode_of_payment"]),
+                exact(payment.get("amount")),
+                str(payment.get("account") or ""),
+            )
+            for payment in row.get("payments") or []
+        ),
+        change_amount=exact(row.get("change_amount")),
+        change_account=str(row.get("account_for_change_amount") or ""),
+        taxes=tuple(
+            TaxAmount(str(tax["account_head"]), exact(tax.get("rate")), exact(tax.get("tax_amount")))
+            for tax in row.get("taxes") or []
+        ),
+    )
