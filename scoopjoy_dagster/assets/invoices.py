@@ -70,7 +70,7 @@ def wanted_annotations(
 ) -> list[tuple[Annotation, Annotation]]:
     """What each invoice of a franchise carries, and what it must; nothing where no royalty is in the ledger.
 
-    `found` are its invoices, each of which the action's royalty has.
+    `found` are its invoices.
     """
     royalty = action.royalty
     present = [one.annotation for one in found]
@@ -80,6 +80,7 @@ def wanted_annotations(
     return [
         (one, replace(one, rate=royalty.rate, share=shares[one.invoice], journal_entry=first))
         for one in present
+        if one.invoice in shares  # what a former franchise was invoiced is in no royalty
     ]
 
 
