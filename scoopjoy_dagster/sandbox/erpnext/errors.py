@@ -39,6 +39,7 @@ KNOWN: dict[str, tuple[str, int]] = {
     "WrongOptionsDoctypeLinkError": ("frappe.core.doctype.doctype.doctype", 417),
     "HiddenAndMandatoryWithoutDefaultError": ("frappe.core.doctype.doctype.doctype", 417),
     "PartyDisabled": ("erpnext.exceptions", 417),
+    "PartialPaymentValidationError": ("erpnext.accounts.doctype.sales_invoice.sales_invoice", 417),
     "FiscalYearError": ("erpnext.accounts.utils", 417),
     "InvalidQtyError": ("erpnext.controllers.accounts_controller", 417),
     "ClosedAccountingPeriod": ("erpnext.accounts.doctype.accounting_period.accounting_period", 417),
@@ -46,6 +47,8 @@ KNOWN: dict[str, tuple[str, int]] = {
     "ProgrammingError": ("pymysql.err", 500),
     "JSONDecodeError": ("json.decoder", 500),
     "ConnectionError": ("redis.exceptions", 500),
+    "PdfReadError": ("pypdf.errors", 500),
+    "AttributeError": ("", 500),
     "TypeError": ("", 500),
     "IndexError": ("", 500),
     "ValueError": ("", 500),
@@ -64,6 +67,8 @@ class SiteError(Exception):
         server_messages: What ``_server_messages`` will hold beside the session's own messages.
         error_message: ``_error_message`` of permission errors.
         headers: Extra response headers (``Retry-After`` ...).
+        doctype: Of the document that is missing.
+        traceback: Whether ``exception`` and ``exc`` may be in the answer.
     """
 
     def __init__(
@@ -74,6 +79,8 @@ class SiteError(Exception):
         server_messages: list[dict[str, Any]] | None = None,
         error_message: str = "",
         headers: dict[str, str] | None = None,
+        doctype: str = "",
+        traceback: bool = True,
     ) -> None:
         super().__init__(f"{exc_type}: {text}")
         self.exc_type = exc_type
@@ -81,6 +88,8 @@ class SiteError(Exception):
         self.server_messages = server_messages or []
         self.error_message = error_message
         self.headers = headers or {}
+        self.doctype = doctype
+        self.traceback = traceback
 
     @property
     def status(self) -> int:
@@ -118,4 +127,6 @@ def unknown_to_the_sandbox(what: str) -> SiteError:
 
 def not_found(doctype: str, name: str) -> SiteError:
     """404 for a missing document."""
-    return thrown(f"{doctype} {name} not found", "DoesNotExistError")
+    error = thrown(f"{doctype} {name} not found", "DoesNotExistError")
+    error.doctype = doctype
+    return error

@@ -9,10 +9,11 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
+from scoopjoy_dagster.sandbox.erpnext.snapshots import record_changed
 from scoopjoy_dagster.sandbox.erpnext.wire import Call, Reply, failure, html
 
 Hook = Callable[[Call], None]
@@ -25,6 +26,7 @@ class Effect:
 
     Attributes:
         reply: Answer instead of the real one.
+        error: The same as an error of the site, which its line of ERPNext words.
         drop: The connection is reset without an answer.
         drop_in_body: The connection is reset in the middle of the real answer's body.
         truncate: The real answer ends in the middle of its body, and its Content-Length agrees with that.
@@ -33,6 +35,7 @@ class Effect:
     """
 
     reply: Reply | None = None
+    error: SiteError | None = None
     drop: bool = False
     drop_in_body: bool = False
     truncate: bool = False
@@ -88,7 +91,7 @@ class Kind:
 def _error(exc_type: str, text: str = "", **headers: str) -> Callable[[Rule], Effect]:
     def effect(rule: Rule) -> Effect:
         sent = {name.replace("_", "-"): value.format(int(rule.seconds)) for name, value in headers.items()}
-        return Effect(reply=failure(SiteError(exc_type, text, headers=sent), []))
+        return Effect(error=SiteError(exc_type, text, headers=sent))
 
     return effect
 
@@ -106,7 +109,7 @@ def _meanwhile(rule: Rule) -> Effect:
 
 
 def _forbidden(_: Rule) -> Effect:
-    return Effect(reply=failure(thrown("Not permitted", "PermissionError"), []))
+    return Effect(error=thrown("Not permitted", "PermissionError"))
 
 
 #: Every kind of fault by name.
@@ -121,6 +124,8 @@ KINDS: dict[str, Kind] = {
             "(1213, 'Deadlock found when trying to get lock; try restarting transaction')",
         ),
     ),
+    # As a writer in the same naming series does it, at the same moment, on a database with snapshot isolation.
+    "record_changed": Kind("before", lambda _: Effect(error=record_changed("Series"))),
     "lock_timeout": Kind(
         "before",
         _error("QueryTimeoutError", "(1205, 'Lock wait timeout exceeded; try restarting transaction')"),
@@ -146,23 +151,35 @@ KINDS: dict[str, Kind] = {
 HOOKED = frozenset({"kill_before_commit", "kill_after_commit", "meanwhile"})
 """The kinds that need a hook."""
 
+DEADLOCK = "Deadlock found when trying to get lock; try restarting transaction"
+RECORD_CHANGED = record_changed("Series").text
+"""Why a background job fails."""
+
 JOB_FAILED = "background_job_failed"
 """What ``FaultSchedule.struck`` calls a background job that was made to fail."""
 
 
+def _refused(_: Call, error: SiteError) -> Reply:
+    return failure(error, [])
+
+
 @dataclass
 class FaultSchedule:
-    """The faults to come, in order of their rules; the first rule that strikes wins."""
+    """The faults to come, in order of their rules; the first rule that strikes wins.
+
+    ``refuse``: How the site answers with an error.
+    """
 
     seed: int = 0
     rules: list[Rule] = field(default_factory=list)
     #: (kind, method, path) of every fault that has struck.
     struck: list[tuple[str, str, str]] = field(default_factory=list)
+    refuse: Callable[[Call, SiteError], Reply] = _refused
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - repeatable chance, no secret
         self._lock = threading.Lock()
-        self._failing_jobs = 0
+        self._failing_jobs: list[str] = []
 
     def add(
         self,
@@ -215,21 +232,23 @@ class FaultSchedule:
         with self._lock:
             self.rules.clear()
             self.struck.clear()
-            self._failing_jobs = 0
+            self._failing_jobs.clear()
 
-    def fail_jobs(self, times: int = 1) -> None:
-        """Make the next background jobs fail, as a worker does that runs into a deadlock."""
+    def fail_jobs(self, times: int = 1, *, reason: str = DEADLOCK) -> None:
+        """Make the next background jobs fail, as a worker does that runs into a deadlock.
+
+        ``reason``: ``RECORD_CHANGED`` as one that ran while others made documents in the same naming series.
+        """
         with self._lock:
-            self._failing_jobs += times
+            self._failing_jobs += [reason] * times
 
-    def strike_job(self, kind: str) -> bool:
-        """Whether the background job that begins now is to fail."""
+    def strike_job(self, kind: str) -> str:
+        """Why the background job that begins now is to fail; empty if it is not."""
         with self._lock:
             if not self._failing_jobs:
-                return False
-            self._failing_jobs -= 1
+                return ""
             self.struck.append((JOB_FAILED, "JOB", kind))
-            return True
+            return self._failing_jobs.pop(0)
 
     def strike(self, call: Call, doctype: str) -> tuple[str, Kind, Effect] | None:
         """The fault that hits this request, if any: its name, its kind and what it does."""
@@ -243,5 +262,8 @@ class FaultSchedule:
                     rule.hit += 1
                     self.struck.append((rule.kind, call.method, call.path))
                     kind = KINDS[rule.kind]
-                    return rule.kind, kind, kind.effect(rule)
+                    effect = kind.effect(rule)
+                    if effect.error is not None:
+                        effect = replace(effect, reply=self.refuse(call, effect.error))
+                    return rule.kind, kind, effect
         return None

@@ -99,12 +99,13 @@ def _in(operator: str) -> Callable[[Query, Column, Any], str]:
 
 
 def _is(query: Query, resolved: Column, value: Any) -> str:
-    del query
     numeric = resolved.kind in INTEGERS or resolved.kind in DECIMALS
     wanted = str(value).lower()
     if wanted not in {"set", "not set"}:
         raise unknown_to_the_sandbox(f"filter 'is' {value!r}")
     empty = f"{resolved.sql} IS NULL" if numeric else f"coalesce({resolved.sql}, '') = ''"
+    if numeric and query.session.site.line.zero_is_not_set:
+        empty = f"coalesce({resolved.sql}, 0) = 0"
     return empty if wanted == "not set" else f"NOT ({empty})"
 
 

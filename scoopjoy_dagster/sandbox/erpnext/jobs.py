@@ -31,8 +31,13 @@ def enqueue(session: Session, kind: str, key: str, payload: dict[str, Any]) -> b
     return True
 
 
-def run_one(site: Site, handlers: dict[str, Handler], *, older_than: float = 0.0) -> bool:
-    """Run the oldest waiting job that is older than so many seconds; False if there is none."""
+def run_one(
+    site: Site, handlers: dict[str, Handler], *, older_than: float = 0.0, snapshot: int | None = None
+) -> bool:
+    """Run the oldest waiting job that is older than so many seconds; False if there is none.
+
+    ``snapshot``: What the database was like when the job began (``snapshots``).
+    """
     with site.db.lock:
         if not site.background_worker:
             return False
@@ -47,7 +52,7 @@ def run_one(site: Site, handlers: dict[str, Handler], *, older_than: float = 0.0
             site.db.run("DELETE FROM job WHERE id = ?", (number,))
         values = json.loads(payload)
         try:
-            with site.transaction():
+            with site.snapshots.seeing(snapshot), site.transaction():
                 handlers[kind](Session(site, values["user"]), values)
         except SiteError:
             # The handler has recorded its failure in the document; the worker goes on with the next job.
@@ -71,11 +76,13 @@ class Worker:
         handlers: dict[str, Handler],
         delay_s: float,
         job_s: Callable[[dict[str, Any]], float],
+        look: Callable[[], int | None],
     ) -> None:
         self._site = site
         self._handlers = handlers
         self._delay_s = delay_s
         self._job_s = job_s
+        self._look = look
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="erpnext-worker", daemon=True)
 
@@ -90,8 +97,8 @@ class Worker:
         pause = min(max(self._delay_s / 4, 0.01), 0.1)
         while not self._stopped.wait(pause):
             while not self._stopped.is_set():
-                job = waiting(self._site)
+                job, snapshot = waiting(self._site), self._look()
                 if job is None or self._stopped.wait(self._job_s(job)):
                     break
-                if not run_one(self._site, self._handlers, older_than=self._delay_s):
+                if not run_one(self._site, self._handlers, older_than=self._delay_s, snapshot=snapshot):
                     break

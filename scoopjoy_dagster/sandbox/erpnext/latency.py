@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scoopjoy_dagster.sandbox.erpnext import takings
 from scoopjoy_dagster.sandbox.erpnext.controllers import pos_closing
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError
 from scoopjoy_dagster.sandbox.erpnext.wire import Call, Reply, parsed
@@ -117,7 +118,7 @@ _METHODS = {
     "frappe.client.get_value": "read",
     "frappe.client.get_list": "list",
     "frappe.client.get_count": "list",
-    "erpnext.accounts.doctype.pos_closing_entry.pos_closing_entry.get_pos_invoices": "list",
+    **{f"{takings.MODULE}.{function}": "list" for function in takings.FUNCTIONS},
     "frappe.client.insert": "insert",
     "frappe.client.insert_many": "insert many",
     "frappe.client.save": "change",
@@ -210,7 +211,7 @@ def _list(args: dict[str, Any]) -> str:
 def _insert(site: Site, doc: dict[str, Any]) -> Task:
     series = _series(site, [doc])
     if doc["doctype"] == _CLOSING:
-        return Task("closing draft", len(doc.get("pos_transactions") or ()), series)
+        return Task("closing draft", len(doc.get(site.line.closing_rows) or ()), series)
     if not site.meta(doc["doctype"]).is_submittable:
         return Task("small document", 1, series)
     return Task("insert many" if doc.get("docstatus") == 1 else "draft", 1, series)

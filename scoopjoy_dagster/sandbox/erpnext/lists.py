@@ -1,6 +1,6 @@
 """Lists: ``/api/resource/<DocType>`` and ``frappe.client.get_list``.
 
-Belongs here: the whole query, its order and its page, with the rules of Frappe v15. Does not belong here: who may
+Belongs here: the whole query, its order and its page, by the rules of Frappe v15, or of later lines (``sums``). Does not belong here: who may
 list (``permissions``), HTTP.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from scoopjoy_dagster.sandbox.erpnext import permissions
+from scoopjoy_dagster.sandbox.erpnext import permissions, sums
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
 from scoopjoy_dagster.sandbox.erpnext.filters import conditions
@@ -40,7 +40,8 @@ class ListCall:
 
 
 def _order(query: Query, order_by: str, aliases: dict[str, str]) -> str:
-    if ";" in order_by:
+    by_name_only = query.session.site.line.sums_as_dicts
+    if ";" in order_by and not by_name_only:
         raise thrown("Illegal SQL Query")
     parts = []
     for part in order_by.split(","):
@@ -49,6 +50,8 @@ def _order(query: Query, order_by: str, aliases: dict[str, str]) -> str:
         what = words[0].strip() if direction else part.strip()
         if what.strip("`") in aliases and "." not in what:
             sql = aliases[what.strip("`")]
+        elif by_name_only:
+            sql = sums.named(query, what, "Order By")
         elif found := CALL.match(what):
             sql = query.aggregate(found["function"].lower(), found["inner"].strip(), "__order")[0]
         else:
@@ -65,9 +68,10 @@ def get_list(session: Session, call: ListCall) -> list[Any]:
     else:
         permissions.require_list(session, call.doctype)
     query = Query(session, meta, call.parent or "")
-    selected = [pair for text in _texts(call.fields) for pair in query.select(text)]
+    selected = _selected(query, call.fields)
     if not selected:
         return []  # every field that was asked for is one that the user may not read
+    query.strict = session.site.line.sums_as_dicts
     where = conditions(query, call.filters)
     if call.or_filters:
         either = conditions(query, call.or_filters)
@@ -76,7 +80,7 @@ def get_list(session: Session, call: ListCall) -> list[Any]:
         # The standard users are shown to the Administrator only.
         where.append(f"{table('User')}.name NOT IN ('Administrator', 'Guest')")
     aliases = {name: sql.removeprefix("DISTINCT ") for sql, name in selected}
-    groups = [query.column(part).sql for part in (call.group_by or "").split(",") if part.strip()]
+    groups = _groups(query, call.group_by)
     sql = "SELECT " + ", ".join(f"{text} AS {column(name)}" for text, name in selected)
     order = _order(query, call.order_by, aliases) if call.order_by else ""
     sql += f" FROM {table(meta.name)} " + " ".join(query.joins.values())
@@ -90,13 +94,28 @@ def get_list(session: Session, call: ListCall) -> list[Any]:
     elif is_plain:
         # No ORDER BY is the database's whim on a real site; here it is an order that helps nobody.
         sql += f" ORDER BY scramble({table(meta.name)}.name)"
-    sql += _page(call)
+    sql += _page(session, call)
     names, rows = session.site.db.described(sql, query.params)
     kinds = [query.kinds.get(name, "Data") for name in names]
     shown = [[_shown(kind, value) for kind, value in zip(kinds, row, strict=True)] for row in rows]
     if not call.as_dict:
         return shown
     return [dict(zip(names, row, strict=True)) for row in shown]
+
+
+def _selected(query: Query, fields: Any) -> list[tuple[str, str]]:
+    """What is shown, as (SQL, name in the answer)."""
+    if query.session.site.line.sums_as_dicts:
+        entries = json.loads(fields) if isinstance(fields, str) and fields.strip()[:1] == "[" else fields
+        return sums.selected(query, entries if isinstance(entries, list) else _texts(entries))
+    return [pair for text in _texts(fields) for pair in query.select(text)]
+
+
+def _groups(query: Query, group_by: Any) -> list[str]:
+    if query.session.site.line.sums_as_dicts:
+        parts = group_by.split(",") if isinstance(group_by, str) else [str(group_by)] if group_by else []
+        return [sums.named(query, part.strip(), "Group By") for part in parts if part.strip()]
+    return [query.column(part).sql for part in (group_by or "").split(",") if part.strip()]
 
 
 def _texts(fields: Any) -> list[str]:
@@ -113,9 +132,11 @@ def _texts(fields: Any) -> list[str]:
     return list(fields)
 
 
-def _page(call: ListCall) -> str:
+def _page(session: Session, call: ListCall) -> str:
     length = whole(DEFAULT_PAGE if call.limit_page_length in (None, "") else call.limit_page_length)
     start = whole(call.limit_start)
+    if length < 0 and session.site.line.sums_as_dicts:
+        raise thrown("Limit must be a non-negative integer", "TypeError")
     if length < 0:
         raise SiteError(
             "ProgrammingError",
@@ -141,7 +162,7 @@ def _shown(kind: str, value: Any) -> Any:
 def count(session: Session, doctype: str, filters: Any) -> int:
     """``frappe.client.get_count``."""
     meta = session.site.meta(doctype)
-    query = Query(session, meta)
+    query = Query(session, meta, strict=session.site.line.sums_as_dicts)
     where = conditions(query, filters)
     sql = f"SELECT count(*) FROM {table(doctype)} " + " ".join(query.joins.values())
     if where:

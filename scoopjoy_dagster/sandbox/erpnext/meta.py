@@ -5,7 +5,11 @@ Belongs here: the shape of documents. Does not belong here: storage, validation,
 The notation: ``# Name | autoname | flags | Role:rights, ...`` opens a DocType (flags: submittable, child,
 single; rights: r w c d s x for read, write, create, delete, submit, cancel and l for list only). A line
 ``field: Type(options) marks <- link.field = default "Label"`` is a field; marks are ``*`` required,
-``!`` allowed on submit, ``U`` unique, ``N`` no copy, ``O`` set only once. ``@Type a b c`` declares several plain fields.
+``!`` allowed on submit, ``U`` unique, ``N`` no copy, ``O`` set only once. ``<~`` fetches only where the client sent nothing.
+``@Type a b c`` declares several plain fields.
+
+Changes to DocTypes that are there already: ``+ Name`` and fields that it has besides, ``- Name: a b`` fields that it has not,
+``= Name | Role:rights, ...`` its rights.
 """
 
 from __future__ import annotations
@@ -51,6 +55,7 @@ class Field:
     no_copy: bool = False
     default: str = ""
     fetch_from: str = ""
+    fetch_if_empty: bool = False
     length: int = 0
     permlevel: int = 0
     set_only_once: bool = False
@@ -151,7 +156,7 @@ class Meta:
 
 _FIELD = re.compile(
     r"^(?P<name>\w+):\s*(?P<type>[A-Za-z ]+?)\s*(?:\((?P<options>[^)]*)\))?"
-    r"(?P<marks>\s+[*!UNO]+)?(?:\s*<-\s*(?P<fetch>\S+))?(?:\s*=\s*(?P<default>[^\"]*?))?"
+    r"(?P<marks>\s+[*!UNO]+)?(?:\s*<(?P<how>[-~])\s*(?P<fetch>\S+))?(?:\s*=\s*(?P<default>[^\"]*?))?"
     r"(?:\s*\"(?P<label>.*)\")?$"
 )
 
@@ -178,15 +183,20 @@ def _field(line: str) -> Field:
         set_only_once="O" in marks,
         default=(found["default"] or "").strip(),
         fetch_from=found["fetch"] or "",
+        fetch_if_empty=found["how"] == "~",
     )
 
 
-def _header(line: str, module: str) -> Meta:
-    name, autoname, flags, rights = (part.strip() for part in line[1:].split("|"))
+def _permissions(rights: str) -> dict[str, set[str]]:
     permissions: dict[str, set[str]] = {}
     for grant in filter(None, (part.strip() for part in rights.split(","))):
         role, letters = grant.rsplit(":", 1)
         permissions[role] = {RIGHTS[letter] for letter in letters}
+    return permissions
+
+
+def _header(line: str, module: str) -> Meta:
+    name, autoname, flags, rights = (part.strip() for part in line[1:].split("|"))
     return Meta(
         name,
         autoname,
@@ -194,12 +204,12 @@ def _header(line: str, module: str) -> Meta:
         istable="child" in flags,
         issingle="single" in flags,
         module=module,
-        permissions=permissions,
+        permissions=_permissions(rights),
     )
 
 
-def parse(text: str, module: str) -> list[Meta]:
-    """Read DocTypes written in the notation of this module."""
+def parse(text: str, module: str, known: dict[str, Meta] | None = None) -> list[Meta]:
+    """Read DocTypes written in the notation of this module; changes go to those that are ``known``."""
     metas: list[Meta] = []
     for raw in text.splitlines():
         line = raw.strip()
@@ -207,9 +217,22 @@ def parse(text: str, module: str) -> list[Meta]:
             continue
         if line.startswith("#"):
             metas.append(_header(line, module))
+        elif known is not None and line[0] in "+-=":
+            metas.append(_changed(line, known))
         elif line.startswith("@"):
             fieldtype, _, names = line[1:].partition(" ")
             metas[-1].fields += [Field(n, fieldtype, label=_title(n)) for n in names.split()]
         else:
             metas[-1].fields.append(_field(line))
     return metas
+
+
+def _changed(line: str, known: dict[str, Meta]) -> Meta:
+    """The known DocType that a line of changes begins, with fields taken out or other rights."""
+    name, _, rest = line[1:].partition({"+": "\n", "-": ":", "=": "|"}[line[0]])
+    meta = known[name.strip()]
+    if line[0] == "-":
+        meta.fields = [field for field in meta.fields if field.fieldname not in rest.split()]
+    if line[0] == "=":
+        meta.permissions = _permissions(rest)
+    return meta

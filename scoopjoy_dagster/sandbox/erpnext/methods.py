@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scoopjoy_dagster.sandbox.erpnext import files, keys, lists, permissions
+from scoopjoy_dagster.sandbox.erpnext import files, keys, lists, permissions, takings
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown, unknown_to_the_sandbox
+from scoopjoy_dagster.sandbox.erpnext.lines import V15, Line
 from scoopjoy_dagster.sandbox.erpnext.meta import CHILD, STANDARD
 from scoopjoy_dagster.sandbox.erpnext.remote import Docs, document_of, insert_document, run_method, update_row
 from scoopjoy_dagster.sandbox.erpnext.session import Session
-from scoopjoy_dagster.sandbox.erpnext.values import as_datetime, as_time, whole
+from scoopjoy_dagster.sandbox.erpnext.values import whole
 from scoopjoy_dagster.sandbox.erpnext.wire import Call, loads, parsed
 
 #: More is refused by the site (04-46).
@@ -82,7 +83,7 @@ def _get(session: Session, _: Call, args: dict[str, Any]) -> Any:
         name = found[0]["name"]
     doc = session.load(doctype, name)
     session.require(doctype, "read", doc.name)
-    return permissions.hide_guarded(session, doc).shown()
+    return permissions.hide_guarded(session, doc).shown(nulls=not session.site.line.get_hides_nulls)
 
 
 def _form_meta(session: Session, _: Call, args: dict[str, Any]) -> Any:
@@ -199,21 +200,11 @@ def _run_doc_method(session: Session, _: Call, args: dict[str, Any]) -> Any:
 
 
 def _get_pos_invoices(session: Session, _: Call, args: dict[str, Any]) -> Any:
-    start, end = as_datetime(args.get("start")), as_datetime(args.get("end"))
-    rows = session.site.db.rows(
-        'SELECT name, posting_date, posting_time FROM "tabPOS Invoice" WHERE owner = ? AND docstatus = 1'
-        " AND pos_profile = ? AND coalesce(consolidated_invoice, '') = ''",
-        (args.get("user"), args.get("pos_profile")),
-    )
-    found = []
-    for name, day, clock in rows:
-        at = as_time(clock)
-        moment = as_datetime(day).replace(
-            hour=at.hour, minute=at.minute, second=at.second, microsecond=at.microsecond
-        )
-        if start <= moment <= end:
-            found.append(session.load("POS Invoice", name).shown())
-    return found
+    return takings.get_pos_invoices(session, args)
+
+
+def _get_invoices(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    return takings.get_invoices(session, args)
 
 
 def _upload(session: Session, call: Call, args: dict[str, Any]) -> Any:
@@ -275,19 +266,20 @@ def _time_zone(session: Session, _: Call, __: dict[str, Any]) -> Any:
     return {"time_zone": session.value("System Settings", "System Settings", "time_zone")}
 
 
-def _versions(_: Session, __: Call, ___: dict[str, Any]) -> Any:
+def _versions(session: Session, _: Call, __: dict[str, Any]) -> Any:
+    line = session.site.line
     return {
         "frappe": {
             "title": "Frappe Framework",
             "description": "Full stack web framework with Python, Javascript, MariaDB, Redis, Node",
-            "branch": "version-15",
-            "version": "15.44.2",
+            "branch": line.branch,
+            "version": line.frappe,
         },
         "erpnext": {
             "title": "ERPNext",
             "description": "ERP made simple",
-            "branch": "version-15",
-            "version": "15.45.4",
+            "branch": line.branch,
+            "version": line.erpnext,
         },
     }
 
@@ -325,10 +317,10 @@ METHODS: dict[str, Method] = {
     "frappe.core.doctype.user.user.generate_keys": Method(_generate_keys, frozenset({"POST"})),
     "run_doc_method": Method(_run_doc_method),
     "upload_file": Method(_upload),
-    "erpnext.accounts.doctype.pos_closing_entry.pos_closing_entry.get_pos_invoices": Method(
-        _get_pos_invoices
-    ),
 }
+
+#: What belongs to a shift is told by another function on each line.
+_TAKINGS = {"get_pos_invoices": Method(_get_pos_invoices), "get_invoices": Method(_get_invoices)}
 
 #: Functions that exist on a real site and may not be called over HTTP.
 NOT_WHITELISTED = frozenset(
@@ -339,3 +331,17 @@ NOT_WHITELISTED = frozenset(
         "frappe.db.sql",
     }
 )
+
+
+def find(line: Line, name: str) -> Method | None:
+    """A whitelisted function of a line; ``None`` if it has none of that name."""
+    module, _, function = name.rpartition(".")
+    if module == takings.MODULE and function in _TAKINGS:
+        return _TAKINGS[function] if function == line.takings else None
+    return METHODS.get(name)
+
+
+def is_gone(line: Line, name: str) -> bool:
+    """Whether a function was there in an earlier line."""
+    module, _, function = name.rpartition(".")
+    return line is not V15 and module == takings.MODULE and function in _TAKINGS

@@ -83,15 +83,22 @@ class Pace:
     """The pace of one server; lives in its event loop."""
 
     def __init__(
-        self, site: Site, costs: Mapping[str, Cost], clock: Callable[[], float] = time.monotonic
+        self,
+        site: Site,
+        costs: Mapping[str, Cost],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        look: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._site = site
         self._costs = costs
+        self._look = look
         self._cores = Cores(clock)
         self._series: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def keep(self, call: Call, work: Callable[[], Awaitable[Reply]]) -> Reply:
         """Do the work of a request; returns when a real ERPNext would answer."""
+        call.snapshot = self._look()  # when it came: it may wait for a lock below
         task = task_of(self._site, call)
         cost = self._costs[task.operation]
         async with AsyncExitStack() as locks:

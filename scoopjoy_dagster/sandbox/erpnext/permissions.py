@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scoopjoy_dagster.sandbox.erpnext.errors import SiteError
+from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
 
 if TYPE_CHECKING:
     from scoopjoy_dagster.sandbox.erpnext.document import Doc
@@ -28,6 +28,8 @@ def require(session: Session, doctype: str, right: str, name: str = "") -> None:
     """Raise the 403 of a document operation unless the user has the right."""
     if may(session, doctype, right):
         return
+    if session.site.line.hides_missing_documents:
+        raise no_access(session, doctype)
     lines = []
     if not may(session, doctype, "read"):
         lines.append(
@@ -40,6 +42,35 @@ def require(session: Session, doctype: str, right: str, name: str = "") -> None:
         "PermissionError",
         server_messages=[{"message": "<br>".join(lines), "title": "Message"}],
         error_message=f"Insufficient Permission for {where} (<strong>{right}</strong>)",
+    )
+
+
+def no_access(session: Session, doctype: str) -> SiteError:
+    """The 403 that tells nothing of the document, not even that there is none."""
+    text = (
+        f"User <strong>{session.user}</strong> does not have doctype access via role permission for document"
+        f" <strong>{doctype}</strong>"
+    )
+    return SiteError(
+        "PermissionError",
+        server_messages=[{"message": text, "title": "Message"}],
+        error_message=f"No permission for {doctype}",
+        traceback=False,
+    )
+
+
+def of_missing(session: Session, error: SiteError) -> SiteError:
+    """What somebody is told who asks for a document that does not exist."""
+    hides = session.site.line.hides_missing_documents and error.doctype in session.site.metas
+    if hides and not may(session, error.doctype, "read"):
+        return no_access(session, error.doctype)
+    return error
+
+
+def insufficient(doctype: str) -> SiteError:
+    """The 403 of a list, of a line that has one text for all reasons."""
+    return thrown(
+        f"Insufficient Permission for <strong>{doctype}</strong>", "PermissionError", title="Permission Error"
     )
 
 
@@ -80,6 +111,8 @@ def require_list(session: Session, doctype: str) -> None:
     """Raise the 403 of a list unless the user may read (or at least select) the DocType."""
     if may(session, doctype, "read") or may(session, doctype, "select"):
         return
+    if session.site.line.hides_missing_documents:
+        raise insufficient(doctype)
     text = (
         f"User <strong>{session.user}</strong> does not have doctype access via role permission for"
         f" document <strong>{doctype}</strong>"
@@ -93,9 +126,12 @@ def require_list(session: Session, doctype: str) -> None:
 
 def require_parent(session: Session, doctype: str, parent: str | None) -> None:
     """A table's rows are listed only through a readable parent DocType."""
+    refusal = (
+        insufficient(doctype) if session.site.line.hides_missing_documents else SiteError("PermissionError")
+    )
     if not parent or parent not in session.site.metas:
-        raise SiteError("PermissionError")
+        raise refusal
     meta = session.site.meta(parent)
     if not any(field.options == doctype for field in meta.tables):
-        raise SiteError("PermissionError")
+        raise refusal
     require_list(session, parent)

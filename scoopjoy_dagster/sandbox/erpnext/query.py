@@ -42,6 +42,14 @@ def not_permitted(what: str) -> SiteError:
     return thrown(f"Field not permitted in query: {what}", "DataError")
 
 
+def no_access(meta: Meta, name: str) -> SiteError:
+    """The 403 of a field that the user may not read and asks for in a filter or a sum."""
+    what = "child table field" if meta.istable else "field"
+    return thrown(
+        f"You do not have permission to access {what}: <strong>{meta.name}.{name}</strong>", "PermissionError"
+    )
+
+
 @dataclass
 class Query:
     """A list query of one session on one DocType.
@@ -50,6 +58,7 @@ class Query:
         parent: The DocType whose rows are listed, if it is a table that is listed.
         kinds: Names of the answer -> field types.
         unreadable: Whether a column has been resolved that the user may not read.
+        strict: Whether such a column is refused: on later lines, wherever it is not merely shown.
     """
 
     session: Session
@@ -59,6 +68,7 @@ class Query:
     params: list[Any] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
     unreadable: bool = False
+    strict: bool = False
 
     # -- columns ------------------------------------------------------------------------------------
 
@@ -86,10 +96,20 @@ class Query:
         if not meta.has_column(name):
             raise not_permitted(name)
         known = meta.by_name.get(name)
-        if known is not None and not permissions.may_field(self.session, self._holder(meta), known, "read"):
+        if known is not None and not self._may_read(meta, known):
+            if self.strict:
+                raise no_access(meta, name)
             self.unreadable = True
         kind = known.fieldtype if known else _STANDARD_KINDS.get(name, "Data")
         return Column(f"{owner}.{column(name)}", name, kind)
+
+    def _may_read(self, meta: Meta, field: Field) -> bool:
+        """Whether the user may see a field. Later lines show no rows of tables to whoever may only pick the document."""
+        holder = self._holder(meta)
+        of_another = self.session.site.line.sums_as_dicts and meta.istable and holder != meta.name
+        if of_another and not permissions.may(self.session, holder, "read"):
+            return False
+        return permissions.may_field(self.session, holder, field, "read")
 
     def _holder(self, meta: Meta) -> str:
         """The DocType whose permissions hold for a column: a table has those of its parent."""

@@ -25,10 +25,11 @@ class Docs:
         self.message = message
 
 
-def not_whitelisted(name: str) -> SiteError:
+def not_whitelisted(session: Session, name: str) -> SiteError:
     """403 of a function that exists and may not be called."""
+    login = " Login to access" if session.site.line.new_words else ""
     return thrown(
-        "<details><summary>You are not permitted to access this resource.</summary>Function"
+        f"<details><summary>You are not permitted to access this resource.{login}</summary>Function"
         f" <strong>{name}</strong> is not whitelisted.</details>",
         "PermissionError",
         title="Method Not Allowed",
@@ -93,5 +94,5 @@ def run_method(session: Session, doc: Doc, method: str, args: dict[str, Any]) ->
     """Run a whitelisted method of a document."""
     hooks = controller(doc.doctype)
     if method not in hooks.whitelisted:
-        raise not_whitelisted(method)
+        raise not_whitelisted(session, method)
     return hooks.call(session, doc, method, args)

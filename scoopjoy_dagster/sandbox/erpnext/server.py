@@ -76,7 +76,7 @@ class _Endpoint:
     def __init__(self, world: SandboxERPNext, transports: dict[tuple[str, int], asyncio.Transport]) -> None:
         self._world = world
         self._transports = transports
-        self._pace = Pace(world.site, world.latency) if world.latency else None
+        self._pace = Pace(world.site, world.latency, look=world.look) if world.latency else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client") or ("", 0)

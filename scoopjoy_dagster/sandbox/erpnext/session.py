@@ -43,8 +43,15 @@ class Session:
                 f"SELECT role FROM {table('Has Role')} WHERE parent = ? AND parenttype = 'User'", (self.user,)
             )
             automatic = {"Guest"} if self.user == "Guest" else {"Guest", "All", "Desk User"}
+            if self.site.line.system_users_see_tracebacks and not self.is_system_user:
+                automatic.discard("Desk User")
             self._roles = frozenset({row[0] for row in found} | automatic)
         return self._roles
+
+    @property
+    def is_system_user(self) -> bool:
+        """Whether the user may use the desk."""
+        return bool(self.value("User", self.user, "user_type") == "System User")
 
     def say(self, message: str, **extra: Any) -> None:
         """``frappe.msgprint``: a message that travels with a successful answer too."""
@@ -184,12 +191,14 @@ class Session:
         if doc.is_new:
             return self.insert(doc)
         self.require(doc.doctype, "write", doc.name)
+        self.site.snapshots.change(doc.doctype, doc.name)
         doc.before = self.load(doc.doctype, doc.name)
         previous, seen = doc.before.docstatus, doc.loaded_modified
         self._stamp(doc)
         if str(doc.before["modified"]) != str(seen):
+            what = f"{doc.name} ({doc.doctype})" if self.site.line.new_words else "Document"
             raise thrown(
-                "Error: Document has been modified after you have opened it"
+                f"Error: {what} has been modified after you have opened it"
                 f" ({doc.before['modified']}, {doc['modified']}). Please refresh to get the latest document.",
                 "TimestampMismatchError",
             )
@@ -262,6 +271,7 @@ class Session:
 
     def set_fields(self, doc: Doc, values: dict[str, Any], *, touch: bool = True) -> None:
         """``db_set``: write fields past all checks; touches ``modified`` unless the document is being saved."""
+        self.site.snapshots.change(doc.doctype, doc.name)
         doc |= values
         written = {key: stored(doc.meta.by_name[key], value) for key, value in values.items()}
         if touch and (doc.doctype, doc.name) not in self.saving:
@@ -278,7 +288,7 @@ class Session:
         if doctype not in self.site.metas:
             raise SiteError("DoesNotExistError")
         if self.site.real_name(doctype, name) is None:
-            raise SiteError("DoesNotExistError")
+            raise SiteError("DoesNotExistError", doctype=doctype)
         doc = self.load(doctype, name)
         self.require(doctype, "delete", doc.name)
         if doc.docstatus == 1:

@@ -102,10 +102,21 @@ class Settings:
 
     @property
     def frozen_upto(self) -> date | None:
-        """Accounts Settings.acc_frozen_upto: no ledger entry up to this day."""
-        found = self._single("Accounts Settings", "acc_frozen_upto")
+        """No ledger entry up to this day (``Line.freeze``; on later lines of every company)."""
+        freeze = self._site.line.freeze
+        found = self._single(freeze.doctype, freeze.day)
         return as_date(found) if found else None
 
     @frozen_upto.setter
     def frozen_upto(self, value: date | None) -> None:
-        self._set_single("Accounts Settings", "acc_frozen_upto", value.isoformat() if value else None)
+        freeze = self._site.line.freeze
+        self._set_single(freeze.doctype, freeze.day, value.isoformat() if value else None)
+
+    @property
+    def invoice_type(self) -> str:
+        """POS Settings.invoice_type of v16: whether tills make POS Invoices or Sales Invoices."""
+        return str(self._single("POS Settings", "invoice_type"))
+
+    @invoice_type.setter
+    def invoice_type(self, value: str) -> None:
+        self._set_single("POS Settings", "invoice_type", value)

@@ -18,7 +18,9 @@ from zoneinfo import ZoneInfo
 from scoopjoy_dagster.sandbox.erpnext.database import Database, column, table
 from scoopjoy_dagster.sandbox.erpnext.doctypes import builtin
 from scoopjoy_dagster.sandbox.erpnext.errors import not_found, thrown
+from scoopjoy_dagster.sandbox.erpnext.lines import V15, Line
 from scoopjoy_dagster.sandbox.erpnext.meta import Field, Meta
+from scoopjoy_dagster.sandbox.erpnext.snapshots import Snapshots
 
 #: DocTypes that are read far more often than written: their values are kept in memory.
 MASTERS = frozenset(
@@ -54,7 +56,9 @@ class Site:
         database: Path | str,
         clock: Callable[[], datetime] | None = None,
         template: Path | str | None = None,
+        line: Line = V15,
     ) -> None:
+        self.line = line
         self.db = Database(database)
         if template is not None and not self.db.has_table("DocType"):
             self.db.restore_from(template)
@@ -62,6 +66,7 @@ class Site:
         #: Stands for the RQ worker and its queue: without it jobs stay queued; without the queue they fail.
         self.background_worker = True
         self.queue_reachable = True
+        self.snapshots = Snapshots()
         self._last: datetime | None = None
         self.metas: dict[str, Meta] = {}
         self._names: dict[tuple[str, str], str] = {}
@@ -73,7 +78,7 @@ class Site:
         db = self.db
         with db.lock:
             db.create_system_tables()
-            self.metas = builtin()
+            self.metas = builtin(self.line.changes)
             fresh = not db.has_table("DocType")
             db.begin()
             if fresh:
@@ -82,12 +87,24 @@ class Site:
                 self._describe_builtins()
             else:
                 self._load_customisations()
+            self._keep_line(fresh=fresh)
             found = db.one("SELECT value FROM site WHERE key = 'opened'")
             self._hash_block = int(found[0]) + 1 if found else 1
             db.run("INSERT OR REPLACE INTO site VALUES ('opened', ?)", (str(self._hash_block),))
             db.commit()
             self._hash_count = 0
             self.forget(None)
+
+    def _keep_line(self, *, fresh: bool) -> None:
+        """A database is of one line; one that does not say which is older than the second line."""
+        if fresh:
+            self.db.run("INSERT INTO site VALUES ('line', ?)", (self.line.name,))
+            return
+        found = self.db.one("SELECT value FROM site WHERE key = 'line'")
+        kept = str(found[0]) if found else V15.name
+        if kept != self.line.name:
+            self.db.rollback()
+            raise ValueError(f"the database is of an ERPNext {kept}, not {self.line.name}: say line={kept!r}")
 
     # -- time and names -----------------------------------------------------------------------------
 
@@ -129,6 +146,7 @@ class Site:
                 "MM": f"{moment:%m}",
                 "DD": f"{moment:%d}",
             }.get(part, part)
+        self.snapshots.change("Series", prefix)
         self.db.run(
             "INSERT INTO series VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET current = current + 1",
             (prefix,),
@@ -142,6 +160,7 @@ class Site:
         prefix = name.rstrip("0123456789")
         digits = name[len(prefix) :]
         if digits:
+            self.snapshots.change("Series", prefix)
             self.db.run(
                 "UPDATE series SET current = current - 1 WHERE name = ? AND current = ?",
                 (prefix, int(digits)),
@@ -335,19 +354,24 @@ class Site:
                 yield
             except BaseException:
                 self.db.rollback()
+                self.snapshots.rolled_back()
                 self.metas = metas
                 self.forget(None)
                 raise
             self.db.commit()
+            self.snapshots.committed()
 
     def restart_transaction(self, *, keep: bool) -> None:
         """Commit (or roll back) in the middle of a request and go on in a new transaction."""
         if keep:
             self.db.commit()
+            self.snapshots.committed()
         else:
             self.db.rollback()
+            self.snapshots.rolled_back()
             self.forget(None)
         self.db.begin()
+        self.snapshots.renew()
 
 
 _RIGHT_COLUMNS = ("read", "write", "create", "delete", "submit", "cancel")

@@ -48,20 +48,24 @@ def _check_link(
     meta = session.site.meta(target)
     real = target if meta.issingle else session.site.real_name(target, name)
     if real is None:
-        # A link that also fetches values is not reported when its target is missing (03-11, 03-13).
-        if not fetched:
+        # On v15 a link that also fetches values is not reported when its target is missing (03-11, 03-13).
+        if not fetched or session.site.line.reports_missing_links:
             found[0].append(where)
         return
     part[field.fieldname] = real
     if fetched and (part.is_new or doc.docstatus == 0):
-        sources = [f.fetch_from.split(".")[1] for f in fetched]
-        values = session.values(target, real, sources)
-        for goal, value in zip(fetched, values, strict=True):
-            part[goal.fieldname] = cast(goal, value)
+        _fetch(session, part, fetched, target, real)
     if doc.meta.is_submittable and meta.is_submittable and field.fieldname != "amended_from":
         status = session.values(target, real, ["docstatus"])
         if status[0] == 2:
             found[1].append(where)
+
+
+def _fetch(session: Session, part: Doc, goals: list[Field], target: str, name: str) -> None:
+    values = session.values(target, name, [goal.fetch_from.split(".")[1] for goal in goals])
+    for goal, value in zip(goals, values, strict=True):
+        if not (goal.fetch_if_empty and part.get(goal.fieldname)):
+            part[goal.fieldname] = cast(goal, value)
 
 
 def check_values(doc: Doc) -> None:
@@ -197,7 +201,7 @@ def check_unlinked(session: Session, doc: Doc) -> None:
     for name, field in direct + dynamic:
         found = _linking(session, doc, name, field)
         if found is not None:
-            raise _linked(doc, *found)
+            raise linked(doc, *found)
 
 
 def _linking(session: Session, doc: Doc, doctype: str, field: Field) -> tuple[str, str] | None:
@@ -217,7 +221,8 @@ def _linking(session: Session, doc: Doc, doctype: str, field: Field) -> tuple[st
     return None
 
 
-def _linked(doc: Doc, by_type: str, by_name: str) -> SiteError:
+def linked(doc: Doc, by_type: str, by_name: str) -> SiteError:
+    """What the site answers when another document links to one that is to be deleted or cancelled."""
     text = (
         f'Cannot delete or cancel because {doc.doctype} <a href="/app/Form/{doc.doctype}/{doc.name}">{doc.name}</a>'
         f' is linked with {by_type} <a href="/app/Form/{by_type}/{by_name}">{by_name}</a> '

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
+from scoopjoy_dagster.sandbox.erpnext.messages import packed
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
@@ -36,6 +37,8 @@ class Call:
     body: bytes = b""
     form: dict[str, str] | None = None
     upload: Upload | None = None
+    #: What the database was like when the request came (``snapshots``).
+    snapshot: int | None = None
 
     @property
     def is_write(self) -> bool:
@@ -56,6 +59,14 @@ class Call:
         if "json" in self.headers.get("content-type", ""):
             return self._json()
         return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
+
+    def require_json(self) -> None:
+        """Refuse a body that says it is JSON and cannot be read."""
+        if self.form is None and self.body.strip() and "json" in self.headers.get("content-type", ""):
+            try:
+                json.loads(self.body)
+            except json.JSONDecodeError:
+                raise thrown("Invalid request body", "DataError") from None
 
     def document(self) -> dict[str, Any]:
         """The body as a document: JSON whatever its type says, form fields otherwise; ``data`` unwrapped."""
@@ -96,19 +107,22 @@ def parsed(value: Any) -> Any:
     return loads(value) if isinstance(value, str) and value[:1] in {"[", "{"} else value
 
 
-def _messages(messages: list[dict[str, Any]]) -> str:
-    return json.dumps([json.dumps(message) for message in messages])
-
-
-def answer(body: dict[str, Any], messages: list[dict[str, Any]], status: int = 200) -> Reply:
+def answer(
+    body: dict[str, Any], messages: list[dict[str, Any]], status: int = 200, *, clean: bool = False
+) -> Reply:
     """A JSON answer with the messages of the session."""
     if messages:
-        body = {**body, "_server_messages": _messages(messages)}
+        body = {**body, "_server_messages": packed(messages, clean=clean)}
     return Reply(status, json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def failure(
-    error: SiteError, messages: list[dict[str, Any]], *, traceback: bool = True, wants_html: bool = False
+    error: SiteError,
+    messages: list[dict[str, Any]],
+    *,
+    traceback: bool = True,
+    wants_html: bool = False,
+    clean: bool = False,
 ) -> Reply:
     """The answer to an error; without System Settings.allow_error_traceback nothing but type and messages."""
     if wants_html:
@@ -122,7 +136,7 @@ def failure(
         }
     every = messages + error.server_messages
     if every:
-        body["_server_messages"] = _messages(every)
+        body["_server_messages"] = packed(every, clean=clean)
     if error.error_message:
         body["_error_message"] = error.error_message
     return Reply(error.status, json.dumps(body, separators=(",", ":")).encode(), JSON, dict(error.headers))

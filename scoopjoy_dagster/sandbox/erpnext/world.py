@@ -17,6 +17,7 @@ from scoopjoy_dagster.sandbox.erpnext.controllers import pos_closing
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.faults import FaultSchedule
 from scoopjoy_dagster.sandbox.erpnext.latency import Cost, rows_of_closing
+from scoopjoy_dagster.sandbox.erpnext.lines import LINES
 from scoopjoy_dagster.sandbox.erpnext.pace import background_s
 from scoopjoy_dagster.sandbox.erpnext.request_log import RequestLog
 from scoopjoy_dagster.sandbox.erpnext.routes import Application
@@ -27,7 +28,10 @@ from scoopjoy_dagster.sandbox.erpnext.site import Site
 from scoopjoy_dagster.sandbox.erpnext.wire import Call, Reply
 
 ROBOT = "robot@scoopjoy.example"
-_HANDLERS: dict[str, jobs.Handler] = {pos_closing.JOB: pos_closing.run_job}
+_HANDLERS: dict[str, jobs.Handler] = {
+    pos_closing.JOB: pos_closing.run_job,
+    pos_closing.UNDO: pos_closing.undo_job,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Credentials:
 
 
 class SandboxERPNext:
-    """An ERPNext v15 that answers on the loopback interface and keeps its books in SQLite.
+    """An ERPNext that answers on the loopback interface and keeps its books in SQLite.
 
     Args:
         database: File of the site, made if missing, or ``":memory:"``.
@@ -53,6 +57,12 @@ class SandboxERPNext:
         background_delay_s: Seconds that a queued job waits before the worker takes it.
         template: A file made by ``snapshot`` that a new or in-memory database starts from.
         latency: How long a real ERPNext takes (``latency.MODELS``); none: as fast as the sandbox can.
+        line: Which line of ERPNext it speaks (``lines.LINES``).
+        snapshot_isolation: Whether a request is refused that changes what has changed since it came; as the databases
+            of its line do unless said otherwise.
+
+    Raises:
+        ValueError: The database, or the template, is of another line.
     """
 
     def __init__(
@@ -63,15 +73,21 @@ class SandboxERPNext:
         background_delay_s: float = 0.3,
         template: Path | str | None = None,
         latency: Mapping[str, Cost] | None = None,
+        line: str = "v15",
+        snapshot_isolation: bool | None = None,
     ) -> None:
         self.latency = latency
-        self.site = Site(database, clock, template)
+        self.line = LINES[line]
+        self.snapshot_isolation = (
+            self.line.snapshot_isolation if snapshot_isolation is None else snapshot_isolation
+        )
+        self.site = Site(database, clock, template, self.line)
         bootstrap.bootstrap(self.site)
         self.application = Application(self.site)
-        self.faults = FaultSchedule()
+        self.faults = FaultSchedule(refuse=self.application.refuse)
         self.requests = RequestLog()
         self.settings = Settings(self.site, self.application.gate)
-        self._handlers: dict[str, jobs.Handler] = {pos_closing.JOB: self._consolidate}
+        self._handlers: dict[str, jobs.Handler] = _HANDLERS | {pos_closing.JOB: self._consolidate}
         self._delay_s = background_delay_s
         self._server: Server | None = None
         self._worker: jobs.Worker | None = None
@@ -88,7 +104,7 @@ class SandboxERPNext:
             raise RuntimeError("the embedded ERPNext is already running")
         self._server = Server(self, port)
         self._server.start()
-        self._worker = jobs.Worker(self.site, self._handlers, self._delay_s, self._job_s)
+        self._worker = jobs.Worker(self.site, self._handlers, self._delay_s, self._job_s, self.look)
         self._worker.start()
 
     def stop(self) -> None:
@@ -167,8 +183,14 @@ class SandboxERPNext:
         """A user at work inside the process; use it within ``site.transaction()``."""
         return Session(self.site, user)
 
+    def look(self) -> int | None:
+        """What the database is like now, for a request that begins now; ``None`` without snapshot isolation."""
+        return self.site.snapshots.now() if self.snapshot_isolation else None
+
     def handle(self, call: Call) -> Reply:
         """Answer a request without a socket, and count what it wrote."""
+        if call.snapshot is None:
+            call.snapshot = self.look()
         with self.site.db.lock:
             before = self.site.db.commits
             reply = self.application.handle(call)
@@ -178,7 +200,7 @@ class SandboxERPNext:
     def run_background_jobs(self) -> int:
         """Run all queued jobs now; returns how many there were."""
         done = 0
-        while jobs.run_one(self.site, self._handlers):
+        while jobs.run_one(self.site, self._handlers, snapshot=self.look()):
             done += 1
         return done
 
@@ -190,11 +212,11 @@ class SandboxERPNext:
 
     def _consolidate(self, session: Session, payload: dict[str, Any]) -> None:
         """The job of a POS Closing Entry, which fails when the faults say so: nothing is merged, and it says why."""
-        if not self.faults.strike_job(pos_closing.JOB):
+        reason = self.faults.strike_job(pos_closing.JOB)
+        if not reason:
             _HANDLERS[pos_closing.JOB](session, payload)
             return
         doc = session.load("POS Closing Entry", payload["closing"])
-        reason = "Deadlock found when trying to get lock; try restarting transaction"
         session.set_fields(doc, {"status": "Failed", "error_message": reason})
 
     def documents(self, doctype: str, **filters: Any) -> list[dict[str, Any]]:

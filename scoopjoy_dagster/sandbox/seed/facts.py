@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, Any
 
-from scoopjoy_dagster.sandbox.seed.masters import COMPANY, WALK_IN
+from scoopjoy_dagster.sandbox.erpnext import takings
+from scoopjoy_dagster.sandbox.erpnext.values import as_datetime
+from scoopjoy_dagster.sandbox.seed.masters import COMPANY, WALK_IN, member_group
 
 if TYPE_CHECKING:
     from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 
 ACCOUNTANT = "accountant@scoopjoy.example"
 MANAGER = "robot@scoopjoy.example"
+_EVER = as_datetime("9999-12-31")
 
 
 @contextmanager
@@ -33,7 +36,11 @@ def add_franchise(
 ) -> str:
     """A franchise customer; ``rate`` (percent) is set if the royalty field exists. Returns its name."""
     session = world.session()
-    values: dict[str, Any] = {"customer_name": name, "customer_group": group, "territory": "India"}
+    values: dict[str, Any] = {
+        "customer_name": name,
+        "customer_group": member_group(world, group),
+        "territory": "India",
+    }
     if rate is not None:
         values["custom_royalty_percentage"] = float(rate)
     with world.site.transaction():
@@ -121,7 +128,7 @@ class Sale:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A shift as it was made."""
+    """A shift as it was made; its invoices are POS Invoices, or Sales Invoices where the tills make those."""
 
     opening: str
     profile: str
@@ -139,8 +146,12 @@ def add_shift(
     *,
     opening_cash: Decimal | float = 2000,
 ) -> Shift:
-    """Open a shift (by a manager, for the cashier) and ring up its invoices (by the cashier)."""
+    """Open a shift (by a manager, for the cashier) and ring up its invoices (by the cashier).
+
+    From v16 on a till sells only on the day on which it was opened, by the site's clock: that is set for each sale.
+    """
     manager, counter = world.session(MANAGER), world.session(cashier)
+    doctype = takings.invoice_type(counter)
     names: list[str] = []
     with world.site.transaction():
         opening = manager.insert(
@@ -168,7 +179,10 @@ def add_shift(
             sale = entry if isinstance(entry, Sale) else Sale(Decimal(str(entry)))
             moment = sale.at or moment + timedelta(minutes=15)
             values = _pos_invoice(profile, sale, moment, names)
-            names.append(counter.submit(counter.insert(counter.new("POS Invoice", values))).name)
+            if doctype == takings.SALES_INVOICE:
+                values["is_created_using_pos"] = 1
+            with at(world, moment) if world.line.tills_sell_today else nullcontext():
+                names.append(counter.submit(counter.insert(counter.new(doctype, values))).name)
     return Shift(opening.name, profile, cashier, opened_at, names)
 
 
@@ -202,20 +216,18 @@ def close_shift(world: SandboxERPNext, opening: str, closed_at: datetime | None 
     session = world.session(MANAGER)
     with world.site.transaction():
         doc = session.load("POS Opening Entry", opening)
-        rows = world.site.db.rows(
-            'SELECT name FROM "tabPOS Invoice" WHERE owner = ? AND pos_profile = ? AND docstatus = 1'
-            " AND coalesce(consolidated_invoice, '') = '' AND posting_date || ' ' || posting_time >= ?"
-            " ORDER BY posting_date, posting_time, name",
-            (doc["user"], doc["pos_profile"], doc["period_start_date"]),
-        )
-        invoices = [session.load("POS Invoice", name) for (name,) in rows]
-        values = _closing(doc, invoices, closed_at or world.site.clock())
+        start = as_datetime(doc["period_start_date"])
+        found = takings.of_shift(session, doc["user"], doc["pos_profile"], start, _EVER)
+        invoices = [invoice for _, invoice in found]
+        values = _closing(world, doc, invoices, closed_at or world.site.clock())
         name = session.submit(session.insert(session.new("POS Closing Entry", values))).name
     world.run_background_jobs()
     return name
 
 
-def _closing(opening: dict[str, Any], invoices: list[Any], closed_at: datetime) -> dict[str, Any]:
+def _closing(
+    world: SandboxERPNext, opening: dict[str, Any], invoices: list[Any], closed_at: datetime
+) -> dict[str, Any]:
     money = {
         row["mode_of_payment"]: Decimal(str(row["opening_amount"])) for row in opening["balance_details"]
     }
@@ -233,6 +245,13 @@ def _closing(opening: dict[str, Any], invoices: list[Any], closed_at: datetime) 
     def total(key: str) -> float:
         return float(sum((Decimal(str(doc[key])) for doc in invoices), Decimal(0)))
 
+    def names(doctype: str, key: str) -> list[dict[str, Any]]:
+        return [
+            {key: doc["name"], "posting_date": doc["posting_date"]}
+            for doc in invoices
+            if doc.doctype == doctype
+        ]
+
     return {
         "pos_opening_entry": opening["name"],
         "company": COMPANY,
@@ -242,7 +261,9 @@ def _closing(opening: dict[str, Any], invoices: list[Any], closed_at: datetime) 
         "grand_total": total("grand_total"),
         "net_total": total("net_total"),
         "total_quantity": total("total_qty"),
-        "pos_transactions": [{"pos_invoice": doc["name"]} for doc in invoices],
+        "total_taxes_and_charges": total("total_taxes_and_charges"),
+        world.line.closing_rows: names(takings.POS_INVOICE, "pos_invoice"),
+        "sales_invoices": names(takings.SALES_INVOICE, "sales_invoice"),
         "payment_reconciliation": [
             {
                 "mode_of_payment": mode,

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: So many days before today stay open; those before them are closed.
 OPEN_DAYS = 3
+#: The same where a till takes one open shift at a time.
+_OPEN_DAYS_OF_ONE = 1
 _SEED = 20261122
 #: Amounts in INR that make rounding visible.
 _AWKWARD = tuple(map(Decimal, ("333.33", "0.10", "1234.57", "99.99", "2718.28", "0.05", "1000.01", "66.67")))
@@ -58,12 +60,18 @@ class SeedSummary:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def seed(world: SandboxERPNext, *, today: date, weeks: int = 4) -> SeedSummary:
-    """Fill a world with masters and ``weeks`` weeks of history before ``today``; the same every time."""
+def seed(
+    world: SandboxERPNext, *, today: date, weeks: int = 4, invoice_type: str = "POS Invoice"
+) -> SeedSummary:
+    """Fill a world with masters and ``weeks`` weeks of history before ``today``; the same every time.
+
+    ``invoice_type``: What the tills make (``master_data``).
+    """
+    open_days = _OPEN_DAYS_OF_ONE if world.line.one_open_shift else OPEN_DAYS
     chance = random.Random(_SEED)  # noqa: S311 - repeatable, no secret
     first, last = today - timedelta(days=7 * weeks), today - timedelta(days=1)
     with at(world, datetime.combine(first, time(6))):
-        master_data(world)
+        master_data(world, invoice_type=invoice_type)
         for franchise in FRANCHISES:
             add_franchise(world, franchise.name, group=franchise.group)
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
@@ -71,7 +79,7 @@ def seed(world: SandboxERPNext, *, today: date, weeks: int = 4) -> SeedSummary:
         with at(world, datetime.combine(day, time(21))):
             _outlets(world, chance, day, number, last)
             _franchises(world, chance, day, number)
-        if day < today - timedelta(days=OPEN_DAYS):
+        if day < today - timedelta(days=open_days):
             _close(world, day)
     negative_day, negative = last - timedelta(days=1), FRANCHISES[4].name
     with at(world, datetime.combine(negative_day, time(22))):
@@ -82,7 +90,7 @@ def seed(world: SandboxERPNext, *, today: date, weeks: int = 4) -> SeedSummary:
     _disable(world)
     return SeedSummary(
         last_business_day=last,
-        closed_until=today - timedelta(days=OPEN_DAYS + 1),
+        closed_until=today - timedelta(days=open_days + 1),
         robot=world.robot,
         administrator=world.administrator,
         negative_franchise=negative,
@@ -151,7 +159,7 @@ def _oddities(world: SandboxERPNext, last: date) -> None:
 
 
 def _late_shift(world: SandboxERPNext, last: date) -> None:
-    """The shift of the last outlet: opened at 18:00, sells until half past midnight, still open."""
+    """The shift of the last outlet: opened at 18:00, still open, sells until half past midnight where tills may do that."""
     outlet = OUTLETS[-1]
     opened = datetime.combine(last, time(18))
     sales = [
@@ -160,6 +168,8 @@ def _late_shift(world: SandboxERPNext, last: date) -> None:
         Sale(Decimal(60), at=opened + timedelta(hours=6, minutes=20), tendered=Decimal(100)),
         Sale(Decimal(105), at=opened + timedelta(hours=6, minutes=30), mode="Card"),
     ]
+    if world.line.tills_sell_today:
+        sales = [sale for sale in sales if sale.at and sale.at.date() == last]
     add_shift(world, outlet.profile, outlet.cashier, opened, sales)
 
 

@@ -92,6 +92,8 @@ FRANCHISES = (
     Franchise('Gelato "N" Go / Pune & Co 🍦', "Metro Partners", Decimal("7.125")),
     Franchise("O'Cone's Café \\ Goa", "Metro Partners"),
 )
+#: Groups with members of their own and groups below: where the members are on lines that take none in such a group.
+_LEAVES = {"Franchise": "Franchise Stores", "Partner Outlets": "Partner Stores"}
 WHOLESALE = ("Hotel Blue Lagoon", "Sunrise Caterers", "Metro Mart Retail")
 
 _USERS: tuple[tuple[str, str, tuple[str, ...], bool], ...] = (
@@ -110,8 +112,16 @@ def _add(session: Session, doctype: str, **values: Any) -> str:
     return session.insert(session.new(doctype, values)).name
 
 
-def master_data(world: SandboxERPNext) -> None:
-    """Fill an empty site with the chain's masters; does nothing if the company exists."""
+def member_group(world: SandboxERPNext, group: str) -> str:
+    """The customer group in which members of a group are: a leaf beside its subgroups, on lines that ask for one."""
+    return _LEAVES.get(group, group) if world.line.customers_in_leaves else group
+
+
+def master_data(world: SandboxERPNext, *, invoice_type: str = "POS Invoice") -> None:
+    """Fill an empty site with the chain's masters; does nothing if the company exists.
+
+    ``invoice_type``: What its tills make, ``POS Invoice`` or ``Sales Invoice``; the second is known from v16 on.
+    """
     session = world.session()
     with world.site.transaction():
         if session.exists("Company", COMPANY):
@@ -119,7 +129,7 @@ def master_data(world: SandboxERPNext) -> None:
         _add(session, "Company", company_name=COMPANY, abbr=ABBR, default_currency="INR", country="India")
         _accounts(session)
         _periods(session, world.site.clock().date())
-        _groups(session)
+        _groups(session, leaves=world.line.customers_in_leaves)
         _items(session)
         _users(session)
         _shelves(session)
@@ -133,6 +143,10 @@ def master_data(world: SandboxERPNext) -> None:
             to_currency="INR",
             exchange_rate=84.15,
         )
+        if world.line.invoice_modes:
+            settings = session.load("POS Settings", "POS Settings")
+            session.amend(settings, {"invoice_type": invoice_type})
+            session.save(settings)
 
 
 def _accounts(session: Session) -> None:
@@ -189,7 +203,7 @@ def _periods(session: Session, today: date) -> None:
         )
 
 
-def _groups(session: Session) -> None:
+def _groups(session: Session, *, leaves: bool) -> None:
     def group(name: str, parent: str | None, *, is_group: bool) -> None:
         _add(
             session,
@@ -206,6 +220,8 @@ def _groups(session: Session) -> None:
     group("Owned Outlets", "Franchise", is_group=False)
     group("Partner Outlets", "Franchise", is_group=True)
     group("Metro Partners", "Partner Outlets", is_group=False)
+    for above, leaf in _LEAVES.items() if leaves else ():
+        group(leaf, above, is_group=False)
     _add(session, "Territory", territory_name="All Territories", is_group=1)
     _add(session, "Territory", territory_name="India", parent_territory="All Territories")
 

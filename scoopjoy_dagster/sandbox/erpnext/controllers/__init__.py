@@ -23,11 +23,12 @@ def _registry() -> Mapping[str, Controller]:
         pos_opening,
         records,
         sales_invoice,
+        tills,
     )
 
     modules = (
         customisation, journal_entry, masters, pos_closing, pos_invoice, pos_merge, pos_opening, records,
-        sales_invoice,
+        sales_invoice, tills,
     )  # fmt: skip
     return {name: made for module in modules for name, made in module.CONTROLLERS.items()}
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from scoopjoy_dagster.sandbox.erpnext.controllers.base import Controller
-from scoopjoy_dagster.sandbox.erpnext.errors import thrown, unknown_to_the_sandbox
+from scoopjoy_dagster.sandbox.erpnext.errors import noted, thrown, unknown_to_the_sandbox
 from scoopjoy_dagster.sandbox.erpnext.meta import TABLES, Field
 from scoopjoy_dagster.sandbox.erpnext.site import SETTABLE, field_of_row
 
@@ -147,6 +147,11 @@ class PropertySetter(Controller):
 
 class Workspace(Controller):
     """A page of the desk; a public one is the business of Workspace Managers (but anybody may delete it)."""
+
+    def before_insert(self, session: Session, doc: Doc) -> None:
+        if session.site.line.names_of_doctypes_taken and doc.get("label") in session.site.metas:
+            text = "Name already taken, please set a new name"
+            raise noted(text, "NameError", text)
 
     def validate(self, session: Session, doc: Doc) -> None:
         manager = session.user == "Administrator" or "Workspace Manager" in session.roles

@@ -37,9 +37,8 @@ class JournalEntry(Controller):
         for row in rows:
             self._fill_row(session, doc, row)
         for row in rows:
-            if row["account_type"] in {"Receivable", "Payable"} and not (
-                row.get("party_type") and row.get("party")
-            ):
+            without = not (row.get("party_type") and row.get("party")) and not doc.get("party_not_required")
+            if row["account_type"] in {"Receivable", "Payable"} and without:
                 raise thrown(
                     f"Row {row['idx']}: Party Type and Party is required for Receivable / Payable account"
                     f" {row['account']}"
@@ -65,11 +64,13 @@ class JournalEntry(Controller):
     def on_submit(self, session: Session, doc: Doc) -> None:
         if doc["voucher_type"] == "Bank Entry" and not (doc.get("cheque_no") and doc.get("cheque_date")):
             raise thrown("Reference No & Reference Date is required for Bank Entry")
+        alert = {"alert": 1} if session.site.line.new_words else {}
         for row in doc.rows("accounts"):
             if row.get("party_type") == "Customer" and row["credit"] > 0 and not row.get("reference_name"):
                 session.say(
                     f"Row {row['idx']}: Please check 'Is Advance' against Account {row['account']} if this is an"
-                    " advance entry."
+                    " advance entry.",
+                    **alert,
                 )
         lines = [
             ledger.Line(
@@ -153,9 +154,11 @@ class JournalEntry(Controller):
 
     @staticmethod
     def _set_remark(session: Session, doc: Doc) -> None:
-        del session
+        own = session.site.line.remark_is_own
+        if own and doc.get("custom_remark"):
+            return
         parts = []
-        if doc.get("user_remark"):
+        if doc.get("user_remark") and not own:
             parts.append(f"Note: {doc['user_remark']}")
         if doc.get("cheque_no"):
             if not doc.get("cheque_date"):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from scoopjoy_dagster.sandbox.erpnext.session import Session
 
 _ZERO = Decimal(0)
+#: Types of account that a party may stand on; one without a type is not looked at.
+_WITH_PARTY = frozenset({"Receivable", "Payable", "Equity", "", None})
 
 
 @dataclass(slots=True)
@@ -88,11 +90,11 @@ def check_period(session: Session, doc: Doc) -> None:
         )
 
 
-def check_frozen(session: Session, day: Any) -> None:
-    """No entry up to Accounts Settings.acc_frozen_upto, save for the role that may."""
-    upto, role = session.values(
-        "Accounts Settings", "Accounts Settings", ["acc_frozen_upto", "frozen_accounts_modifier"]
-    )
+def check_frozen(session: Session, day: Any, company: str) -> None:
+    """No entry up to the frozen day, save for the role that may."""
+    freeze = session.site.line.freeze
+    name = company if freeze.doctype == "Company" else freeze.doctype
+    upto, role = session.values(freeze.doctype, name, [freeze.day, freeze.role])
     if not upto or as_date(day) > as_date(upto):
         return
     if role in session.roles and session.user != "Administrator":
@@ -143,9 +145,17 @@ def _check_account(session: Session, doc: Doc, line: Line) -> dict[str, Any]:
         raise thrown(f"{where}: Account {line.account} does not belong to Company {doc['company']}")
     if line.cost_center:
         _check_cost_center(session, doc, line.cost_center, where)
-    if account["account_type"] == "Receivable" and not line.party:
+    if account["account_type"] == "Receivable" and not line.party and not doc.get("party_not_required"):
         raise thrown(f"{where}: Customer is required against Receivable account {line.account}")
+    _check_party_account(session, line, account["account_type"])
     return account
+
+
+def _check_party_account(session: Session, line: Line, account_type: str | None) -> None:
+    if session.site.line.party_on_receivables_only and line.party and account_type not in _WITH_PARTY:
+        raise thrown(
+            f"Party Type and Party can only be set for Receivable / Payable account<br><br>{line.account}"
+        )
 
 
 def _check_cost_center(session: Session, doc: Doc, cost_center: str, where: str) -> None:
@@ -162,7 +172,7 @@ def _check_cost_center(session: Session, doc: Doc, cost_center: str, where: str)
 def post(session: Session, doc: Doc, lines: list[Line], remarks: str) -> None:
     """Make the ledger rows of a submitted voucher."""
     day = as_date(doc["posting_date"]).isoformat()
-    check_frozen(session, day)
+    check_frozen(session, day, doc["company"])
     check_closed(session, day, doc["company"])
     year = fiscal_year(session, day, doc["company"])
     for line in (line.turned() for line in lines):
@@ -244,7 +254,7 @@ def _store(session: Session, doctype: str, values: dict[str, Any], doc: Doc) -> 
 def reverse(session: Session, doc: Doc) -> None:
     """Cancel the ledger rows of a voucher: marked, and matched by reversed rows that are marked as well."""
     check_period(session, doc)
-    check_frozen(session, doc["posting_date"])
+    check_frozen(session, doc["posting_date"], doc["company"])
     check_closed(session, doc["posting_date"], doc["company"])
     names = session.site.meta("GL Entry").columns
     rows = session.site.db.rows(

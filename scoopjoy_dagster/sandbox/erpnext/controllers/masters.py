@@ -110,6 +110,18 @@ class POSProfile(Controller):
 class Customer(Controller):
     """Named by its customer name (Selling Settings: Customer Naming By), never by the client."""
 
+    def before_insert(self, session: Session, doc: Doc) -> None:
+        if session.site.line.customers_in_leaves and doc.get("customer_name") is None:
+            raise SiteError("AttributeError", "'NoneType' object has no attribute 'strip'")
+
+    def validate(self, session: Session, doc: Doc) -> None:
+        in_node = session.value("Customer Group", doc.get("customer_group"), "is_group")
+        if session.site.line.customers_in_leaves and in_node:
+            raise thrown(
+                "Cannot select a Group type Customer Group. Please select a non-group Customer Group.",
+                title="Invalid Customer Group",
+            )
+
     def autoname(self, session: Session, doc: Doc) -> str | None:
         name = str(doc.get("customer_name") or "").strip()
         if not name or not session.exists("Customer", name):
@@ -129,8 +141,10 @@ class User(Controller):
         return email.lower() if "@" in email else email
 
     def validate(self, session: Session, doc: Doc) -> None:
-        del session
         doc["full_name"] = doc.get("full_name") or doc.get("first_name")
+        if session.site.line.system_users_see_tracebacks:
+            desk = any(session.value("Role", row.get("role"), "desk_access") for row in doc.rows("roles"))
+            doc["user_type"] = "System User" if desk or doc.name == "Administrator" else "Website User"
 
 
 class FiscalYear(Controller):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from scoopjoy_dagster.sandbox.erpnext.controllers import totals
+from scoopjoy_dagster.sandbox.erpnext.controllers import tills, totals
 from scoopjoy_dagster.sandbox.erpnext.controllers.sales_invoice import Invoice
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
 from scoopjoy_dagster.sandbox.erpnext.values import number
@@ -20,6 +21,9 @@ def status_of(doc: Doc) -> str:
         return "Consolidated"
     if doc.get("is_return"):
         return "Return"
+    unpaid = number(doc.get("outstanding_amount"))
+    if unpaid > 0:
+        return "Partly Paid" if unpaid < totals.payable(doc) else "Unpaid"
     return "Paid"
 
 
@@ -33,6 +37,7 @@ class POSInvoice(Invoice):
             doc["customer"] = session.value("POS Profile", doc["pos_profile"], "customer")
         self._follow_profile(session, doc)
         super().validate(session, doc)
+        tills.check_pos_invoice(session, doc)
         if not doc.rows("payments"):
             raise thrown("At least one mode of payment is required for POS invoice.")
         if doc.is_new and doc.get("is_return") and "paid_amount" not in doc.sent:
@@ -41,8 +46,9 @@ class POSInvoice(Invoice):
         totals.fill_change(doc)
         totals.fill_payments(session, doc)
         doc["status"] = "Draft"
-        # Not even an underpaid one keeps an outstanding amount (10-08).
+        # On v15 not even an underpaid one keeps an outstanding amount (10-08).
         doc["outstanding_amount"] = 0.0
+        tills.check_full_payment(session, doc)
 
     @staticmethod
     def _follow_profile(session: Session, doc: Doc) -> None:
@@ -60,6 +66,12 @@ class POSInvoice(Invoice):
                 raise thrown(f"Row #{row['idx']} (Payment Table): Amount must be positive")
             if doc.get("is_return") and amount > 0:
                 raise thrown(f"Row #{row['idx']} (Payment Table): Amount must be negative")
+
+    def before_submit(self, session: Session, doc: Doc) -> None:
+        super().before_submit(session, doc)
+        if session.site.line.full_payment_only:
+            rest = totals.payable(doc) - number(doc.get("paid_amount"))
+            doc["outstanding_amount"] = float(max(rest, Decimal(0)))
 
     def on_submit(self, session: Session, doc: Doc) -> None:
         session.set_fields(doc, {"status": status_of(doc)}, touch=False)

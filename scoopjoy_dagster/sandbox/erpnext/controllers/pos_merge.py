@@ -28,6 +28,16 @@ def _added(row: dict[str, Any], amounts: dict[str, Any]) -> None:
         row[key] = float(number(row.get(key)) + number(value))
 
 
+def _items(docs: list[Doc]) -> list[dict[str, Any]]:
+    """A row for each row that was sold, with the invoice that it is from."""
+    return [
+        {key: item.get(key) for key in _ITEM}
+        | {"rate": item["net_rate"], "qty": item["qty"], "pos_invoice": doc.name}
+        for doc in docs
+        for item in doc.rows("items")
+    ]
+
+
 def _merged_items(docs: list[Doc]) -> list[dict[str, Any]]:
     merged: dict[tuple[Any, ...], dict[str, Any]] = {}
     for doc in docs:
@@ -107,41 +117,11 @@ class POSInvoiceMergeLog(Controller):
         invoices = [session.load("POS Invoice", row["pos_invoice"]) for row in doc.rows("pos_invoices")]
         returns = [invoice for invoice in invoices if invoice["is_return"]]
         sales = [invoice for invoice in invoices if not invoice["is_return"]]
-        made: dict[str, str | None] = {"consolidated_credit_note": None, "consolidated_invoice": None}
-        if returns:
-            made["consolidated_credit_note"] = self._consolidate(session, doc, returns, is_return=1)
-        if sales:
-            made["consolidated_invoice"] = self._consolidate(session, doc, sales, is_return=0)
+        together = _sale_and_notes if session.site.line.merged_as_sold else _note_and_sale
+        made, into = together(session, doc, sales, returns)
         session.set_fields(doc, made)
         for invoice in invoices:
-            into = made["consolidated_credit_note" if invoice["is_return"] else "consolidated_invoice"]
-            self._mark(session, invoice, into)
-
-    @staticmethod
-    def _consolidate(session: Session, log: Doc, invoices: list[Doc], *, is_return: int) -> str:
-        sums = {key: sum((number(doc[key]) for doc in invoices), Decimal(0)) for key in _ROUNDED}
-        head = {key: invoices[-1].get(key) for key in _HEAD}
-        merged = session.new(
-            "Sales Invoice",
-            head
-            | {key: float(value) for key, value in sums.items()}
-            | {
-                "customer": log["customer"],
-                "is_pos": 1,
-                "is_consolidated": 1,
-                "is_return": is_return,
-                "set_posting_time": 1,
-                "ignore_pricing_rule": 1,
-                "posting_date": log["posting_date"],
-                "posting_time": log["posting_time"],
-                "cost_center": session.value("POS Profile", head["pos_profile"], "cost_center"),
-                "items": _merged_items(invoices),
-                "taxes": _merged_taxes(invoices),
-                "payments": _merged_payments(invoices),
-            },
-        )
-        session.insert(merged)
-        return session.submit(merged).name
+            self._mark(session, invoice, into[invoice.name])
 
     @staticmethod
     def _mark(session: Session, invoice: Doc, into: str | None) -> None:
@@ -155,6 +135,68 @@ class POSInvoiceMergeLog(Controller):
         for key in ("consolidated_invoice", "consolidated_credit_note"):
             if doc.get(key):
                 session.cancel(session.load("Sales Invoice", doc[key]))
+
+
+Merged = tuple[dict[str, str | None], dict[str, str]]
+"""What the log names as made, and the Sales Invoice of each POS Invoice."""
+
+
+def _note_and_sale(session: Session, log: Doc, sales: list[Doc], returns: list[Doc]) -> Merged:
+    """v15: one credit note for all returns, one invoice for all sales, both dated as the closing says."""
+    made: dict[str, str | None] = {"consolidated_credit_note": None, "consolidated_invoice": None}
+    into: dict[str, str] = {}
+    for key, invoices in (("consolidated_credit_note", returns), ("consolidated_invoice", sales)):
+        if invoices:
+            name = _consolidate(session, log, invoices, {"is_return": int(invoices is returns)})
+            made[key] = name
+            into |= {invoice.name: name for invoice in invoices}
+    return made, into
+
+
+def _sale_and_notes(session: Session, log: Doc, sales: list[Doc], returns: list[Doc]) -> Merged:
+    """v16: one invoice dated by its last sale, then a credit note against the invoice of each return's original."""
+    made: dict[str, str | None] = {"consolidated_credit_note": None, "consolidated_invoice": None}
+    into: dict[str, str] = {}
+    if sales:
+        last = {key: sales[-1][key] for key in ("posting_date", "posting_time")}
+        name = made["consolidated_invoice"] = _consolidate(session, log, sales, {"is_return": 0} | last)
+        into |= {invoice.name: name for invoice in sales}
+    by_original: dict[str | None, list[Doc]] = {}
+    for invoice in returns:
+        kept = session.value("POS Invoice", invoice.get("return_against"), "consolidated_invoice")
+        by_original.setdefault(kept or made["consolidated_invoice"], []).append(invoice)
+    for original, invoices in by_original.items():
+        name = _consolidate(session, log, invoices, {"is_return": 1, "return_against": original})
+        made["consolidated_credit_note"] = name
+        into |= {invoice.name: name for invoice in invoices}
+    return made, into
+
+
+def _consolidate(session: Session, log: Doc, invoices: list[Doc], more: dict[str, Any]) -> str:
+    sums = {key: sum((number(doc[key]) for doc in invoices), Decimal(0)) for key in _ROUNDED}
+    head = {key: invoices[-1].get(key) for key in _HEAD}
+    items = _items if session.site.line.merged_as_sold else _merged_items
+    merged = session.new(
+        "Sales Invoice",
+        head
+        | {key: float(value) for key, value in sums.items()}
+        | {
+            "customer": log["customer"],
+            "is_pos": 1,
+            "is_consolidated": 1,
+            "set_posting_time": 1,
+            "ignore_pricing_rule": 1,
+            "posting_date": log["posting_date"],
+            "posting_time": log["posting_time"],
+            "cost_center": session.value("POS Profile", head["pos_profile"], "cost_center"),
+            "items": items(invoices),
+            "taxes": _merged_taxes(invoices),
+            "payments": _merged_payments(invoices),
+        }
+        | more,
+    )
+    session.insert(merged)
+    return session.submit(merged).name
 
 
 CONTROLLERS = {"POS Invoice Merge Log": POSInvoiceMergeLog()}

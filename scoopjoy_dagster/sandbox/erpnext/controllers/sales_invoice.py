@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from scoopjoy_dagster.sandbox.erpnext.controllers import ledger, totals
+from scoopjoy_dagster.sandbox.erpnext.controllers import ledger, tills, totals
 from scoopjoy_dagster.sandbox.erpnext.controllers.base import Controller
 from scoopjoy_dagster.sandbox.erpnext.errors import thrown
-from scoopjoy_dagster.sandbox.erpnext.values import as_date, money, number
+from scoopjoy_dagster.sandbox.erpnext.values import as_date, as_datetime, money, number
 
 if TYPE_CHECKING:
     from scoopjoy_dagster.sandbox.erpnext.document import Doc
@@ -32,7 +32,8 @@ class Invoice(Controller):
         totals.fill_items(session, doc)
         totals.fill_totals(session, doc)
         if as_date(doc["due_date"]) < as_date(doc["posting_date"]):
-            raise thrown("Due Date cannot be before Posting / Supplier Invoice Date")
+            day = "Posting Date" if session.site.line.new_words else "Posting / Supplier Invoice Date"
+            raise thrown(f"Due Date cannot be before {day}")
         doc["title"] = doc.get("title") or doc["customer_name"]
         self.check_return(session, doc)
 
@@ -67,11 +68,16 @@ class Invoice(Controller):
         against = doc.get("return_against")
         if not doc.get("is_return") or not against:
             return
-        customer, status = session.values(doc.doctype, against, ["customer", "docstatus"])
+        names = ["customer", "docstatus", "posting_date", "posting_time"]
+        customer, status, day, clock = session.values(doc.doctype, against, names)
         if status != 1:
             raise thrown(f"Return Against {doc.doctype} {against} must be submitted")
         if customer != doc["customer"]:
             raise thrown(f"Customer does not match with {doc.doctype} {against}")
+        if session.site.line.merged_as_sold:
+            sold = as_datetime(f"{day} {clock}")
+            if as_datetime(f"{doc['posting_date']} {doc['posting_time']}") < sold:
+                raise thrown(f"Posting timestamp must be after {sold:%d-%m-%Y %H:%M:%S}")
 
 
 class SalesInvoice(Invoice):
@@ -85,7 +91,10 @@ class SalesInvoice(Invoice):
         doc["po_no"] = doc.get("po_no") or ""
         doc["amount_eligible_for_commission"] = doc["net_total"]
         if doc.get("is_pos"):
+            tills.check_paid_drafts(session, doc)
             totals.fill_payments(session, doc)
+        if doc.get("is_created_using_pos"):
+            tills.check_sales_invoice(session, doc)
         doc["status"] = "Draft"
         doc["outstanding_amount"] = 0.0 if doc.docstatus == 1 and doc.is_new else self._outstanding(doc)
 
@@ -113,6 +122,9 @@ class SalesInvoice(Invoice):
         if doc.get("is_return") and doc.get("return_against"):
             original = session.load("Sales Invoice", doc["return_against"])
             session.set_fields(original, {"status": "Credit Note Issued"}, touch=False)
+
+    def before_cancel(self, session: Session, doc: Doc) -> None:
+        tills.check_not_closed(session, doc)
 
     def on_cancel(self, session: Session, doc: Doc) -> None:
         ledger.reverse(session, doc)

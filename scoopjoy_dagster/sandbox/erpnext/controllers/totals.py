@@ -41,8 +41,11 @@ def fill_items(session: Session, doc: Doc) -> None:
             row["cost_center"] = defaults[2]
         quantity = number(row.get("qty"))
         if quantity == 0:
+            item = f"<strong>{row.get('item_code')}</strong>"
             raise thrown(
-                f"Row #{row['idx']}: Item quantity cannot be zero",
+                f"Row #{row['idx']}: Quantity for Item {item} cannot be zero."
+                if session.site.line.new_words
+                else f"Row #{row['idx']}: Item quantity cannot be zero",
                 "InvalidQtyError",
                 title="Invalid Quantity",
             )
