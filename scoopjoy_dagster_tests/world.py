@@ -60,10 +60,13 @@ CASHIER = "cashier.bandra@scoopjoy.example"
 MANAGERS = ("sales.head@scoopjoy.example", "ops.manager@scoopjoy.example")
 
 
-def build_template(path: Path) -> None:
-    """Write the site that every test starts from: masters, our custom fields, six franchises with their terms."""
-    made = SandboxERPNext(":memory:", clock=lambda: NOW)
-    seed.master_data(made)
+def build_template(path: Path, line: str = "v15", invoice_type: str = "POS Invoice") -> None:
+    """Write the site that every test starts from: masters, our custom fields, six franchises with their terms.
+
+    `line`: of ERPNext; `invoice_type`: what its tills make.
+    """
+    made = SandboxERPNext(":memory:", clock=lambda: NOW, line=line)
+    seed.master_data(made, invoice_type=invoice_type)
     for franchise in seed.FRANCHISES:
         if franchise.name in FRANCHISES:
             seed.add_franchise(made, franchise.name, group=franchise.group)
@@ -77,9 +80,11 @@ def build_template(path: Path) -> None:
 
 
 @contextmanager
-def started_site(template: Path) -> Iterator[SandboxERPNext]:
+def started_site(template: Path, line: str = "v15") -> Iterator[SandboxERPNext]:
     """An embedded ERPNext of its own, from the template."""
-    with SandboxERPNext(":memory:", clock=lambda: NOW, background_delay_s=0.0, template=template) as made:
+    with SandboxERPNext(
+        ":memory:", clock=lambda: NOW, background_delay_s=0.0, template=template, line=line
+    ) as made:
         yield made
 
 
