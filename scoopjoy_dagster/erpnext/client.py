@@ -28,6 +28,10 @@ Field = str | Mapping[str, str]
 Row = dict[str, Any]
 
 INSERT_ATTEMPTS = 4
+UPDATE_ATTEMPTS = 4
+
+_LOST = ("frappe.exceptions.QueryDeadlockError", "frappe.exceptions.QueryTimeoutError")
+"""How ERPNext's last line about a document begins that was rolled back because another writer was there first."""
 
 PAGE = 2000
 """Rows that a paged list asks for at once: about a megabyte, and some 90 ms of ERPNext's time."""
@@ -231,14 +235,23 @@ class Client:
     def bulk_update(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         """Set fields of many documents in one request; not atomic.
 
+        Where one of them lost against another writer, all are sent again: the database may have rolled back those before
+        it, too, which ERPNext tells as saved.
+
         Args:
             documents: `doctype`, `docname` and the fields to set.
 
         Returns:
             For each document that failed: its name and ERPNext's message. The others are saved.
         """
-        if not documents:
-            return {}
+        failed: dict[str, str] = {}
+        for _ in range(UPDATE_ATTEMPTS if documents else 0):
+            failed = self._bulk_update(documents)
+            if not any(message.startswith(_LOST) for message in failed.values()):
+                break
+        return failed
+
+    def _bulk_update(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         message = self.call(
             "frappe.client.bulk_update",
             {"docs": encode([dict(one) for one in documents]).decode()},

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from scoopjoy_dagster.erpnext import invoice_royalty
-from scoopjoy_dagster.erpnext.client import Client
+from scoopjoy_dagster.erpnext.client import UPDATE_ATTEMPTS, Client
 from scoopjoy_dagster.erpnext.errors import Forbidden, NotFound, Rejected
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
@@ -147,3 +147,29 @@ def test_a_bulk_update_saves_the_others_and_names_who_failed(
     assert "Nobody" in failed["Nobody"]
     assert rate_of(erp, invoice) == 8.125
     assert client.bulk_update([]) == {}
+
+
+def _lost(name: str) -> Answer:
+    """ERPNext's answer to a request in which a document lost against another writer."""
+    trace = (
+        "Traceback ...\nfrappe.exceptions.QueryDeadlockError: (1020, 'Record has changed since last read')"
+    )
+    return Answer(200, {"message": {"failed_docs": [{"doc": {"docname": name}, "exc": trace}]}})
+
+
+@pytest.mark.parametrize(
+    ("answers", "requests", "failed"),
+    [
+        ([_lost("B"), Answer(200, {"message": {"failed_docs": []}})], 2, []),
+        ([_lost("B")], UPDATE_ATTEMPTS, ["B"]),
+    ],
+    ids=["once", "always"],
+)
+def test_a_bulk_update_in_which_one_lost_against_another_writer_is_sent_again_as_a_whole(
+    answers: list[Answer], requests: int, failed: list[str]
+) -> None:
+    documents = [{"doctype": "Sales Invoice", "docname": name, "po_no": "1"} for name in "ABC"]
+    with answering(*answers) as site, session_with(site) as session:
+        assert list(Client(session).bulk_update(documents)) == failed
+        assert len(site.asked) == requests
+        assert len({one.body for one in site.asked}) == 1

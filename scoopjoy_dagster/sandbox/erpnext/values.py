@@ -88,7 +88,9 @@ def shown_time(stored: str) -> str:
     seconds: float = round(value.second + value.microsecond / 1_000_000, 6)
     if seconds == int(seconds):
         return f"{value.hour}:{value.minute:02}:{int(seconds):02}"
-    return f"{value.hour}:{value.minute:02}:{seconds:02}"
+    # Python writes less than a tenth of a millisecond as 5e-06, which nobody reads as a time.
+    shown = f"{seconds:02}" if seconds >= 0.0001 else f"{seconds:f}"
+    return f"{value.hour}:{value.minute:02}:{shown}"
 
 
 def shown_day(day: date) -> str:

@@ -1,0 +1,69 @@
+"""Whoever loses against another writer is rolled back by ERPNext and comes again: nothing is lost, nothing is there twice."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from scoopjoy_dagster.erpnext import pos
+from scoopjoy_dagster.sandbox import seed
+from scoopjoy_dagster.sandbox.erpnext import faults
+from scoopjoy_dagster.sandbox.seed import Sale
+from scoopjoy_dagster_tests.world import BANDRA, CASHIER, DAY, KORAMANGALA, THANE, World, entries
+
+EVENING = datetime.combine(DAY, datetime.min.time()) + timedelta(hours=18)
+
+
+def twelve_sales(world: World) -> seed.Shift:
+    """A shift that ERPNext consolidates in the background, where it consolidates at all."""
+    with seed.at(world.erpnext, EVENING):
+        return seed.add_shift(
+            world.erpnext, BANDRA, CASHIER, EVENING, [Sale(Decimal(10), customer=THANE, gst=False)] * 12
+        )
+
+
+def in_background(world: World) -> bool:
+    """Whether the shift's sales are POS Invoices: Sales Invoices are only marked, in the request."""
+    return bool(world.erpnext.documents("POS Invoice"))
+
+
+@pytest.mark.parametrize("times", [1, pos.MOST_RESTARTS])
+def test_a_consolidation_that_loses_against_others_is_restarted_until_it_gets_through(
+    chain: World, times: int
+) -> None:
+    twelve_sales(chain)
+    chain.erpnext.faults.fail_jobs(times, reason=faults.RECORD_CHANGED)
+    assert chain.close("closed_shifts").success
+    (closing,) = chain.erpnext.documents("POS Closing Entry")
+    assert closing["status"] == "Submitted"
+    assert len(chain.erpnext.faults.struck) == (times if in_background(chain) else 0)
+
+
+def test_one_that_always_loses_is_an_exception_row_and_the_next_run_takes_it_up(chain: World) -> None:
+    twelve_sales(chain)
+    chain.erpnext.faults.fail_jobs(pos.MOST_RESTARTS + 1, reason=faults.RECORD_CHANGED)
+    night = chain.close("closed_shifts")
+    assert night.success is not in_background(chain)
+    if in_background(chain):
+        (row,) = night.exceptions("closed_shifts")
+        assert "Record has changed since last read" in row["message"]
+    assert chain.close("closed_shifts").success
+    assert [one["status"] for one in chain.erpnext.documents("POS Closing Entry")] == ["Submitted"]
+
+
+@pytest.mark.parametrize("path", ["insert_many", "POS Closing Entry", "bulk_update"])
+def test_a_request_that_loses_against_another_one_is_sent_again_and_stored_once(
+    chain: World, path: str
+) -> None:
+    chain.invoice(KORAMANGALA, "1000")
+    twelve_sales(chain)
+    chain.erpnext.faults.add("record_changed", path=path, times=2)
+    assert chain.close().success
+    assert [kind for kind, *_ in chain.erpnext.faults.struck] == ["record_changed"] * 2
+    assert len(entries(chain.erpnext, KORAMANGALA)) == len(entries(chain.erpnext, THANE)) == 1
+    assert len(chain.erpnext.documents("POS Closing Entry")) == 1
+    chain.erpnext.requests.reset()
+    assert chain.close().success
+    assert chain.erpnext.requests.writes == 0
