@@ -149,7 +149,10 @@ class Workspace(Controller):
     """A page of the desk; a public one is the business of Workspace Managers (but anybody may delete it)."""
 
     def before_insert(self, session: Session, doc: Doc) -> None:
-        if session.site.line.names_of_doctypes_taken and doc.get("label") in session.site.metas:
+        # The desk makes one address of either.
+        taken = {name.lower().replace(" ", "-") for name in session.site.metas}
+        address = str(doc.get("label") or "").lower().replace(" ", "-")
+        if session.site.line.names_of_doctypes_taken and address in taken:
             text = "Name already taken, please set a new name"
             raise noted(text, "NameError", text)
 
