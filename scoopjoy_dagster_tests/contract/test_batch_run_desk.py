@@ -376,8 +376,12 @@ def test_a_public_workspace_takes_a_workspace_manager(site: Site, accountant: Ca
         accountant.put("Workspace", name, is_hidden=1).refused(417, "ValidationError")
         assert accountant.rows("Workspace", ["name"], [["name", "=", name]]) == [{"name": name}]
     finally:
-        # Whoever may use the desk may delete it.
-        assert accountant.delete("Workspace", f"{desk.run} Desk").status == 202
+        # Before v16 whoever may use the desk may delete it.
+        if site.line != V15:
+            accountant.delete("Workspace", f"{desk.run} Desk").refused(417, "ValidationError")
+            manager.delete("Workspace", f"{desk.run} Desk").accepted()
+        else:
+            accountant.delete("Workspace", f"{desk.run} Desk").accepted()
 
 
 @only_v16
