@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .lines import V15, only_v16
+
 if TYPE_CHECKING:
     from .books import Books
     from .site import Caller, Site
@@ -34,7 +36,19 @@ def test_wrong_credentials_are_401_authentication_error(site: Site, broken: str)
         "no colon": "token justonepart",
         "unknown prefix": f"Wrong {pair}",
     }[broken]
-    site.guest.call("GET", WHO, headers={"Authorization": sent}).refused(401, "AuthenticationError")
+    answer = site.guest.call("GET", WHO, headers={"Authorization": sent}).refused(401, "AuthenticationError")
+    if site.line != V15:
+        assert answer.body == {"exc_type": "AuthenticationError"}
+
+
+def test_the_key_of_a_disabled_user_is_refused_since_v16(site: Site) -> None:
+    leaving = site.hire("leaving", ["Sales User"])
+    site.owner.put("User", leaving.user, enabled=0).accepted()
+    answer = leaving.call("GET", WHO)
+    if site.line == V15:
+        assert answer.value == leaving.user
+    else:
+        answer.refused(401, "AuthenticationError")
 
 
 @pytest.mark.parametrize("path", [WHO, "/api/resource/Customer"])
@@ -52,8 +66,33 @@ def test_a_missing_role_is_403_permission_error(limited: Caller, books: Books, f
     limited.get("Customer", franchise).refused(403, "PermissionError")
 
 
-def test_whether_a_document_exists_is_checked_before_who_asks(limited: Caller, books: Books) -> None:
-    limited.get("Journal Entry", f"{books.prefix} nowhere").refused(404, "DoesNotExistError")
+def test_since_v16_who_may_not_read_is_not_told_whether_a_document_exists(
+    limited: Caller, line: str, books: Books
+) -> None:
+    answer = limited.get("Journal Entry", f"{books.prefix} nowhere")
+    answer.refused(*(404, "DoesNotExistError") if line == V15 else (403, "PermissionError"))
+
+
+def test_since_v16_tracebacks_are_for_users_of_the_desk(site: Site, robot: Caller, limited: Caller) -> None:
+    told = {"exc", "exception"}
+    for caller in (robot, limited, site.guest):
+        answer = caller.rpc("sjc_no_such_app.some.method").refused(417, "ValidationError")
+        expected = told if caller is robot or site.line == V15 else set()
+        assert told & set(answer.body) == expected
+
+
+@only_v16
+def test_messages_are_html_in_which_signs_are_escaped(robot: Caller, books: Books) -> None:
+    answer = robot.get("Customer", f"{books.prefix} <nowhere> & more").refused(404, "DoesNotExistError")
+    assert "&amp;" in answer.body["_server_messages"]
+
+
+@only_v16
+def test_no_answer_is_to_be_kept_and_a_refusal_says_where_to_authenticate(site: Site) -> None:
+    refused = site.guest.call("GET", WHO)
+    assert refused.headers["WWW-Authenticate"].startswith("Bearer ")
+    assert "no-store" in refused.headers["Cache-Control"]
+    assert "no-store" in site.robot.call("GET", WHO).headers["Cache-Control"]
 
 
 @pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE"])
@@ -96,8 +135,19 @@ def test_a_writing_method_called_with_get_is_403(robot: Caller) -> None:
     answer.refused(403, "PermissionError")
 
 
-def test_a_missing_mandatory_field_is_417_mandatory_error(robot: Caller) -> None:
-    robot.insert("Customer").refused(417, "MandatoryError")
+def test_a_customer_without_a_name_is_417_mandatory_error_and_since_v16_500(robot: Caller, line: str) -> None:
+    answer = robot.insert("Customer")
+    answer.refused(*(417, "MandatoryError") if line == V15 else (500, "AttributeError"))
+
+
+def test_a_customer_in_a_group_that_has_groups_below_is_refused_since_v16(
+    robot: Caller, line: str, books: Books
+) -> None:
+    answer = robot.insert("Customer", **books.customer_body("In The Parent", books.franchises))
+    if line == V15:
+        assert answer.value["customer_group"] == books.franchises
+    else:
+        answer.refused(417, "ValidationError")
 
 
 def test_a_value_outside_a_select_is_417_validation_error(robot: Caller, books: Books) -> None:
@@ -131,10 +181,12 @@ def test_deleting_a_linked_document_is_417_link_exists_error(
     keeper.delete("Customer", customer).refused(417, "LinkExistsError")
 
 
-def test_malformed_json_is_refused_and_not_as_a_business_error(robot: Caller) -> None:
+def test_malformed_json_is_500_json_decode_error_and_since_v16_417_data_error(
+    robot: Caller, line: str
+) -> None:
     headers = {"Content-Type": "application/json"}
     answer = robot.call("POST", "/api/resource/Customer", data=b'{"customer_name": ', headers=headers)
-    answer.refused(500, "JSONDecodeError")
+    answer.refused(*(500, "JSONDecodeError") if line == V15 else (417, "DataError"))
 
 
 def test_malformed_filters_are_500_json_decode_error(robot: Caller) -> None:

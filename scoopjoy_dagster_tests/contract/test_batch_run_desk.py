@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .lines import V15, only_v16
+
 if TYPE_CHECKING:
     from .site import Answer, Caller, Site
 
@@ -143,7 +145,9 @@ def test_of_two_requests_at_the_same_moment_one_is_made(accountant: Caller, desk
     finally:
         for caller in callers:
             caller.close()
-    assert sorted(answer.status for answer in answers) == [200, 409, 409, 409]
+    assert [answer.status for answer in answers].count(200) == 1
+    lost = {(answer.status, answer.exc_type) for answer in answers if answer.status != 200}
+    assert lost <= {(409, "DuplicateEntryError"), (500, "QueryDeadlockError")}
 
 
 def test_a_name_with_angle_brackets_is_refused(accountant: Caller, desk: Desk, run: str) -> None:
@@ -189,7 +193,7 @@ def test_who_may_only_read_makes_and_changes_nothing(viewer: Caller, desk: Desk,
     viewer.page(desk.request, ["name"]).refused(403, "PermissionError")
 
 
-def test_what_a_user_may_do_can_be_asked(accountant: Caller, viewer: Caller, desk: Desk) -> None:
+def test_what_a_user_may_do_can_be_asked(accountant: Caller, viewer: Caller, line: str, desk: Desk) -> None:
     def may(caller: Caller, right: str) -> bool:
         asked = {"doctype": desk.run, "docname": "", "perm_type": right}
         return bool(caller.rpc("frappe.client.has_permission", **asked).value["has_permission"])
@@ -207,7 +211,8 @@ def test_what_a_user_may_do_can_be_asked(accountant: Caller, viewer: Caller, des
         False,
     ]
     unknown = {"doctype": f"{desk.run} Nowhere", "docname": "", "perm_type": "read"}
-    viewer.rpc("frappe.client.has_permission", **unknown).refused(404, "DoesNotExistError")
+    answer = viewer.rpc("frappe.client.has_permission", **unknown)
+    answer.refused(*(404, "DoesNotExistError") if line == V15 else (403, "PermissionError"))
 
 
 def test_roles_of_a_user_are_listed_for_a_system_manager(robot: Caller, accountant: Caller) -> None:
@@ -344,9 +349,10 @@ def test_a_script_is_kept_to_the_letter_and_its_form_is_fixed(robot: Caller, des
 
 
 def workspace(desk: Desk, **more: Any) -> dict[str, Any]:
+    name = f"{desk.run} Desk"
     return {
-        "label": desk.run,
-        "title": desk.run,
+        "label": name,
+        "title": name,
         "public": 1,
         "content": json.dumps(
             [{"id": "one", "type": "shortcut", "data": {"shortcut_name": "Runs", "col": 4}}]
@@ -363,14 +369,26 @@ def test_a_public_workspace_takes_a_workspace_manager(site: Site, accountant: Ca
     manager = site.hire("desk-webmaster", ["Workspace Manager"])
     made = manager.insert("Workspace", **workspace(desk)).value
     try:
-        assert (made["name"], made["public"], made["content"]) == (desk.run, 1, workspace(desk)["content"])
+        name = f"{desk.run} Desk"
+        assert (made["name"], made["public"], made["content"]) == (name, 1, workspace(desk)["content"])
         assert [(row["link_to"], row["label"]) for row in made["shortcuts"]] == [(desk.run, "Runs")]
         manager.insert("Workspace", **workspace(desk)).refused(409, "DuplicateEntryError")
-        accountant.put("Workspace", desk.run, is_hidden=1).refused(417, "ValidationError")
-        assert accountant.rows("Workspace", ["name"], [["name", "=", desk.run]]) == [{"name": desk.run}]
+        accountant.put("Workspace", name, is_hidden=1).refused(417, "ValidationError")
+        assert accountant.rows("Workspace", ["name"], [["name", "=", name]]) == [{"name": name}]
     finally:
-        # Whoever may use the desk may delete it.
-        assert accountant.delete("Workspace", desk.run).status == 202
+        # Before v16 whoever may use the desk may delete it.
+        if site.line != V15:
+            accountant.delete("Workspace", f"{desk.run} Desk").refused(417, "ValidationError")
+            manager.delete("Workspace", f"{desk.run} Desk").accepted()
+        else:
+            accountant.delete("Workspace", f"{desk.run} Desk").accepted()
+
+
+@only_v16
+def test_the_name_of_a_doctype_is_taken_for_a_workspace(site: Site, desk: Desk) -> None:
+    manager = site.hire("desk-webmaster-3", ["Workspace Manager"])
+    same = {"label": desk.run, "title": desk.run}
+    manager.insert("Workspace", **workspace(desk, **same)).refused(409, "NameError")
 
 
 def test_a_workspace_that_shows_nothing_that_exists_is_refused(site: Site, desk: Desk) -> None:

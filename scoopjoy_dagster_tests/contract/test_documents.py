@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .lines import V15
+
 if TYPE_CHECKING:
     from .books import Books
     from .site import Answer, Caller
@@ -21,13 +23,13 @@ def customer(robot: Caller, books: Books, request: pytest.FixtureRequest) -> dic
     return made
 
 
-def test_a_document_leaves_null_fields_out_and_frappe_client_get_does_not(
-    robot: Caller, customer: dict[str, Any]
+def test_a_document_leaves_null_fields_out_and_before_v16_frappe_client_get_does_not(
+    robot: Caller, line: str, customer: dict[str, Any]
 ) -> None:
     assert "customer_details" not in customer
     assert "customer_details" not in robot.get("Customer", customer["name"]).value
     answer = robot.rpc("frappe.client.get", doctype="Customer", name=customer["name"])
-    assert answer.value["customer_details"] is None
+    assert answer.value["customer_details"] is None if line == V15 else "customer_details" not in answer.value
 
 
 def test_unknown_fields_are_ignored_by_post_and_put(robot: Caller, books: Books) -> None:
@@ -76,9 +78,9 @@ def test_of_eight_writers_with_one_modified_exactly_one_wins(robot: Caller, cust
         answers = list(pool.map(write, range(8)))
     won = [answer for answer in answers if answer.status == 200]
     assert len(won) == 1
-    for answer in answers:
-        if answer is not won[0]:
-            answer.refused(417, "TimestampMismatchError")
+    lost = {(answer.status, answer.exc_type) for answer in answers if answer is not won[0]}
+    # Where the database reads of one moment, whoever waited for the row is told that it has changed.
+    assert lost <= {(417, "TimestampMismatchError"), (500, "QueryDeadlockError")}
     stored = robot.get("Customer", customer["name"]).value["customer_details"]
     assert stored == won[0].value["customer_details"]
 

@@ -8,11 +8,30 @@ from urllib.parse import quote
 
 import pytest
 
+from .lines import V15
+
 if TYPE_CHECKING:
     from .books import Books
     from .site import Answer, Caller, Site
 
-PDF = b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
+
+def pdf(tag: str = "") -> bytes:
+    """A whole document of one empty page: v16 reads what calls itself a PDF."""
+    objects = (
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 72 72] >>",
+    )
+    text, places = f"%PDF-1.4\n% {tag}\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(text))
+        text += f"{number} 0 obj\n{content}\nendobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    end = f"trailer\n<< /Size 4 /Root 1 0 R >>\nstartxref\n{len(text)}\n%%EOF\n"
+    return f"{text}xref\n0 4\n0000000000 65535 f \n{table}{end}".encode("latin-1")
+
+
+PDF = pdf()
 
 
 @pytest.fixture
@@ -73,7 +92,7 @@ def test_a_private_file_is_downloaded_with_credentials_only(site: Site, robot: C
 def test_a_user_who_may_not_read_the_document_may_not_read_its_file(
     robot: Caller, limited: Caller, entry: str
 ) -> None:
-    content = PDF + entry.encode()  # of its own: equal contents share one file
+    content = pdf(entry)  # of its own: equal contents share one file
     url = quote(upload(robot, entry, content=content).value["file_url"])
     answer = limited.call("GET", url)
     assert (answer.status, content in answer.content) == (403, False)
@@ -87,12 +106,12 @@ def test_the_same_file_again_is_a_second_attachment(robot: Caller, entry: str) -
 
 
 def test_a_deleted_attachment_is_gone_and_can_be_replaced(robot: Caller, entry: str) -> None:
-    first = upload(robot, entry, content=PDF + b"1").value
+    first = upload(robot, entry, content=pdf(f"{entry} 1")).value
     assert robot.delete("File", first["name"]).status == 202
     assert attached(robot, entry) == []
-    second = upload(robot, entry, content=PDF + b"2").value
+    second = upload(robot, entry, content=pdf(f"{entry} 2")).value
     assert [row["name"] for row in attached(robot, entry)] == [second["name"]]
-    assert robot.call("GET", quote(second["file_url"])).content == PDF + b"2"
+    assert robot.call("GET", quote(second["file_url"])).content == pdf(f"{entry} 2")
 
 
 def test_one_list_finds_the_attachments_of_many_documents(
@@ -127,7 +146,7 @@ def bulk(entry: str, name: str, content: bytes, **fields: Any) -> dict[str, Any]
 
 
 def test_files_inserted_in_bulk_are_what_uploads_are(robot: Caller, entry: str) -> None:
-    contents = [PDF + f"{entry} {number}".encode() for number in range(3)]
+    contents = [pdf(f"{entry} {number}") for number in range(3)]
     upload(robot, entry, f"{entry}-0.pdf", contents[0], folder="Home/Attachments").accepted()
     docs = [
         bulk(entry, f"{entry}-{number}.pdf", content) for number, content in enumerate(contents) if number
@@ -176,15 +195,15 @@ def test_files_inserted_in_bulk_are_attached_all_or_none(
     robot: Caller, entry: str, wrong: dict[str, Any], exc_type: str
 ) -> None:
     docs = [
-        bulk(entry, f"{entry}-good.pdf", PDF + b"good" + entry.encode()),
-        bulk(entry, f"{entry}-bad.pdf", PDF + b"bad" + entry.encode(), **wrong),
+        bulk(entry, f"{entry}-good.pdf", pdf(f"good {entry}")),
+        bulk(entry, f"{entry}-bad.pdf", pdf(f"bad {entry}"), **wrong),
     ]
     robot.rpc("frappe.client.insert_many", docs=docs).refused(417, exc_type)
     assert attached(robot, entry) == []
 
 
 def test_a_file_of_known_content_keeps_its_name_and_shares_the_address(robot: Caller, entry: str) -> None:
-    content = PDF + entry.encode()
+    content = pdf(entry)
     first = upload(robot, entry, f"{entry}-a.pdf", content).value
     robot.rpc("frappe.client.insert_many", docs=[bulk(entry, f"{entry}-b.pdf", content)]).accepted()
     rows = robot.rows(
@@ -196,6 +215,15 @@ def test_a_file_of_known_content_keeps_its_name_and_shares_the_address(robot: Ca
 def test_an_upload_for_a_missing_document_is_accepted_all_the_same(robot: Caller, books: Books) -> None:
     nowhere = f"{books.prefix} nowhere"
     assert upload(robot, nowhere).value["attached_to_name"] == nowhere
+
+
+def test_a_pdf_that_is_none_is_500_since_v16(robot: Caller, line: str, entry: str) -> None:
+    answer = upload(robot, entry, content=b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n")
+    if line == V15:
+        assert len(attached(robot, entry)) == 1
+    else:
+        answer.refused(500, "PdfReadError")
+        assert attached(robot, entry) == []
 
 
 def test_a_guest_uploads_nothing(site: Site, entry: str) -> None:

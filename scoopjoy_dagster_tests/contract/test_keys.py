@@ -64,7 +64,11 @@ def test_a_second_document_with_the_key_is_417_unique_validation_error(
     assert holders(robot, key) == [{"name": first, "docstatus": 1}]
 
 
-@pytest.mark.parametrize("change", [str.upper, str.lower, lambda key: key + " ", lambda key: key + "   "])
+@pytest.mark.parametrize(
+    "change",
+    [str.upper, str.lower, lambda key: key + " ", lambda key: key + "   "],
+    ids=["upper", "lower", "space", "spaces"],
+)
 def test_a_key_is_the_same_in_any_case_and_with_trailing_spaces(
     robot: Caller, books: Books, franchise: str, key: str, change: Any
 ) -> None:

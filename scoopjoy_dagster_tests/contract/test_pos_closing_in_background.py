@@ -5,9 +5,11 @@ Needs an active scheduler and a worker of the `long` queue, as every site in use
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from .shifts import CLOSING
+from .lines import only_v15, only_v16
+from .shifts import BACKGROUND_DEADLINE_SECONDS, CLOSING
 
 if TYPE_CHECKING:
     from .books import Books
@@ -75,6 +77,7 @@ def test_a_background_failure_is_submitted_and_failed_and_a_retry_books_it_once_
     assert shift.status() == "Closed"
 
 
+@only_v15
 def test_a_closing_that_failed_in_the_background_is_cancelled_and_replaced(
     shift: Shift, robot: Caller, books: Books
 ) -> None:
@@ -88,6 +91,44 @@ def test_a_closing_that_failed_in_the_background_is_cancelled_and_replaced(
     assert consolidated(shift, sold) == len(sold)
     cancelled = robot.get(CLOSING, closing).value
     assert (cancelled["docstatus"], cancelled["status"]) == (2, "Cancelled")
+
+
+@only_v16
+def test_a_closing_that_failed_in_the_background_is_tried_again_and_not_cancelled(
+    shift: Shift, robot: Caller, books: Books
+) -> None:
+    guest = books.customer(robot, "Guest Who Was Locked Out", books.south)
+    sold = [shift.sell(1, customer=guest) for _ in range(IN_BACKGROUND)]
+    closing = shift.draft(*sold)
+    robot.put("Customer", guest, disabled=1).accepted()
+    shift.submit(closing).accepted()
+    assert shift.settled(closing)["status"] == "Failed"
+    # Its own shift is the open one that stands in the way.
+    robot.cancel(CLOSING, closing).refused(417, "ValidationError")
+    robot.put("Customer", guest, disabled=0).accepted()
+    shift.retry(closing).accepted()
+    assert shift.settled(closing, "Queued")["status"] == "Submitted"
+    assert consolidated(shift, sold) == len(sold)
+
+
+@only_v16
+def test_cancelling_a_closing_of_ten_is_refused_although_it_is_carried_out(
+    shift: Shift, robot: Caller
+) -> None:
+    """The closing stays submitted while its shift is open again and its consolidated invoices are cancelled."""
+    sold = [shift.sell(1) for _ in range(IN_BACKGROUND)]
+    closing = shift.close(*sold)
+    robot.cancel(CLOSING, closing).refused(417, "LinkExistsError")
+    deadline = time.monotonic() + BACKGROUND_DEADLINE_SECONDS
+    while shift.status() != "Open":
+        assert time.monotonic() < deadline, f"{closing} is not being cancelled"
+        time.sleep(0.2)
+    assert consolidated(shift, sold) == 0
+    document = robot.get(CLOSING, closing).value
+    assert (document["docstatus"], document["status"]) == (1, "Submitted")
+    again = shift.close(*sold)
+    assert again != closing
+    assert consolidated(shift, sold) == len(sold)
 
 
 def test_submitting_again_while_queued_changes_nothing(shift: Shift) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from scoopjoy_dagster.sandbox.erpnext import permissions
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
-from scoopjoy_dagster.sandbox.erpnext.errors import thrown
+from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
 from scoopjoy_dagster.sandbox.erpnext.session import Session
 from scoopjoy_dagster.sandbox.erpnext.values import whole
 from scoopjoy_dagster.sandbox.erpnext.wire import Reply, Upload, html
@@ -25,6 +25,8 @@ def store(session: Session, upload: Upload, args: dict[str, Any]) -> Doc:
     digest = hashlib.md5(upload.content, usedforsecurity=False).hexdigest()
     folder = "/private/files" if private else "/files"
     name = PurePosixPath(upload.filename.replace("\\", "/")).name
+    if session.site.line.reads_pdfs and name.lower().endswith(".pdf"):
+        _check_pdf(upload.content)
     url = f"{folder}/{name}"
     # The same content in the same folder is kept once, under the name that it had first.
     same = session.site.db.one(
@@ -54,6 +56,14 @@ def store(session: Session, upload: Upload, args: dict[str, Any]) -> Doc:
         },
     )
     return session.insert(doc)
+
+
+def _check_pdf(content: bytes) -> None:
+    """A real site opens the document; here it is one if it ends as PDFs do."""
+    for mark in (b"%%EOF", b"startxref"):
+        if mark not in content:
+            what = "EOF marker" if mark == b"%%EOF" else mark.decode()
+            raise SiteError("PdfReadError", f"{what} not found")
 
 
 def insert(session: Session, data: dict[str, Any]) -> Doc:

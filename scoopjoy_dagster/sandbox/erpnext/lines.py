@@ -49,6 +49,7 @@ class Line:
 
         reports_missing_links: Of links that fetch values, too; v15 finds those out later, or never.
         customers_in_leaves: A customer cannot be in a group that has groups below.
+        public_workspaces_guarded: A public Workspace is deleted by Workspace Managers only.
         names_of_doctypes_taken: No Workspace has the name of a DocType.
         reads_pdfs: An uploaded PDF must be one.
         freeze: Where the frozen day is.
@@ -94,6 +95,7 @@ class Line:
 
     reports_missing_links: bool = False
     customers_in_leaves: bool = False
+    public_workspaces_guarded: bool = False
     names_of_doctypes_taken: bool = False
     reads_pdfs: bool = False
     freeze: Freeze = Freeze("Accounts Settings", "acc_frozen_upto", "frozen_accounts_modifier")
@@ -138,6 +140,7 @@ V16 = Line(
     get_hides_nulls=True,
     reports_missing_links=True,
     customers_in_leaves=True,
+    public_workspaces_guarded=True,
     names_of_doctypes_taken=True,
     reads_pdfs=True,
     freeze=Freeze("Company", "accounts_frozen_till_date", "role_allowed_for_frozen_entries"),

@@ -122,14 +122,13 @@ def _texts(fields: Any) -> list[str]:
     if not fields:
         return ["name"]
     if isinstance(fields, str):
-        if fields.strip().startswith("["):
-            return [str(entry) for entry in json.loads(fields)]
-        return [part.strip() for part in fields.split(",")]
-    for entry in fields:
-        if not isinstance(entry, str):
-            # The dict form of aggregates belongs to v16 and later.
-            raise thrown(f"Field not permitted in query: {entry}", "DataError")
-    return list(fields)
+        if not fields.strip().startswith("["):
+            return [part.strip() for part in fields.split(",")]
+        fields = json.loads(fields)
+    if any(isinstance(entry, dict) for entry in fields):
+        # The form that aggregates have on v16 and later.
+        raise SiteError("TypeError", "unhashable type: 'dict'")
+    return [str(entry) for entry in fields]
 
 
 def _page(session: Session, call: ListCall) -> str:

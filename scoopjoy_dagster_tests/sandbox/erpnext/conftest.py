@@ -79,6 +79,33 @@ def robot(world: SandboxERPNext) -> Client:
     return Client(world.url, world.robot)
 
 
+@pytest.fixture(scope="session")
+def template_v16(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("erpnext-v16") / "masters.db"
+    made = SandboxERPNext(":memory:", clock=lambda: NOW, line="v16")
+    seed.master_data(made)
+    for franchise in seed.FRANCHISES[:6]:
+        seed.add_franchise(made, franchise.name, group=franchise.group)
+    made.snapshot(path)
+    made.close()
+    return path
+
+
+@pytest.fixture
+def newer(template_v16: Path) -> Iterator[SandboxERPNext]:
+    """The small world on an ERPNext v16."""
+    ticks = iter(range(1, 10**9))
+    clock = lambda: NOW + timedelta(milliseconds=next(ticks))  # noqa: E731
+    options: dict[str, Any] = {"background_delay_s": 3600, "template": template_v16}
+    with SandboxERPNext(":memory:", clock=clock, line="v16", **options) as made:
+        yield made
+
+
+@pytest.fixture
+def newer_robot(newer: SandboxERPNext) -> Client:
+    return Client(newer.url, newer.robot)
+
+
 def journal_entry(amount: float = 100, *, customer: str = "Franchise Thane", **extra: Any) -> dict[str, Any]:
     return {
         "voucher_type": "Journal Entry",

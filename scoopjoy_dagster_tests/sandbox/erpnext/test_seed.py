@@ -93,3 +93,59 @@ def test_royalty_terms_wait_for_their_fields(seeded):
     assert seed.set_royalty_terms(world) > 5
     thane = world.documents("Customer", name="Franchise Thane")[0]
     assert (thane["custom_royalty_percentage"], thane["custom_royalty_exempt"]) == (7.5, 0)
+
+
+# The same chain on v16
+
+
+@pytest.fixture(scope="module", params=["POS Invoice", "Sales Invoice"])
+def newer_seeded(request):
+    world = SandboxERPNext(":memory:", clock=lambda: datetime(2026, 11, 23, 1, 0), line="v16")
+    yield world, seed.seed(world, today=TODAY, weeks=1, invoice_type=request.param), request.param
+    world.close()
+
+
+def test_the_tills_of_v16_make_what_they_are_set_to(newer_seeded):
+    world, _, kind = newer_seeded
+    by_pos = world.documents("Sales Invoice", is_created_using_pos=1)
+    assert bool(world.documents("POS Invoice")) == (kind == "POS Invoice")
+    assert bool(by_pos) == (kind == "Sales Invoice")
+
+
+def test_on_v16_the_shifts_of_the_last_day_are_open_and_those_before_closed(newer_seeded):
+    world, summary, _ = newer_seeded
+    for doc in world.documents("POS Opening Entry"):
+        closed = doc["posting_date"] <= summary.closed_until.isoformat()
+        assert doc["status"] == ("Closed" if closed else "Open")
+    assert {doc["status"] for doc in world.documents("POS Closing Entry")} == {"Submitted"}
+
+
+def test_on_v16_no_profile_and_no_cashier_has_two_open_shifts(newer_seeded):
+    world, _, _ = newer_seeded
+    openings = world.documents("POS Opening Entry", status="Open")
+    for field in ("pos_profile", "user"):
+        assert len({doc[field] for doc in openings}) == len(openings)
+
+
+def test_on_v16_every_sale_of_a_closed_shift_is_taken(newer_seeded):
+    world, summary, kind = newer_seeded
+    mark, only = (
+        ("consolidated_invoice", {}) if kind == "POS Invoice" else ("pos_closing_entry", {"is_pos": 1})
+    )
+    sales = [doc for doc in world.documents(kind, docstatus=1, **only) if not doc.get("is_consolidated")]
+    closed = [doc for doc in sales if doc["posting_date"] <= summary.closed_until.isoformat()]
+    assert closed
+    assert all(doc[mark] for doc in closed)
+    assert any(not doc[mark] for doc in sales)
+
+
+def test_on_v16_the_ledger_balances(newer_seeded):
+    world, _, _ = newer_seeded
+    rows = world.documents("GL Entry")
+    assert round(sum(row["debit"] for row in rows), 2) == round(sum(row["credit"] for row in rows), 2)
+
+
+def test_on_v16_no_customer_is_in_a_group_of_groups(newer_seeded):
+    world, _, _ = newer_seeded
+    groups = {doc["name"] for doc in world.documents("Customer Group", is_group=1)}
+    assert not {doc["customer_group"] for doc in world.documents("Customer")} & groups

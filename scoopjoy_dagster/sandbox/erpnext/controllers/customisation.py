@@ -146,16 +146,18 @@ class PropertySetter(Controller):
 
 
 class Workspace(Controller):
-    """A page of the desk; a public one is the business of Workspace Managers (but anybody may delete it)."""
+    """A page of the desk; a public one is the business of Workspace Managers (but on v15 anybody may delete it)."""
 
     def before_insert(self, session: Session, doc: Doc) -> None:
-        if session.site.line.names_of_doctypes_taken and doc.get("label") in session.site.metas:
+        # The desk makes one address of either.
+        taken = {name.lower().replace(" ", "-") for name in session.site.metas}
+        address = str(doc.get("label") or "").lower().replace(" ", "-")
+        if session.site.line.names_of_doctypes_taken and address in taken:
             text = "Name already taken, please set a new name"
             raise noted(text, "NameError", text)
 
     def validate(self, session: Session, doc: Doc) -> None:
-        manager = session.user == "Administrator" or "Workspace Manager" in session.roles
-        if doc.get("public") and not manager:
+        if doc.get("public") and not _is_workspace_manager(session):
             raise thrown("You need to be Workspace Manager to edit this document")
         try:
             content = json.loads(doc.get("content") or "")
@@ -163,6 +165,15 @@ class Workspace(Controller):
             content = None
         if not isinstance(content, list):
             raise thrown("Content data shoud be a list")
+
+    def on_trash(self, session: Session, doc: Doc) -> None:
+        guarded = session.site.line.public_workspaces_guarded and doc.get("public")
+        if guarded and not _is_workspace_manager(session):
+            raise thrown("You need to be Workspace Manager to delete a public workspace.")
+
+
+def _is_workspace_manager(session: Session) -> bool:
+    return session.user == "Administrator" or "Workspace Manager" in session.roles
 
 
 CONTROLLERS: dict[str, Controller] = {
