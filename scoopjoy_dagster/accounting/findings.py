@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,6 +25,11 @@ class Finding:
     who: str
     message: str
     action: str
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, str]) -> Finding:
+        """The finding of a row that `as_dict` gave."""
+        return cls(**row)  # type: ignore[arg-type]
 
     def as_dict(self) -> dict[str, str]:
         """The row as the command's JSON and the metadata show it."""

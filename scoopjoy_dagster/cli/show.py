@@ -136,7 +136,7 @@ def print_day(console: Console, result: DayResult) -> None:
     rows = [
         (name, one)
         for name, asset in result.assets.items()
-        for one in gathered(Finding(**found) for found in asset["exceptions"])
+        for one in gathered(Finding.from_dict(found) for found in asset["exceptions"])
     ]
     rows.sort(key=lambda row: row[1].severity != "error")
     if rows:

@@ -20,7 +20,7 @@ from scoopjoy_dagster.local.home import prepare_home
 from scoopjoy_dagster.local.postgres import EmbeddedPostgres
 from scoopjoy_dagster_tests.chaos.closing import CONTEXT, preload
 from scoopjoy_dagster_tests.chaos.result import Result
-from scoopjoy_dagster_tests.chaos.schedule import Place, run_schedule
+from scoopjoy_dagster_tests.chaos.schedule import SITES, Place, run_schedule, template_of
 from scoopjoy_dagster_tests.chaos.truth import rupees
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ def _prepare(directory: Path, environment: dict[str, str]) -> None:
 
     from scoopjoy_dagster_tests.world import build_template
 
-    build_template(directory / "site.db")
+    for line, invoice_type in set(SITES):
+        build_template(template_of(directory, line, invoice_type), line, invoice_type)
     os.environ.update(environment)
     with dg.DagsterInstance.get() as instance:
         instance.get_runs_count()
@@ -117,7 +118,7 @@ def _start_worker(directory: Path, environment: dict[str, str], postgres_url: st
     environment = {**environment, "SCOOPJOY_POSTGRES_URL": own}
     os.environ.update(environment)
     preload()
-    _place[:] = [Place(directory / "site.db", environment, dsn)]
+    _place[:] = [Place(directory, environment, dsn)]
 
 
 def _own_database(postgres_url: str, name: str) -> tuple[str, str]:

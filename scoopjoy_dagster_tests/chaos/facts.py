@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from scoopjoy_dagster.sandbox import seed
+from scoopjoy_dagster.sandbox.seed.masters import WALK_IN, member_group
 from scoopjoy_dagster_tests.chaos.truth import Tables
 from scoopjoy_dagster_tests.world import BANJARA, GELATO, INDIRANAGAR, KORAMANGALA, THANE, change
 
@@ -65,15 +66,23 @@ class Facts:
     def seeded(cls, erpnext: SandboxERPNext, chance: random.Random, days: Sequence[date]) -> Facts:
         """These days with a few invoices and shifts."""
         facts = cls(erpnext, days, chance.sample(SELLERS, chance.randint(2, 4)))
+        left = list(TILLS)
         for day in days:
             facts._sell(chance, day)
-            tills = chance.sample(TILLS, chance.choice((0, 1, 1, 2, 3) if len(days) == 1 else (0, 1, 1)))
+            tills = chance.sample(left, chance.choice((0, 1, 1, 2, 3) if len(days) == 1 else (0, 1, 1)))
             for place, (profile, cashier) in enumerate(tills):
                 many = place == 0 and chance.random() < 0.3
-                sales = chance.choices(
+                amounts = chance.choices(
                     ("60", "105", "245.50", "33.33"), k=MANY if many else chance.randint(0, 3)
                 )
+                buyers = chance.choices((WALK_IN, WALK_IN, *facts.sellers), k=len(amounts))
+                sales = [
+                    seed.Sale(Decimal(amount), customer=buyer)
+                    for amount, buyer in zip(amounts, buyers, strict=True)
+                ]
                 seed.add_shift(erpnext, profile, cashier, datetime.combine(day, time(10)), sales)
+            if erpnext.line.one_open_shift:
+                left = [one for one in left if one not in tills]
         return facts
 
     def _sell(self, chance: random.Random, day: date) -> None:
@@ -111,7 +120,7 @@ class Facts:
                 change(self.erpnext, "Customer", customer, custom_royalty_exempt=int(not now))
             case "moved":
                 now = self.erpnext.documents("Customer", name=customer)[0]["customer_group"]
-                group = GROUPS[customer] if now == OUTSIDE else OUTSIDE
+                group = member_group(self.erpnext, GROUPS[customer]) if now == OUTSIDE else OUTSIDE
                 change(self.erpnext, "Customer", customer, customer_group=group)
             case "disabled":
                 change(self.erpnext, "Customer", customer, disabled=1)
@@ -130,10 +139,10 @@ class Facts:
         return bool(again)
 
     def invoices(self, customer: str, day: date) -> list[str]:
-        """Invoices that can still be cancelled or returned: no returns, and none with a return against them."""
+        """Invoices that can still be cancelled or returned: no returns, none with a return against them, none of a till."""
         return Tables(self.erpnext).names(
             'SELECT name FROM "tabSales Invoice" s WHERE customer = ? AND posting_date = ? AND docstatus = 1'
-            " AND coalesce(is_return, 0) = 0 AND NOT EXISTS"
+            " AND coalesce(is_return, 0) = 0 AND coalesce(is_pos, 0) = 0 AND NOT EXISTS"
             ' (SELECT 1 FROM "tabSales Invoice" r WHERE r.return_against = s.name AND r.docstatus = 1) ORDER BY name',
             customer,
             day.isoformat(),

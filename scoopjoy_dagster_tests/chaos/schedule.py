@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
+SITES = (("v15", "POS Invoice"), ("v15", "POS Invoice"), ("v16", "POS Invoice"), ("v16", "Sales Invoice"))
+"""Lines of ERPNext with what their tills make: each schedule draws one. As many are of v15 as of v16."""
+
 RECORDED = 0.25
 """Share of the schedules in which Dagster's record of every run is kept in PostgreSQL; runs whose connections are cut
 always keep it there. The lock of the day is PostgreSQL's in all of them."""
@@ -41,21 +44,34 @@ class Place:
     """What all schedules of a process share.
 
     Attributes:
-        template: the site that every schedule starts from.
+        templates: directory of the sites that schedules start from, see `template_of`.
         environment: where the runs find Dagster's home and database.
         dsn: the same database, for psycopg2.
     """
 
-    template: Path
+    templates: Path
     environment: Mapping[str, str]
     dsn: str
 
 
+def template_of(directory: Path, line: str, invoice_type: str) -> Path:
+    """The file of a site that schedules start from."""
+    return directory / f"{line}-{invoice_type.split(maxsplit=1)[0].lower()}.db"
+
+
 def run_schedule(seed: int, place: Place) -> Result:
     """Run the schedule of a seed."""
-    erpnext = SandboxERPNext(":memory:", clock=lambda: NOW, background_delay_s=0.0, template=place.template)
+    line, invoice_type = random.Random(f"{seed}:site").choice(SITES)
+    erpnext = SandboxERPNext(
+        ":memory:",
+        clock=lambda: NOW,
+        background_delay_s=0.0,
+        template=template_of(place.templates, line, invoice_type),
+        line=line,
+    )
     with servers(erpnext) as there:
         schedule = _Schedule(seed, place, there)
+        schedule.result.tell(f"{line}, tills make {invoice_type}s")
         schedule.run()
     return schedule.result
 
@@ -227,6 +243,8 @@ class _Schedule:
 
     def _meanwhile(self, chance: random.Random) -> None:
         self._changed = True
+        # What the run itself has changed counts from here on: sales at the till that its closings have consolidated.
+        self._oracle.note(self._facts.days)
         try:
             self.result.tell(f"changed in the middle: {self._facts.change(chance)}")
         except SiteError as refused:  # frozen books

@@ -6,7 +6,7 @@ from collections import Counter
 
 from scoopjoy_dagster_tests.chaos.campaign import Totals, run_campaign, seeds_of
 
-SCHEDULES = 6
+SCHEDULES = 8
 SEED = 1
 
 

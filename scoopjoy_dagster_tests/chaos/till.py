@@ -32,7 +32,7 @@ def judge_till(tables: Tables, day: date) -> list[Verdict]:
             if one["docstatus"] == 0
         ]
         for one in submitted[:1]:
-            due = sum(shift.invoices.values())
+            due = shift.due
             if one["status"] != "Submitted":
                 found.append(Verdict("wrong", f"{one['name']} is {one['status']}"))
             if paise(one["grand_total"]) != due:
@@ -40,6 +40,8 @@ def judge_till(tables: Tables, day: date) -> list[Verdict]:
                 found.append(Verdict("difference", f"the sales of {one['name']} are {rupees(due)}", short))
         for invoice, amount in shift.invoices.items():
             found += _consolidated(tables, invoice, amount)
+        for invoice, amount in shift.booked.items():
+            found += _marked(tables, invoice, amount, [one["name"] for one in submitted])
     return [*found, *_consolidations(tables)]
 
 
@@ -62,6 +64,20 @@ def _consolidated(tables: Tables, invoice: str, amount: int) -> list[Verdict]:
         if len(places) > 1:
             found.append(Verdict("duplicate", f"{invoice} is in {', '.join(sorted(places))}", abs(amount)))
     return found
+
+
+def _marked(tables: Tables, invoice: str, amount: int, closings: list[str]) -> list[Verdict]:
+    """A Sales Invoice of a till is in one submitted closing, that of its shift, and says so."""
+    places = tables.names(
+        "SELECT parent FROM \"tabSales Invoice Reference\" WHERE parenttype = 'POS Closing Entry'"
+        " AND sales_invoice = ? AND docstatus = 1",
+        invoice,
+    )
+    said = tables.names('SELECT pos_closing_entry FROM "tabSales Invoice" WHERE name = ?', invoice)
+    if places == closings == said:
+        return []
+    what = f"{invoice} is in {', '.join(places) or 'no closing'} and says {said[0]}, its shift has {', '.join(closings)}"
+    return [Verdict("duplicate" if len(places) > 1 else "lost", what, abs(amount))]
 
 
 def _consolidations(tables: Tables) -> list[Verdict]:

@@ -74,10 +74,19 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A POS shift: its opening and the sums of its submitted invoices in paise, by name."""
+    """A POS shift: its opening and the sums of its submitted invoices in paise, by name.
+
+    `invoices` are POS Invoices, `booked` Sales Invoices that the till has made.
+    """
 
     opening: str
     invoices: dict[str, int]
+    booked: dict[str, int]
+
+    @property
+    def due(self) -> int:
+        """What the shift has sold, in paise."""
+        return sum(self.invoices.values()) + sum(self.booked.values())
 
 
 class Tables:
@@ -85,6 +94,7 @@ class Tables:
 
     def __init__(self, erpnext: SandboxERPNext) -> None:
         self._db = erpnext.site.db
+        self.tills_make_sales_invoices = erpnext.line.invoice_modes
 
     def rows(self, sql: str, *params: Any) -> list[dict[str, Any]]:
         """Rows by column name."""
@@ -144,7 +154,7 @@ def owed(tables: Tables, day: date) -> dict[str, Owed]:
 
 
 def shifts(tables: Tables, day: date) -> list[Shift]:
-    """The shifts that began on the day, with the submitted POS Invoices of their cashiers from then on.
+    """The shifts that began on the day, with the submitted invoices of their cashiers from then on.
 
     A shift ends where the next one of the same cashier and profile begins.
     """
@@ -155,21 +165,28 @@ def shifts(tables: Tables, day: date) -> list[Shift]:
         ' FROM "tabPOS Opening Entry" o WHERE docstatus = 1 AND period_start_date LIKE ? ORDER BY name',
         f"{day.isoformat()}%",
     )
+
+    def sold(one: dict[str, Any], kind: str, only: str) -> dict[str, int]:
+        return {
+            row["name"]: paise(row["total"])
+            for row in tables.rows(
+                f'SELECT name, base_grand_total AS total FROM "tab{kind}" WHERE docstatus = 1 AND {only} AND owner = ?'
+                " AND pos_profile = ? AND posting_date || ' ' || posting_time >= ?"
+                " AND posting_date || ' ' || posting_time < ? ORDER BY name",
+                one["user"],
+                one["pos_profile"],
+                one["began"],
+                one["next"] or "9999",
+            )
+        }
+
     return [
         Shift(
             one["name"],
-            {
-                row["name"]: paise(row["total"])
-                for row in tables.rows(
-                    'SELECT name, base_grand_total AS total FROM "tabPOS Invoice" WHERE docstatus = 1 AND owner = ?'
-                    " AND pos_profile = ? AND posting_date || ' ' || posting_time >= ?"
-                    " AND posting_date || ' ' || posting_time < ? ORDER BY name",
-                    one["user"],
-                    one["pos_profile"],
-                    one["began"],
-                    one["next"] or "9999",
-                )
-            },
+            sold(one, "POS Invoice", "1 = 1"),
+            sold(one, "Sales Invoice", "is_created_using_pos = 1")
+            if tables.tills_make_sales_invoices
+            else {},
         )
         for one in openings
     ]
