@@ -66,14 +66,17 @@ class World:
 
 
 @contextmanager
-def embedded_world(now: datetime, *, erpnext_port: int = 0, latency: str | None = None) -> Iterator[World]:
+def embedded_world(
+    now: datetime, *, erpnext_port: int = 0, latency: str | None = None, line: str = "v15"
+) -> Iterator[World]:
     """Start the embedded servers with example data up to the last business day, our custom fields installed.
 
     `latency`: a name of `sandbox.erpnext.latency.MODELS`; none: ERPNext answers as fast as it can.
+    `line`: a name of `sandbox.erpnext.lines.LINES`: which ERPNext it is.
     """
     last_day = last_ended_day(now)
     with ExitStack() as stack:
-        erpnext = SandboxERPNext(":memory:", latency=MODELS[latency] if latency else None)
+        erpnext = SandboxERPNext(":memory:", latency=MODELS[latency] if latency else None, line=line)
         seed(erpnext, today=last_day + timedelta(days=1))
         erpnext.start(erpnext_port)
         stack.callback(erpnext.close)
@@ -184,9 +187,10 @@ def _tell(out: Console, result: DayResult, *, as_json: bool) -> None:
         print_day(out, result)
 
 
-def serve_sandbox(out: Console, port: int, latency: str | None) -> None:
+def serve_sandbox(out: Console, port: int, latency: str | None, line: str) -> None:
     """Serve the embedded servers and print the settings that point at them, until Ctrl-C."""
-    with embedded_world(datetime.now(ZONE), erpnext_port=usable_port(port), latency=latency) as world:
+    now, port = datetime.now(ZONE), usable_port(port)
+    with embedded_world(now, erpnext_port=port, latency=latency, line=line) as world:
         for name, value in world.environment("http://127.0.0.1:3000").items():
             out.print(f"export {name}='{value}'", highlight=False, markup=False, soft_wrap=True)
         out.print(

@@ -48,6 +48,7 @@ def dev(port: int) -> None:
 @app.command(
     epilog=examples(
         "scoopjoy sandbox --port 8000 > sandbox.env &     # then: . ./sandbox.env; scoopjoy check",
+        "scoopjoy sandbox --erpnext-version 16",
     )
 )
 @click.option(
@@ -62,11 +63,19 @@ def dev(port: int) -> None:
     type=click.Choice(["erpnext-v15"]),
     help="Answer as slowly as a real ERPNext of this name; see docs/performance.md. Default: at once.",
 )
-def sandbox(port: int, latency: str | None) -> None:
+@click.option(
+    "--erpnext-version",
+    "version",
+    type=click.Choice(["15", "16"]),
+    default="15",
+    show_default=True,
+    help="Which ERPNext it is: 15, or 16 with what is said of it in docs/erpnext-v16.md.",
+)
+def sandbox(port: int, latency: str | None, version: str) -> None:
     """Serve the embedded ERPNext with its example data, mail sink and headquarters, until Ctrl-C."""
     from scoopjoy_dagster.cli.demo import serve_sandbox
 
-    serve_sandbox(new_console(), port, latency)
+    serve_sandbox(new_console(), port, latency, f"v{version}")
 
 
 @app.command(
