@@ -66,14 +66,17 @@ class World:
 
 
 @contextmanager
-def embedded_world(now: datetime, *, erpnext_port: int = 0, latency: str | None = None) -> Iterator[World]:
+def embedded_world(
+    now: datetime, *, erpnext_port: int = 0, latency: str | None = None, line: str = "v15"
+) -> Iterator[World]:
     """Start the embedded servers with example data up to the last business day, our custom fields installed.
 
     `latency`: a name of `sandbox.erpnext.latency.MODELS`; none: ERPNext answers as fast as it can.
+    `line`: a name of `sandbox.erpnext.lines.LINES`: which ERPNext it is.
     """
     last_day = last_ended_day(now)
     with ExitStack() as stack:
-        erpnext = SandboxERPNext(":memory:", latency=MODELS[latency] if latency else None)
+        erpnext = SandboxERPNext(":memory:", latency=MODELS[latency] if latency else None, line=line)
         seed(erpnext, today=last_day + timedelta(days=1))
         erpnext.start(erpnext_port)
         stack.callback(erpnext.close)
@@ -90,8 +93,13 @@ def embedded_world(now: datetime, *, erpnext_port: int = 0, latency: str | None 
         yield World(erpnext, headquarters, mail, last_day)
 
 
-def run_demo(out: Console, progress: Console, *, once: bool, as_json: bool, port: int, now: datetime) -> int:
-    """Close the last business day of the embedded world; then serve the UI until Ctrl-C, unless `once`."""
+def run_demo(
+    out: Console, progress: Console, *, once: bool, as_json: bool, port: int, now: datetime, line: str
+) -> int:
+    """Close the last business day of the embedded world; then serve the UI until Ctrl-C, unless `once`.
+
+    `line`: a name of `sandbox.erpnext.lines.LINES`: which ERPNext it is.
+    """
     # A fresh world each time: its data are made for today, and so is Dagster's record of it.
     directory = local_directory() / "demo"
     shutil.rmtree(directory, ignore_errors=True)
@@ -99,7 +107,7 @@ def run_demo(out: Console, progress: Console, *, once: bool, as_json: bool, port
     ui_url = f"http://127.0.0.1:{port}"
     with ExitStack() as stack:
         progress.print("Starting the embedded ERPNext, headquarters and mail server ...", highlight=False)
-        world = stack.enter_context(embedded_world(now))
+        world = stack.enter_context(embedded_world(now, line=line))
         os.environ.update(world.environment(ui_url))
         # The demo always has a PostgreSQL of its own, whatever the environment says.
         os.environ.pop("SCOOPJOY_POSTGRES_URL", None)
@@ -112,13 +120,33 @@ def run_demo(out: Console, progress: Console, *, once: bool, as_json: bool, port
             running = stack.enter_context(
                 running_dagster(children, place.environment, port=port, directory=place.directory)
             )
+        waiting = tills_that_wait(world)
+        if waiting:
+            progress.print(
+                f"{waiting} tills were left open over midnight: ERPNext {line} lets them sell nothing until their shifts are closed.",
+                highlight=False,
+            )
         result = _close(place, world.last_day, progress)
         _tell(out, result, as_json=as_json)
+        if waiting:
+            progress.print(
+                f"\nAfter the night run {waiting - tills_that_wait(world)} of these {waiting} tills may open again.",
+                highlight=False,
+            )
         if once:
             return EXIT_CODES[result.status]
         print_where_to_click(progress, world, running.url)
         children.watch()
     return 0
+
+
+def tills_that_wait(world: World) -> int:
+    """Shifts of days that have ended and are open, where a till sells nothing before such a shift is closed."""
+    if not world.erpnext.line.tills_sell_today:
+        return 0
+    ended = f"{world.last_day + timedelta(days=1)}"
+    opened = world.erpnext.documents("POS Opening Entry", status="Open", docstatus=1)
+    return sum(str(one["period_start_date"]) < ended for one in opened)
 
 
 def print_where_to_click(out: Console, world: World, ui_url: str) -> None:
@@ -137,7 +165,7 @@ def print_where_to_click(out: Console, world: World, ui_url: str) -> None:
         (
             "",
             f"Lineage, Materialize all, {days[0]} to {days[-2]}",
-            "the days that are still open turn green: shifts closed, royalties posted, reports mailed",
+            "the days that are not closed yet turn green: shifts closed, royalties posted, reports mailed",
         ),
         (
             "",
@@ -158,7 +186,7 @@ def print_where_to_click(out: Console, world: World, ui_url: str) -> None:
     ):
         table.add_row(opened, click_there, see)
     end = (
-        f"\n{days[0]} to {days[-2]} are still open: backfill them in the UI. Your own ERPNext: scoopjoy init. "
+        f"\n{days[0]} to {days[-2]} are not closed yet: backfill them in the UI. Your own ERPNext: scoopjoy init. "
         "Ctrl-C ends everything."
     )
     out.print(Group("", table, end), highlight=False)
@@ -184,9 +212,10 @@ def _tell(out: Console, result: DayResult, *, as_json: bool) -> None:
         print_day(out, result)
 
 
-def serve_sandbox(out: Console, port: int, latency: str | None) -> None:
+def serve_sandbox(out: Console, port: int, latency: str | None, line: str) -> None:
     """Serve the embedded servers and print the settings that point at them, until Ctrl-C."""
-    with embedded_world(datetime.now(ZONE), erpnext_port=usable_port(port), latency=latency) as world:
+    now, port = datetime.now(ZONE), usable_port(port)
+    with embedded_world(now, erpnext_port=port, latency=latency, line=line) as world:
         for name, value in world.environment("http://127.0.0.1:3000").items():
             out.print(f"export {name}='{value}'", highlight=False, markup=False, soft_wrap=True)
         out.print(

@@ -186,7 +186,6 @@ def test_files_inserted_in_bulk_are_what_uploads_are(robot: Caller, entry: str) 
 @pytest.mark.parametrize(
     ("wrong", "exc_type"),
     [
-        ({"attached_to_name": None}, "ValidationError"),
         ({"folder": "Home/Nowhere"}, "LinkValidationError"),
         ({"file_name": "x" * 200 + ".pdf"}, "CharacterLengthExceededError"),
     ],
@@ -200,6 +199,19 @@ def test_files_inserted_in_bulk_are_attached_all_or_none(
     ]
     robot.rpc("frappe.client.insert_many", docs=docs).refused(417, exc_type)
     assert attached(robot, entry) == []
+
+
+def test_a_file_for_no_document_is_refused_and_since_v16_hangs_on_nothing(
+    robot: Caller, line: str, entry: str
+) -> None:
+    body = bulk(entry, f"{entry}-lost.pdf", pdf(f"lost {entry}"), attached_to_name=None)
+    answer = robot.rpc("frappe.client.insert_many", docs=[body])
+    if line == V15:
+        answer.refused(417, "ValidationError")
+    else:
+        stored = robot.get("File", answer.value[0]).value
+        assert not stored.get("attached_to_doctype")
+        assert not stored.get("attached_to_name")
 
 
 def test_a_file_of_known_content_keeps_its_name_and_shares_the_address(robot: Caller, entry: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .books import LOCK, NOTE, money
+from .lines import V15
 
 if TYPE_CHECKING:
     from .books import Books
@@ -109,6 +110,16 @@ def test_other_fields_of_a_submitted_invoice_are_refused(
         "customer": books.customer(robot, f"Not The Debtor {field}"),
     }[field]
     robot.put(SI, invoice, **{field: changed}).refused(417, "UpdateAfterSubmitError")
+
+
+def test_before_v16_a_submitted_invoice_may_become_an_opening_one(
+    robot: Caller, line: str, invoice: str
+) -> None:
+    answer = robot.put(SI, invoice, is_opening="Yes")
+    if line == V15:
+        assert answer.value["is_opening"] == "Yes"
+    else:
+        answer.refused(417, "UpdateAfterSubmitError")
 
 
 def test_bulk_update_saves_the_good_and_lists_the_failed(robot: Caller, books: Books, franchise: str) -> None:

@@ -45,9 +45,20 @@ def dev(port: int) -> None:
             children.watch()
 
 
+version_option = click.option(
+    "--erpnext-version",
+    "version",
+    type=click.Choice(["15", "16"]),
+    default="15",
+    show_default=True,
+    help="Which ERPNext it is: 15, or 16 with what is said of it in docs/erpnext-v16.md.",
+)
+
+
 @app.command(
     epilog=examples(
         "scoopjoy sandbox --port 8000 > sandbox.env &     # then: . ./sandbox.env; scoopjoy check",
+        "scoopjoy sandbox --erpnext-version 16",
     )
 )
 @click.option(
@@ -62,17 +73,19 @@ def dev(port: int) -> None:
     type=click.Choice(["erpnext-v15"]),
     help="Answer as slowly as a real ERPNext of this name; see docs/performance.md. Default: at once.",
 )
-def sandbox(port: int, latency: str | None) -> None:
+@version_option
+def sandbox(port: int, latency: str | None, version: str) -> None:
     """Serve the embedded ERPNext with its example data, mail sink and headquarters, until Ctrl-C."""
     from scoopjoy_dagster.cli.demo import serve_sandbox
 
-    serve_sandbox(new_console(), port, latency)
+    serve_sandbox(new_console(), port, latency, f"v{version}")
 
 
 @app.command(
     epilog=examples(
         "scoopjoy demo",
         "scoopjoy demo --once --json          # close one day, print what came of it, end",
+        "scoopjoy demo --erpnext-version 16",
     )
 )
 @click.option("--once", is_flag=True, help="Exit after the close instead of serving the UI.")
@@ -80,9 +93,12 @@ def sandbox(port: int, latency: str | None) -> None:
 @click.option(
     "--port", type=port_type, default=3000, show_default=True, help="Port of the UI; 0: a free one."
 )
-def demo(once: bool, as_json: bool, port: int) -> None:
+@version_option
+def demo(once: bool, as_json: bool, port: int, version: str) -> None:
     """Start the embedded world, close its last business day, and keep serving Dagster's UI until Ctrl-C."""
     from scoopjoy_dagster.cli.demo import run_demo
 
     out, progress = consoles(as_json=as_json)
-    raise click.exceptions.Exit(run_demo(out, progress, once=once, as_json=as_json, port=port, now=now()))
+    raise click.exceptions.Exit(
+        run_demo(out, progress, once=once, as_json=as_json, port=port, now=now(), line=f"v{version}")
+    )

@@ -1,6 +1,7 @@
-"""An ERPNext v15 in miniature that speaks Frappe's REST API over a real socket.
+"""An ERPNext in miniature, of version 15 or 16, that speaks Frappe's REST API over a real socket.
 
-It imitates what the nightly close uses, and refuses everything else with 501 instead of guessing.
+It imitates what the nightly close uses, and refuses everything else with 501 instead of guessing. What the versions do
+otherwise is said in ``lines``.
 """
 
 from __future__ import annotations

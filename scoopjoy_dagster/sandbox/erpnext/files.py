@@ -69,6 +69,8 @@ def _check_pdf(content: bytes) -> None:
 def insert(session: Session, data: dict[str, Any]) -> Doc:
     """A File that a client inserts with its content, as text or (with ``decode``) as base64."""
     content = str(data["content"])
+    if session.site.line.drops_half_attachments and not data.get("attached_to_name"):
+        data = {**data, "attached_to_doctype": None, "attached_to_field": None}
     if data.get("attached_to_doctype") and not isinstance(data.get("attached_to_name"), str | int):
         raise thrown("Attached To Name must be a string or an integer")
     folder = data.get("folder") or ("Home/Attachments" if data.get("attached_to_doctype") else "Home")

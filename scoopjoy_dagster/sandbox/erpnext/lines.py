@@ -52,6 +52,7 @@ class Line:
         public_workspaces_guarded: A public Workspace is deleted by Workspace Managers only.
         names_of_doctypes_taken: No Workspace has the name of a DocType.
         reads_pdfs: An uploaded PDF must be one.
+        drops_half_attachments: A File inserted for a DocType and no document hangs on nothing.
         freeze: Where the frozen day is.
 
         party_on_receivables_only: A party on a row of another typed account is refused when the voucher is submitted.
@@ -98,6 +99,7 @@ class Line:
     public_workspaces_guarded: bool = False
     names_of_doctypes_taken: bool = False
     reads_pdfs: bool = False
+    drops_half_attachments: bool = False
     freeze: Freeze = Freeze("Accounts Settings", "acc_frozen_upto", "frozen_accounts_modifier")
 
     party_on_receivables_only: bool = False
@@ -143,6 +145,7 @@ V16 = Line(
     public_workspaces_guarded=True,
     names_of_doctypes_taken=True,
     reads_pdfs=True,
+    drops_half_attachments=True,
     freeze=Freeze("Company", "accounts_frozen_till_date", "role_allowed_for_frozen_entries"),
     party_on_receivables_only=True,
     remark_is_own=True,

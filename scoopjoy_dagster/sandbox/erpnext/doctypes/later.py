@@ -45,7 +45,9 @@ company: Link(Company) *
 + POS Invoice
 status: Select(|Draft|Return|Credit Note Issued|Consolidated|Submitted|Paid|Partly Paid|Unpaid|Overdue|Cancelled) N = Draft
 
+- Sales Invoice: is_opening
 + Sales Invoice
+is_opening: Select(No|Yes) = No
 is_created_using_pos: Check "Is created using POS"
 pos_closing_entry: Link(POS Closing Entry)
 
