@@ -28,6 +28,7 @@ KEEPER_ROLES = [
 # Custom fields stay on the site under these fixed names: every new name would be a new database column.
 KEY = "custom_sjc_contract_key"
 NOTE = "custom_sjc_contract_note"
+POS_NOTE = "custom_sjc_contract_pos_note"
 LOCK = "custom_sjc_contract_lock"
 PERCENT = "custom_sjc_contract_percent"
 CUSTOM_FIELDS = (
@@ -45,6 +46,15 @@ CUSTOM_FIELDS = (
         "dt": "Sales Invoice",
         "fieldname": NOTE,
         "label": "SJC Contract Note",
+        "fieldtype": "Data",
+        "insert_after": "remarks",
+        "no_copy": 1,
+        "allow_on_submit": 1,
+    },
+    {
+        "dt": "POS Invoice",
+        "fieldname": POS_NOTE,
+        "label": "SJC Contract POS Note",
         "fieldtype": "Data",
         "insert_after": "remarks",
         "no_copy": 1,

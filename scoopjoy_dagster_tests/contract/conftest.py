@@ -2,7 +2,7 @@
 
 With SCOOPJOY_CONTRACT_URL, SCOOPJOY_CONTRACT_KEY and SCOOPJOY_CONTRACT_SECRET set, the suite runs on that site, with the
 tests of its line. It makes its own users and master data under a random prefix (`SJC-....`), disables the users at the
-end, and leaves submitted documents and four custom fields behind, since ERPNext deletes no submitted document: use a
+end, and leaves submitted documents and five custom fields behind, since ERPNext deletes no submitted document: use a
 test site. On v16 and later no shift of others may be open there: what its tills make is switched for a while. The key
 needs System Manager, Sales Manager, Accounts Manager, Accounts User and Sales User, or be Administrator's.
 """

@@ -6,12 +6,13 @@ later do is in `test_pos_closing_since_v16`.
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .books import money
+from .books import POS_NOTE, money
 from .lines import V15, only_v15
 from .shifts import CLOSING, OPENING, OPENING_CASH, TAKINGS
 
@@ -147,6 +148,25 @@ def test_three_invoices_become_one_consolidated_sales_invoice(shift: Shift) -> N
     opening = shift.robot.get(OPENING, shift.opening).value
     assert (opening["status"], opening["pos_closing_entry"]) == ("Closed", draft["name"])
     assert not {invoice["name"] for invoice in shift.takings()} & set(sold)
+
+
+def test_a_consolidated_pos_invoice_takes_allow_on_submit_fields_and_what_consolidates_it_says_what_it_is(
+    shift: Shift,
+) -> None:
+    """What bears royalty is the POS Invoice, and it carries its share after its shift is closed."""
+    sold = shift.sell(2)
+    shift.submit(shift.draft(sold)).accepted()
+    docs = json.dumps([{"doctype": "POS Invoice", "docname": sold, POS_NOTE: "5 %"}])
+    assert shift.robot.rpc("frappe.client.bulk_update", docs=docs).value == {"failed_docs": []}
+    stored = shift.invoice(sold)
+    assert (stored[POS_NOTE], stored["status"]) == ("5 %", "Consolidated")
+    names = [["name", "=", stored["consolidated_invoice"]]]
+    assert shift.robot.rows("Sales Invoice", ["name"], [*names, ["is_consolidated", "=", 1]])
+    assert not shift.robot.rows("Sales Invoice", ["name"], [*names, ["is_consolidated", "=", 0]])
+    (row,) = shift.robot.rows(
+        "POS Invoice", ["name"], [["name", "=", sold], ["consolidated_invoice", "is", "set"]]
+    )
+    assert row["name"] == sold
 
 
 def test_insert_and_submit_in_one_request_closes_too(shift: Shift) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .books import LOCK, NOTE, money
-from .lines import V15
+from .lines import only_v16
 
 if TYPE_CHECKING:
     from .books import Books
@@ -112,14 +112,10 @@ def test_other_fields_of_a_submitted_invoice_are_refused(
     robot.put(SI, invoice, **{field: changed}).refused(417, "UpdateAfterSubmitError")
 
 
-def test_before_v16_a_submitted_invoice_may_become_an_opening_one(
-    robot: Caller, line: str, invoice: str
-) -> None:
-    answer = robot.put(SI, invoice, is_opening="Yes")
-    if line == V15:
-        assert answer.value["is_opening"] == "Yes"
-    else:
-        answer.refused(417, "UpdateAfterSubmitError")
+@only_v16
+def test_since_v16_a_submitted_invoice_does_not_become_an_opening_one(robot: Caller, invoice: str) -> None:
+    """On v15 the site's settings for reposting decide."""
+    robot.put(SI, invoice, is_opening="Yes").refused(417, "UpdateAfterSubmitError")
 
 
 def test_bulk_update_saves_the_good_and_lists_the_failed(robot: Caller, books: Books, franchise: str) -> None:
