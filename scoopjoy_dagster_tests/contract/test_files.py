@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from .lines import V15
+from .site import patiently
 
 if TYPE_CHECKING:
     from .books import Books
@@ -36,7 +37,8 @@ PDF = pdf()
 
 @pytest.fixture
 def entry(robot: Caller, books: Books, franchise: str) -> str:
-    return str(robot.insert("Journal Entry", **books.royalty(franchise), docstatus=1).value["name"])
+    made = patiently(lambda: robot.insert("Journal Entry", **books.royalty(franchise), docstatus=1))
+    return str(made.value["name"])
 
 
 def upload(

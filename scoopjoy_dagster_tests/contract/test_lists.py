@@ -10,6 +10,7 @@ import pytest
 
 from .books import PERCENT, Books, money
 from .lines import V15, aggregate, only_v15, only_v16
+from .site import patiently
 
 if TYPE_CHECKING:
     from .site import Caller
@@ -48,9 +49,13 @@ def sales(robot: Caller, books: Books) -> Sales:
     small = books.customer(robot, "Small", books.south)
     bodies = [books.invoice(big, 3), books.invoice(big, 2), books.invoice(small, 1)]
     bodies[0]["items"] += books.items(2, 50)  # a second row
-    made = [robot.insert("Sales Invoice", **body, docstatus=1).value["name"] for body in bodies]
-    back = books.invoice(big, -1, is_return=1, return_against=made[0], docstatus=1)
-    returned = robot.insert("Sales Invoice", **back).value["name"]
+
+    def sell(body: dict[str, Any]) -> str:
+        answer = patiently(lambda: robot.insert("Sales Invoice", **body, docstatus=1))
+        return str(answer.value["name"])
+
+    made = [sell(body) for body in bodies]
+    returned = sell(books.invoice(big, -1, is_return=1, return_against=made[0]))
     return Sales(books, big, small, made, returned)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from .books import LOCK, NOTE, money
 from .lines import only_v16
+from .site import patiently
 
 if TYPE_CHECKING:
     from .books import Books
@@ -20,7 +21,8 @@ SI = "Sales Invoice"
 
 @pytest.fixture
 def invoice(robot: Caller, books: Books, franchise: str) -> str:
-    return str(robot.insert(SI, **books.invoice(franchise), docstatus=1).value["name"])
+    made = patiently(lambda: robot.insert(SI, **books.invoice(franchise), docstatus=1))
+    return str(made.value["name"])
 
 
 def test_base_grand_total_includes_tax_and_base_net_total_does_not(

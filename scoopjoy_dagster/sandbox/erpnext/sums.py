@@ -14,6 +14,7 @@ from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown, unknown_t
 from scoopjoy_dagster.sandbox.erpnext.query import Query, not_permitted
 
 _CALL = re.compile(r"^\s*[a-zA-Z_]\w*\s*\(", re.ASCII)
+_STAR = re.compile(r"\(\s*\*\s*\)")
 _SHOWN = re.compile(
     r"^(?:(`[\w\s-]+`|\w+)\.)?(`\w+`|\w+)(?:\s+as\s+(?:`[\w\s-]+`|'[\w\s:-]+'|\w+))?$", re.IGNORECASE
 )
@@ -27,6 +28,8 @@ _OPERATORS = {"ADD": "+", "SUB": "-", "MUL": "*", "DIV": "/"}
 
 def selected(query: Query, entries: list[Any]) -> list[tuple[str, str]]:
     """What is shown, as (SQL, name in the answer); without what the user may not read."""
+    if any(isinstance(entry, str) and _STAR.search(entry) for entry in entries):
+        raise not_permitted("*")  # before anything else is looked at
     pairs: list[tuple[str, str]] = []
     for entry in entries:
         pairs += _shown(query, entry.strip()) if isinstance(entry, str) else [_summed(query, entry)]
@@ -44,8 +47,6 @@ def named(query: Query, text: str, clause: str) -> str:
 
 def _shown(query: Query, text: str) -> list[tuple[str, str]]:
     if _CALL.match(text):
-        if re.search(r"\(\s*\*\s*\)", text):
-            raise not_permitted("*")
         raise thrown(
             f"SQL functions are not allowed as strings in SELECT: {text}. Use dict syntax like {{'COUNT': '*'}}"
             " instead."
