@@ -70,6 +70,8 @@ def close_days(context: dg.AssetExecutionContext, work: Work) -> Iterator[dg.Mat
     at = 0
     try:
         with tools.erpnext.open(stamp) as site:
+            if site.unproven:
+                context.log.warning(site.unproven)
             if tools.close.dry_run:
                 _show_plans(context, site, tools, days, changed)
                 return

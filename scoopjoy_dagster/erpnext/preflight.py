@@ -8,7 +8,6 @@ from datetime import date
 from typing import Literal
 
 from scoopjoy_dagster.erpnext import deliveries, desk_schema, installation, royalty_entries, series_options
-from scoopjoy_dagster.erpnext.dialects.detection import is_newer_than_known
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound
 from scoopjoy_dagster.erpnext.locks import read_locks
 from scoopjoy_dagster.erpnext.site import Site
@@ -94,11 +93,11 @@ def _line(site: Site) -> Iterator[Check]:
             f"{found}, and it does not answer as such",
             "Close nothing with this program: its closings could leave sales without a ledger entry. Tell its authors.",
         )
-    elif is_newer_than_known(site.version):
+    elif site.unproven:
         yield Check(
             "warning",
             "ERPNext",
-            f"{found}: a newer line than this program was proven against",
+            site.unproven,
             "Run the contract suite against a test site of this version first (docs/contributing.md).",
         )
     else:

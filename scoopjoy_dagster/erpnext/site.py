@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from scoopjoy_dagster.erpnext.client import Client, Filter, Row
-from scoopjoy_dagster.erpnext.dialects.detection import detect
+from scoopjoy_dagster.erpnext.dialects.detection import detect, is_newer_than_known
 from scoopjoy_dagster.erpnext.dialects.interface import Dialect
 from scoopjoy_dagster.erpnext.errors import Rejected
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
@@ -84,6 +84,13 @@ class Site:
         if "company" not in self._known:
             self._known["company"] = self._find_company()
         return self._known["company"]
+
+    @property
+    def unproven(self) -> str:
+        """That the site is of a newer line than this program was proven against, in a sentence; empty where it is not."""
+        if not is_newer_than_known(self.version):
+            return ""
+        return f"ERPNext {self.version} is newer than what this program was proven against: it is spoken to as {self.dialect.line}"
 
     @property
     def untouched(self) -> bool:

@@ -88,7 +88,7 @@ def test_a_newer_line_is_spoken_to_as_the_newest_that_is_known_if_it_behaves_so(
             Site.open(session)
         return
     found = first_check(erp)
-    assert (found.level, "newer line than this program was proven against" in found.message) == (
+    assert (found.level, "is newer than what this program was proven against" in found.message) == (
         "warning",
         True,
     )
