@@ -185,7 +185,7 @@ def _invoices(
     )
     found: dict[date, dict[Base, list[BaseInvoice]]] = {day: {base: [] for base in Base} for day in days}
     created: dict[date, dict[str, datetime]] = {day: {} for day in days}
-    for _, row in rows:
+    for row in rows:
         day, customer = _day(row["posting_date"]), str(row["customer"])
         moment = datetime.fromisoformat(str(row["creation"]))
         created[day][customer] = max(moment, created[day].get(customer, moment))
@@ -217,7 +217,7 @@ def _days_of(site: Site, books: Books, customers: Sequence[str], days: Sequence[
         group_by="posting_date",
         order_by="posting_date asc",
     )
-    return {_day(row["posting_date"]) for _, row in rows}
+    return {_day(row["posting_date"]) for row in rows}
 
 
 def _began(first: date, last: date) -> list[Filter]:

@@ -124,7 +124,7 @@ def customer_sales(
 ) -> dict[date, dict[str, CustomerSales]]:
     """The sales of these days, counted and summed by the server for each day and customer; two list calls."""
     found: dict[date, dict[str, CustomerSales]] = defaultdict(dict)
-    for _, row in sale_rows(
+    for row in sale_rows(
         site.client,
         [
             "posting_date",
@@ -285,7 +285,7 @@ def account_kinds(site: Site, books: Books, accounts: Iterable[str]) -> AccountK
 def shares_by_entry(site: Site, books: Books, first: date, last: date) -> dict[date, dict[str, Decimal]]:
     """Shares that the sales of each day carry, summed by the server for each Journal Entry they name; two list calls."""
     found: dict[date, dict[str, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
-    for _, row in sale_rows(
+    for row in sale_rows(
         site.client,
         ["posting_date", ENTRY, site.dialect.total(SHARE, "shares")],
         [

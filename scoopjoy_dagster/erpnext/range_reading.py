@@ -124,26 +124,20 @@ def _invoices(
     names = [one.customer for one in customers]
     marks = [invoice_royalty.RATE, invoice_royalty.SHARE, invoice_royalty.ENTRY]
     amounts = sorted({policy.base.field, Base.GRAND_TOTAL.field})
-    own = [
-        row
-        for _, row in sale_rows(
-            site.client,
-            ["name", "posting_date", "customer", *amounts, "is_return", "currency", *marks],
-            [*of_days, ["customer", "in", names]],
-        )
-    ]
-    others = [
-        row
-        for _, row in sale_rows(
-            site.client,
-            ["name", "posting_date", "customer", *marks],
-            [
-                *of_days,
-                [invoice_royalty.ENTRY, "is", "set"],
-                *([["customer", "not in", names]] if names else []),
-            ],
-        )
-    ]
+    own = sale_rows(
+        site.client,
+        ["name", "posting_date", "customer", *amounts, "is_return", "currency", *marks],
+        [*of_days, ["customer", "in", names]],
+    )
+    others = sale_rows(
+        site.client,
+        ["name", "posting_date", "customer", *marks],
+        [
+            *of_days,
+            [invoice_royalty.ENTRY, "is", "set"],
+            *([["customer", "not in", names]] if names else []),
+        ],
+    )
     invoices: dict[date, list[BaseInvoice]] = defaultdict(list)
     for row in own:
         invoices[_date(row["posting_date"])].append(

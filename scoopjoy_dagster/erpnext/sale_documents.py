@@ -9,7 +9,7 @@ Invoices (v16+, *Sales Invoice* mode) there is nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scoopjoy_dagster.erpnext.client import Client, Field, Filter, Row
@@ -35,14 +35,16 @@ def sale_rows(
     *,
     order_by: str = "name asc",
     group_by: str | None = None,
-) -> Iterator[tuple[str, Row]]:
-    """The submitted sales that match, each with its DocType; a list call for each DocType. Arguments as of `Client.rows`."""
-    for one in SALE_DOCUMENTS:
+) -> list[Row]:
+    """The submitted sales that match; a list call for each DocType. Arguments as of `Client.rows`."""
+    return [
+        row
+        for one in SALE_DOCUMENTS
         for row in client.rows(
             one.doctype,
             fields,
             [["docstatus", "=", 1], one.only, *filters],
             order_by=order_by,
             group_by=group_by,
-        ):
-            yield one.doctype, row
+        )
+    ]

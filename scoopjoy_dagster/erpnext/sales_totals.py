@@ -159,7 +159,7 @@ def sales_by_franchise(
     """Every franchise and day in [start, end] that has invoices, in order of day and customer; two grouped list calls."""
     base, sales = policy.base.field, Base.GRAND_TOTAL.field
     found: dict[tuple[date, str], FranchiseSales] = {}
-    for _, row in sale_rows(
+    for row in sale_rows(
         site.client,
         [
             "posting_date",
