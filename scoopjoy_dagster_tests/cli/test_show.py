@@ -256,7 +256,7 @@ def test_the_demo_ends_with_what_to_open_what_to_click_and_what_to_see(width: in
     for address in ("40000", "40001", "40002/", "40003"):
         assert f"http://127.0.0.1:{address} " in text  # whole, to be clicked in the terminal
     words = " ".join(text.split())
-    assert "2026-02-27 to 2026-02-28 are still open" in words
+    assert "2026-02-27 to 2026-02-28 are not closed yet" in words
     if width == 160:
         assert "Catalog, royalties, Partitions, 2026-03-01" in words
         assert "Batch Run, with its buttons, is to be seen in a real ERPNext only" in words

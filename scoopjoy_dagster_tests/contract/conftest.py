@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from .site import Caller
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "line(name): the test holds on this line of ERPNext only")
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test is one for each line that it holds on."""
     if "site" not in metafunc.fixturenames:

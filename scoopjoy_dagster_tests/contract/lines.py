@@ -1,4 +1,4 @@
-"""The lines of ERPNext that the contract knows. A test holds on both unless it is marked with the one that it is about.
+"""The lines of ERPNext that the contract knows. A test holds on both unless it is marked with the one that it is about (`marks`).
 
 Belongs here: which line a site is of, and the two ways to write one request. Does not belong here: what a line does.
 """
@@ -9,15 +9,11 @@ import os
 from functools import cache
 from typing import Any
 
-import pytest
 import requests
 
 V15 = "v15"
 V16 = "v16"  # and later
 LINES = (V15, V16)
-
-only_v15 = pytest.mark.line(V15)
-only_v16 = pytest.mark.line(V16)
 
 VERSIONS = "/api/method/frappe.utils.change_log.get_versions"
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .lines import V15, only_v16
+from .lines import V15
+from .marks import only_v16
 
 if TYPE_CHECKING:
     from .books import Books

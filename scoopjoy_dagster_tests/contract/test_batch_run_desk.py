@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .lines import V15, only_v16
+from .lines import V15
+from .marks import only_v16
 
 if TYPE_CHECKING:
     from .site import Answer, Caller, Site

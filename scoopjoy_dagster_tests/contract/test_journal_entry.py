@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .books import KEY, money
-from .lines import V15, only_v15, only_v16
+from .lines import V15
+from .marks import only_v15, only_v16
 
 if TYPE_CHECKING:
     from .books import Books

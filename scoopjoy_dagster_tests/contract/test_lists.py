@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .books import PERCENT, Books, money
-from .lines import V15, aggregate, only_v15, only_v16
+from .lines import V15, aggregate
+from .marks import only_v15, only_v16
 from .site import patiently
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .books import POS_NOTE, money
-from .lines import V15, only_v15
+from .lines import V15
+from .marks import only_v15
 from .shifts import CLOSING, OPENING, OPENING_CASH, TAKINGS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .lines import only_v15, only_v16
+from .marks import only_v15, only_v16
 from .shifts import BACKGROUND_DEADLINE_SECONDS, CLOSING
 from .site import patiently
 

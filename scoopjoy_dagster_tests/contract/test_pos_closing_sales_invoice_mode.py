@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .books import money
-from .lines import only_v16
+from .marks import only_v16
 from .shifts import CLOSING, GET_INVOICES, OPENING, Shift
 from .site import patiently
 

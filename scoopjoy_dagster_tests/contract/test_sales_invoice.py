@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .books import LOCK, NOTE, money
-from .lines import only_v16
+from .marks import only_v16
 from .site import patiently
 
 if TYPE_CHECKING:

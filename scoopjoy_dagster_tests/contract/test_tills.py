@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .lines import only_v15, only_v16
+from .marks import only_v15, only_v16
 from .shifts import OPENING
 
 if TYPE_CHECKING:

@@ -63,10 +63,7 @@ def _order(query: Query, order_by: str, aliases: dict[str, str]) -> str:
 def get_list(session: Session, call: ListCall) -> list[Any]:
     """Rows of a list call: dicts, or lists where ``as_dict`` is false."""
     meta = session.site.meta(call.doctype)
-    if meta.istable:
-        permissions.require_parent(session, call.doctype, call.parent)
-    else:
-        permissions.require_list(session, call.doctype)
+    _check(session, call, child=bool(meta.istable))
     query = Query(session, meta, call.parent or "")
     selected = _selected(query, call.fields)
     if not selected:
@@ -94,13 +91,23 @@ def get_list(session: Session, call: ListCall) -> list[Any]:
     elif is_plain:
         # No ORDER BY is the database's whim on a real site; here it is an order that helps nobody.
         sql += f" ORDER BY scramble({table(meta.name)}.name)"
-    sql += _page(session, call)
+    sql += _page(call)
     names, rows = session.site.db.described(sql, query.params)
     kinds = [query.kinds.get(name, "Data") for name in names]
     shown = [[_shown(kind, value) for kind, value in zip(kinds, row, strict=True)] for row in rows]
     if not call.as_dict:
         return shown
     return [dict(zip(names, row, strict=True)) for row in shown]
+
+
+def _check(session: Session, call: ListCall, *, child: bool) -> None:
+    """Who may not list the DocType, or asks for fewer rows than none, is refused."""
+    if child:
+        permissions.require_parent(session, call.doctype, call.parent)
+    else:
+        permissions.require_list(session, call.doctype)
+    if session.site.line.sums_as_dicts and _length(call) < 0:
+        raise thrown("Limit must be a non-negative integer", "TypeError")
 
 
 def _selected(query: Query, fields: Any) -> list[tuple[str, str]]:
@@ -131,11 +138,12 @@ def _texts(fields: Any) -> list[str]:
     return [str(entry) for entry in fields]
 
 
-def _page(session: Session, call: ListCall) -> str:
-    length = whole(DEFAULT_PAGE if call.limit_page_length in (None, "") else call.limit_page_length)
-    start = whole(call.limit_start)
-    if length < 0 and session.site.line.sums_as_dicts:
-        raise thrown("Limit must be a non-negative integer", "TypeError")
+def _length(call: ListCall) -> int:
+    return whole(DEFAULT_PAGE if call.limit_page_length in (None, "") else call.limit_page_length)
+
+
+def _page(call: ListCall) -> str:
+    length, start = _length(call), whole(call.limit_start)
     if length < 0:
         raise SiteError(
             "ProgrammingError",
