@@ -20,7 +20,7 @@ from scoopjoy_dagster.accounting.shifts import (
     ShiftInvoice,
 )
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Row, Written
-from scoopjoy_dagster.erpnext.dialects.closings import moment
+from scoopjoy_dagster.erpnext.dialects.closings import LOOSE_FIELDS, loose_invoice
 from scoopjoy_dagster.erpnext.dialects.interface import UNCOUNTED_FIELD
 from scoopjoy_dagster.erpnext.errors import Ambiguous, Rejected, Transient
 from scoopjoy_dagster.erpnext.sales_totals import till_totals
@@ -192,7 +192,7 @@ def loose_invoices(site: Site, first: date, last: date, *, remember: bool = True
         return found
     rows = site.client.rows(
         "POS Invoice",
-        ["name", "pos_profile", "owner", "posting_date", "posting_time", "grand_total"],
+        LOOSE_FIELDS,
         [
             ["docstatus", "=", 1],
             ["company", "=", company],
@@ -201,16 +201,7 @@ def loose_invoices(site: Site, first: date, last: date, *, remember: bool = True
         ],
         remember=remember,
     )
-    return found + [
-        LooseInvoice(
-            str(row["name"]),
-            str(row["pos_profile"]),
-            str(row["owner"]),
-            moment(row["posting_date"], row["posting_time"]),
-            exact(row["grand_total"]),
-        )
-        for row in rows
-    ]
+    return found + [loose_invoice(row) for row in rows]
 
 
 def left_out(site: Site, closing: str, invoices: Sequence[ShiftInvoice]) -> tuple[list[str], list[str]]:

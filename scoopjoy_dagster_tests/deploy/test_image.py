@@ -78,7 +78,7 @@ def test_where_packages_come_from_is_the_sites_choice_and_not_said_in_deploy() -
     assert files
     for path in files:
         text = path.read_text(encoding="utf-8")
-        assert not re.search(r"index-url|trusted-host|find-links", text), path
+        assert not re.search(r"index.url|trusted.host|find.links", text), path
         assert set(re.findall(r"https?://([^:/\s\"']+)", text)) <= {"127.0.0.1"}, path
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime
 
-from scoopjoy_dagster.accounting.shifts import ClosingDraft, ShiftInvoice
+from scoopjoy_dagster.accounting.money import exact
+from scoopjoy_dagster.accounting.shifts import ClosingDraft, LooseInvoice, ShiftInvoice
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Client, Field, Row
 from scoopjoy_dagster.erpnext.dialects.interface import UNCOUNTED_FIELD
 from scoopjoy_dagster.erpnext.errors import Rejected
@@ -65,6 +66,20 @@ def payment_rows(draft: ClosingDraft) -> list[Row]:
         }
         for line in draft.payments
     ]
+
+
+LOOSE_FIELDS = ("name", "pos_profile", "owner", "posting_date", "posting_time", "grand_total")
+
+
+def loose_invoice(row: Row) -> LooseInvoice:
+    """An invoice of a till from a list of `LOOSE_FIELDS`."""
+    return LooseInvoice(
+        str(row["name"]),
+        str(row["pos_profile"]),
+        str(row["owner"]),
+        moment(row["posting_date"], row["posting_time"]),
+        exact(row["grand_total"]),
+    )
 
 
 def unconsolidated(client: Client, invoices: Iterable[ShiftInvoice]) -> list[str]:

@@ -19,10 +19,11 @@ from scoopjoy_dagster.accounting.shifts import (
 )
 from scoopjoy_dagster.erpnext.client import Client, Field, Row
 from scoopjoy_dagster.erpnext.dialects.closings import (
+    LOOSE_FIELDS,
     answers,
     closing_head,
     invoice_rows,
-    moment,
+    loose_invoice,
     payment_rows,
     stamp,
     unconsolidated,
@@ -172,7 +173,7 @@ class V16:
         """Those that no closing has stamped."""
         rows = client.rows(
             SALES_INVOICE,
-            ["name", "pos_profile", "owner", "posting_date", "posting_time", "grand_total"],
+            LOOSE_FIELDS,
             [
                 ["docstatus", "=", 1],
                 ["company", "=", company],
@@ -182,16 +183,7 @@ class V16:
             ],
             remember=remember,
         )
-        return [
-            LooseInvoice(
-                str(row["name"]),
-                str(row["pos_profile"]),
-                str(row["owner"]),
-                moment(row["posting_date"], row["posting_time"]),
-                exact(row["grand_total"]),
-            )
-            for row in rows
-        ]
+        return [loose_invoice(row) for row in rows]
 
     def pos_mode(self, client: Client) -> str:
         """A setting of the site; a new site makes Sales Invoices."""
