@@ -19,6 +19,7 @@ from scoopjoy_dagster_tests.world import (
     RATES,
     THANE,
     World,
+    change,
     entries,
     exact,
     ledger_balance,
@@ -198,3 +199,29 @@ def test_an_entry_says_what_it_is_for_and_names_the_franchise_on_the_receivable_
         assert f"Royalty for {KORAMANGALA} on {DAY}" in entry["remark"]
     else:
         assert [row.get("party") or "" for row in entry["accounts"]] == [KORAMANGALA, ""]
+
+
+def test_frozen_books_are_seen_wherever_the_line_keeps_their_date_and_the_entry_waits(chain: World) -> None:
+    chain.invoice(KORAMANGALA, "1000")
+    frozen = chain.erpnext.line.freeze
+    (document,) = chain.erpnext.documents(frozen.doctype)
+    change(chain.erpnext, frozen.doctype, document["name"], **{frozen.day: DAY.isoformat()})
+    on(chain, DAY)
+    night = chain.close("closed_shifts", "royalties")
+    assert not night.success
+    (row,) = night.exceptions("royalties", "books locked")
+    assert f"the books are frozen up to {DAY}" in row["message"]
+    change(chain.erpnext, frozen.doctype, document["name"], **{frozen.day: None})
+    assert chain.close().success
+    assert owed(chain.erpnext, KORAMANGALA) == exact(Decimal(1000) * RATES[KORAMANGALA] / 100)
+
+
+def test_an_invoice_that_comes_late_is_followed_by_one_adjustment(chain: World) -> None:
+    a_day(chain, DAY, [bought("1000")])
+    on(chain, DAY)
+    assert chain.close().success
+    chain.invoice(THANE, "100")
+    assert chain.close().success
+    first, second = entries(chain.erpnext, THANE)
+    assert second["custom_scoopjoy_adjusts"] == first["name"]
+    assert owed(chain.erpnext, THANE) == exact(Decimal(1100) * RATES[THANE] / 100)
