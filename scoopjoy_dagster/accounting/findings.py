@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -49,18 +50,19 @@ def gathered(findings: Iterable[Finding]) -> list[Finding]:
     Errors stay a row each: each of them is to be repaired.
     """
     rows: list[Finding] = []
-    alike: dict[Finding, list[Finding]] = {}
-    for finding in sorted(findings, key=lambda one: one.severity != "error"):
+    alike: dict[tuple[str, str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
         if finding.severity == "error":
             rows.append(finding)
         else:
-            alike.setdefault(replace(finding, who=""), []).append(finding)
+            alike[finding.what, finding.message, finding.action].append(finding)
     for same in alike.values():
         if len(same) <= NAMED + 1:
             rows += same
         else:
+            first, *_ = same
             names = ", ".join(one.who for one in same[:NAMED])
-            rows.append(replace(same[0], who=f"{names} and {len(same) - NAMED} more"))
+            rows.append(replace(first, who=f"{names} and {len(same) - NAMED} more"))
     return rows
 
 
