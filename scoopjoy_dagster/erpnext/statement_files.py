@@ -71,11 +71,14 @@ def attach_all(
         LoginFailed, Unreachable: after the files of the batches before.
     """
     sending = _Sending(site, company, day)
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="statements") as pool:
+    parallel = min(
+        PARALLEL, site.dialect.writers_in_a_series
+    )  # the records of all requests are of one series
+    with ThreadPoolExecutor(parallel, thread_name_prefix="statements") as pool:
         on_their_way: deque[Future[_Results]] = deque()
         for batch in _batches(files):
             on_their_way.append(pool.submit(_attach, sending, batch))
-            if len(on_their_way) == PARALLEL:
+            if len(on_their_way) == parallel:
                 yield from on_their_way.popleft().result()
         while on_their_way:
             yield from on_their_way.popleft().result()

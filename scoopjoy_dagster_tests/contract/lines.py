@@ -35,3 +35,8 @@ def real_line() -> str | None:
 def aggregate(line: str, function: str, field: str, alias: str) -> Any:
     """One aggregate of a list the way that the line takes it: neither takes the other's."""
     return f"{function}({field}) as {alias}" if line == V15 else {function.upper(): field, "as": alias}
+
+
+def refusals(line: str, status: int, exc_type: str) -> set[tuple[int, str]]:
+    """What whoever comes too late may be answered: on v16 also that the record has changed since the request began."""
+    return {(status, exc_type)} | ({(500, "QueryDeadlockError")} if line == V16 else set())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from pypdf import PdfWriter
 
-from scoopjoy_dagster.erpnext import pos
+from scoopjoy_dagster.erpnext import pos, statement_files
+from scoopjoy_dagster.erpnext.statement_files import StatementFile, attach_all
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import faults
 from scoopjoy_dagster.sandbox.seed import Sale
@@ -67,3 +70,26 @@ def test_a_request_that_loses_against_another_one_is_sent_again_and_stored_once(
     chain.erpnext.requests.reset()
     assert chain.close().success
     assert chain.erpnext.requests.writes == 0
+
+
+def a_pdf() -> bytes:
+    """v16 opens the PDFs that it is given."""
+    page = io.BytesIO()
+    writer = PdfWriter()
+    writer.add_blank_page(100, 100)
+    writer.write(page)
+    return page.getvalue()
+
+
+def test_statements_are_attached_without_losing_against_each_other(
+    chain: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statement_files, "MOST_FILES", 2)
+    files = [
+        StatementFile(f"SJ-ROY-{number}", f"royalty-statement-{number}-abc.pdf", a_pdf())
+        for number in range(12)
+    ]
+    with chain.site() as site:
+        done = list(attach_all(site, files, company="ScoopJoy", day=DAY))
+        assert site.client.session.traffic.retries == 0
+    assert [problem for _, problem in done] == [None] * 12

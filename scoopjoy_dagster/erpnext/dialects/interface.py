@@ -32,6 +32,9 @@ class Dialect(Protocol):
     closing_rows: Sequence[tuple[str, str]]
     """DocTypes of the rows that name the invoices of a POS Closing Entry, and the field of each that does."""
 
+    writers_in_a_series: int
+    """Requests that may insert documents of one naming series at the same time; they wait for each other, or one of them loses."""
+
     def is_spoken(self, client: Client) -> bool:
         """Whether the site does what distinguishes this line: its closing helper answers, and it takes these aggregates."""
 

@@ -35,6 +35,7 @@ class V15:
 
     line = "v15"
     implies = ""
+    writers_in_a_series = 2
     closing_rows: Sequence[tuple[str, str]] = (("POS Invoice Reference", "pos_invoice"),)
 
     def is_spoken(self, client: Client) -> bool:

@@ -43,6 +43,8 @@ class V16:
         "a closing is dated when it is made, and a till sells nothing before its shift of the day before is closed: "
         "close before the outlets open"
     )
+    # With MariaDB 11.6.2 and later a second one is refused (1020), and would have to come again with all its files.
+    writers_in_a_series = 1
     closing_rows: Sequence[tuple[str, str]] = (
         ("POS Invoice Reference", "pos_invoice"),
         ("Sales Invoice Reference", "sales_invoice"),
