@@ -20,6 +20,7 @@ from unittest import mock
 
 import dagster as dg
 
+from scoopjoy_dagster.accounting.totals import totals_of
 from scoopjoy_dagster.definitions import JOB, build_defs
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
 from scoopjoy_dagster.erpnext.installation import install, read_installation
@@ -434,6 +435,22 @@ class World:
                 },
             )
         return Close(result, self.instance)
+
+    def judge(self, *assets: str, day: date = DAY) -> Close:
+        """Answer the control totals of these assets for a day, without the assets."""
+        job = self.job().get_subset(
+            asset_selection=set(),
+            asset_check_selection={
+                dg.AssetCheckKey(dg.AssetKey(asset), one.name) for asset in assets for one in totals_of(asset)
+            },
+        )
+        with mock.patch.dict(os.environ, self.environment):
+            return Close(
+                job.execute_in_process(
+                    instance=self.instance, partition_key=day.isoformat(), raise_on_error=False
+                ),
+                self.instance,
+            )
 
     @contextmanager
     def site(self) -> Iterator[Site]:

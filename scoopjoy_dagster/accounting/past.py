@@ -9,10 +9,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import ZERO
+
+WEEK = 7
+"""Days before the business day in which an outlet or a franchise must have been seen to be expected: every weekday
+once, so an outlet that is shut on Mondays is expected on Mondays and missed once; it is a warning."""
+
+LOOKBACK_WEEKS = 8
+"""Weeks in which the last four same weekdays with sales are looked for: a few holidays do not end the comparison."""
+
+
+def week_before(day: date) -> list[date]:
+    """The seven days before, newest first."""
+    return [day - timedelta(days=back) for back in range(1, WEEK + 1)]
+
+
+def same_weekdays(day: date) -> list[date]:
+    """Earlier days of the same weekday, newest first."""
+    return [day - timedelta(weeks=back) for back in range(1, LOOKBACK_WEEKS + 1)]
+
+
+def with_compared(first: date, last: date) -> list[date]:
+    """The days from `first` to `last` and all that any of them is compared with, in order."""
+    days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+    return sorted({other for day in days for other in (day, *week_before(day), *same_weekdays(day))})
 
 
 @dataclass(frozen=True, slots=True)

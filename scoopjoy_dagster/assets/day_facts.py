@@ -106,9 +106,10 @@ def with_deliveries(site: Site, facts: DayFacts) -> DayFacts:
     """
     day = facts.plan.day
     found = deliveries(site, facts.books.company, day, day, remember=False)
-    return replace(
-        facts, reports=tuple(found.get(("report", day), ())), told=tuple(found.get(("hq", day), ()))
-    )
+    reports, told = tuple(found.get(("report", day), ())), tuple(found.get(("hq", day), ()))
+    if (reports, told) != (facts.reports, facts.told):
+        site.client.remembered.forget()  # the list is older: control totals must not rely on it
+    return replace(facts, reports=reports, told=told)
 
 
 def with_rows(site: Site, facts: DayFacts) -> DayFacts:

@@ -187,6 +187,9 @@ def annotate_invoices(
         with rendered(site, due, months) as files:
             _annotate(site, detailed, part, done, url)
             done.attached.add(attach_statements(site, the_plan, due, files, url))
+    if todo.wrong and not done.changed:
+        # Another run was there since the sums were read: control totals must not rely on them.
+        site.client.remembered.forget()
     done.attached.add(keep_statements(site, [one for one in todo.statements if one.present]))
     owing = [one for one in the_plan.actions if one.entries and not one.royalty.kept]
     shares = sum((one.royalty.amount for one in owing if one.royalty.invoice_count), ZERO)
@@ -211,6 +214,7 @@ class _Done:
 
     def __init__(self) -> None:
         self.annotated = 0
+        self.changed = 0
         self.touched: set[str] = set()
         self.findings: list[Finding] = []
         self.lines: list[PlanLine] = []
@@ -226,6 +230,7 @@ def _annotate(
 ) -> None:
     changed = changed_annotations(the_plan, part)
     failed = write_annotations(site, changed)
+    done.changed += len(changed)
     done.annotated += len(changed) - len(failed)
     counted = {one.name for action in the_plan.actions for one in action.royalty.invoices if one.name}
     done.touched |= counted.intersection(one.invoice for one in changed)

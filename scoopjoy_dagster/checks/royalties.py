@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from functools import cached_property, partial
 
@@ -12,6 +12,7 @@ import dagster as dg
 from scoopjoy_dagster.accounting import comparisons
 from scoopjoy_dagster.accounting.comparisons import BookedRow, CustomerSales
 from scoopjoy_dagster.accounting.keys import royalty_key, without_revision
+from scoopjoy_dagster.accounting.past import same_weekdays, week_before
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
 from scoopjoy_dagster.accounting.totals import Verdict, ledger_against_rule
@@ -23,13 +24,6 @@ from scoopjoy_dagster.erpnext.site import Books, Site
 from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
-
-WEEK = 7
-"""Days before the business day in which an outlet or a franchise must have been seen to be expected: every weekday
-once, so an outlet that is shut on Mondays is expected on Mondays and missed once; it is a warning."""
-
-LOOKBACK_WEEKS = 8
-"""Weeks in which the last four same weekdays with sales are looked for: a few holidays do not end the comparison."""
 
 
 @dataclass
@@ -60,9 +54,8 @@ class Figures:
 
     @cached_property
     def sales(self) -> Mapping[date, Mapping[str, CustomerSales]]:
-        """Invoices by day and customer, counted by the server: of the days, the weeks before, and earlier same weekdays."""
-        wanted = {other for day in self.days for other in (day, *week_before(day), *same_weekdays(day))}
-        return control_figures.customer_sales(self.site, self.books, self.policy, wanted)
+        """Invoices by day and customer: of the days, the weeks before, and earlier same weekdays."""
+        return control_figures.customer_sales(self.site, self.books, self.policy, self.days[0], self.days[-1])
 
     @cached_property
     def overlooked(self) -> Mapping[str, str]:
@@ -75,14 +68,14 @@ class Figures:
     @cached_property
     def entries(self) -> Mapping[date, Mapping[str, str]]:
         """Submitted Journal Entries with our key, of the days and the week before: name -> key."""
-        return control_figures.submitted_entries(
-            self.site, self.books, self.days[0] - timedelta(days=WEEK), self.days[-1]
-        )
+        return control_figures.submitted_entries(self.site, self.books, self.days[0], self.days[-1])
 
     @cached_property
     def journal(self) -> Mapping[str, Sequence[BookedRow]]:
         """Rows of the Journal Entries of all days, by entry."""
-        return _by_entry(control_figures.journal_rows(self.site, self._names))
+        return _by_entry(
+            control_figures.journal_rows(self.site, self.books, self._names, self.days[0], self.days[-1])
+        )
 
     @cached_property
     def ledger(self) -> Mapping[str, Sequence[BookedRow]]:
@@ -98,9 +91,7 @@ class Figures:
     @cached_property
     def shifts(self) -> Mapping[date, Collection[str]]:
         """POS Profiles with a shift, of the days and the week before."""
-        return control_figures.shifts_by_profile(
-            self.site, self.days[0] - timedelta(days=WEEK), self.days[-1]
-        )
+        return control_figures.shifts_by_profile(self.site, self.days[0], self.days[-1])
 
     @cached_property
     def parties(self) -> Mapping[str, str]:
@@ -194,16 +185,6 @@ class Figures:
             "is_every_franchise_still_there": partial(self.franchises_not_fallen, day),
             "are_the_sales_as_usual": partial(self.usual_day, day),
         }
-
-
-def week_before(day: date) -> list[date]:
-    """The seven days before, newest first."""
-    return [day - timedelta(days=back) for back in range(1, WEEK + 1)]
-
-
-def same_weekdays(day: date) -> list[date]:
-    """Earlier days of the same weekday, newest first."""
-    return [day - timedelta(weeks=back) for back in range(1, LOOKBACK_WEEKS + 1)]
 
 
 def _by_entry(rows: Iterable[BookedRow]) -> dict[str, list[BookedRow]]:

@@ -1,12 +1,13 @@
-"""Figures for the control totals: asked of ERPNext in another way than the close asks wherever there is one.
+"""Figures for the control totals.
 
-Where there is none, a run that has written anything reads the list again; one that has not knows it already. Here: reads, each of one list call, and the rows as the comparisons want them. Not here: what must be equal
-(`accounting.comparisons`). Nothing writes.
+A session that has written asks ERPNext again, and in another way than the close asks wherever there is one. One that has
+written nothing since the assets read the days compares what they have read (`Site.reads_once`). Here: reads, each of one
+list call, and the rows as the comparisons want them. Not here: what must be equal (`accounting.comparisons`). Nothing writes.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,13 +16,15 @@ from decimal import Decimal
 from scoopjoy_dagster.accounting.comparisons import BookedRow, CustomerSales, ShiftFigures
 from scoopjoy_dagster.accounting.keys import day_of_key, key_range
 from scoopjoy_dagster.accounting.money import ZERO, exact
+from scoopjoy_dagster.accounting.past import WEEK, with_compared
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.shifts import SUBMITTED, LooseInvoice, orphans
 from scoopjoy_dagster.erpnext import pos
-from scoopjoy_dagster.erpnext.client import KEY_FIELD
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
 from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, SHARE
-from scoopjoy_dagster.erpnext.royalty_entries import ledger_rows
+from scoopjoy_dagster.erpnext.royalty_entries import ROW_FIELDS, entry_rows, franchises, ledger_rows
 from scoopjoy_dagster.erpnext.sale_documents import sale_rows
+from scoopjoy_dagster.erpnext.sales_totals import sale_totals, summed
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 # -- shifts -------------------------------------------------------------------------------------------------------
@@ -30,31 +33,21 @@ from scoopjoy_dagster.erpnext.site import Books, Site
 def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigures]:
     """Of every day from `first` to `last`: its shifts, their submitted closings, and the POS Invoices that are in none.
 
-    Four list calls, of which a run that has written nothing has made three already; two more where a POS Invoice is not
-    consolidated: to say whether a closing has it, or an open shift will take it.
+    Four list calls, none where everything is read once; two more where a POS Invoice is not consolidated: to say whether a
+    closing has it, or an open shift will take it.
     """
+    once = site.reads_once
     openings = [
         one
-        for one in pos.openings(site, first, last, remember=site.untouched)
+        for one in pos.openings(site, first, last, remember=once)
         if first <= one.period_start.date() <= last
     ]
-    counted: dict[date, int] = defaultdict(int)
-    for row in site.client.rows(
-        "POS Opening Entry",
-        ["period_start_date", site.dialect.count("shifts")],
-        [
-            ["docstatus", "=", 1],
-            ["company", "=", site.company["name"]],
-            ["period_start_date", ">=", f"{first} 00:00:00"],
-            ["period_start_date", "<", f"{last + timedelta(days=1)} 00:00:00"],
-        ],
-        group_by="period_start_date",
-        order_by="period_start_date asc",
-    ):
-        counted[date.fromisoformat(str(row["period_start_date"])[:10])] += int(row["shifts"])
+    counted = (
+        Counter(one.period_start.date() for one in openings) if once else _shifts_counted(site, first, last)
+    )
     closings = [
         one
-        for one in pos.closing_rows(site, openings, remember=site.untouched)
+        for one in pos.closing_rows(site, openings, remember=once)
         if int(one.row["docstatus"]) == SUBMITTED
     ]
     of_opening: dict[str, list[str]] = defaultdict(list)
@@ -66,7 +59,7 @@ def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigure
         day = began[closing.opening]
         end = date.fromisoformat(str(closing.row["period_end_date"])[:10])
         ends[day] = min(max(ends.get(day, day), end), day + pos.LOOK_AHEAD)
-    loose = pos.loose_invoices(site, first, max([last, *ends.values()]), remember=site.untouched)
+    loose = pos.loose_invoices(site, first, max([last, *ends.values()]), remember=once)
     held = _closing_of(site, [one.name for one in closings], loose)
     free = [one for one in loose if one.name not in held]
     lost = _orphans(site, first, last, free)
@@ -111,47 +104,97 @@ def _orphans(site: Site, first: date, last: date, invoices: Sequence[LooseInvoic
     if not invoices:
         return set()
     still_open = [
-        one for one in pos.openings(site, first, last, remember=site.untouched) if one.status == "Open"
+        one for one in pos.openings(site, first, last, remember=site.reads_once) if one.status == "Open"
     ]
     return {one.name for one in invoices if orphans([one], still_open)}
+
+
+def _shifts_counted(site: Site, first: date, last: date) -> Counter[date]:
+    """The shifts of each day, counted by the server."""
+    counted: Counter[date] = Counter()
+    for row in site.client.rows(
+        "POS Opening Entry",
+        ["period_start_date", site.dialect.count("shifts")],
+        _began(site, first, last),
+        group_by="period_start_date",
+        order_by="period_start_date asc",
+    ):
+        counted[date.fromisoformat(str(row["period_start_date"])[:10])] += int(row["shifts"])
+    return counted
+
+
+def _began(site: Site, first: date, last: date) -> list[Filter]:
+    """Submitted POS Opening Entries of the company that began on these days."""
+    return [
+        ["docstatus", "=", 1],
+        ["company", "=", site.company["name"]],
+        ["period_start_date", ">=", f"{first} 00:00:00"],
+        ["period_start_date", "<", f"{last + timedelta(days=1)} 00:00:00"],
+    ]
+
+
+def shifts_by_profile(site: Site, first: date, last: date) -> dict[date, set[str]]:
+    """POS Profiles with a submitted opening on each day of the week before `first` and up to `last`; one list call."""
+    found: dict[date, set[str]] = defaultdict(set)
+    if site.reads_once:
+        for one in pos.with_week_before(site, first, last):
+            found[one.period_start.date()].add(one.pos_profile)
+        return found
+    for row in site.client.rows(
+        "POS Opening Entry",
+        ["name", "pos_profile", "period_start_date"],
+        _began(site, first - timedelta(days=WEEK), last),
+    ):
+        found[date.fromisoformat(str(row["period_start_date"])[:10])].add(str(row["pos_profile"]))
+    return found
 
 
 # -- sales --------------------------------------------------------------------------------------------------------
 
 
 def customer_sales(
-    site: Site, books: Books, policy: RoyaltyPolicy, days: Iterable[date]
+    site: Site, books: Books, policy: RoyaltyPolicy, first: date, last: date
 ) -> dict[date, dict[str, CustomerSales]]:
-    """The sales of these days, counted and summed by the server for each day and customer; two list calls."""
+    """The sales of these days and of all that they are compared with, by day and customer; two list calls.
+
+    Counted and summed by the server for each day and customer, or added up from what the assets have read.
+    """
+    rows = (
+        sale_totals(site, first, last)
+        if site.reads_once
+        else sale_rows(
+            site.client,
+            [
+                "posting_date",
+                "customer",
+                site.dialect.count("invoices"),
+                *(site.dialect.total(base.field, summed(base)) for base in {policy.base, Base.GRAND_TOTAL}),
+            ],
+            [
+                ["company", "=", books.company],
+                ["posting_date", "in", [day.isoformat() for day in with_compared(first, last)]],
+            ],
+            group_by="posting_date, customer",
+            order_by="posting_date asc, customer asc",
+        )
+    )
     found: dict[date, dict[str, CustomerSales]] = defaultdict(dict)
-    for row in sale_rows(
-        site.client,
-        [
-            "posting_date",
-            "customer",
-            site.dialect.count("invoices"),
-            site.dialect.total(policy.base.field, "base"),
-            site.dialect.total(Base.GRAND_TOTAL.field, "sales"),
-        ],
-        [
-            ["company", "=", books.company],
-            ["posting_date", "in", sorted({one.isoformat() for one in days})],
-        ],
-        group_by="posting_date, customer",
-        order_by="posting_date asc, customer asc",
-    ):
+    for row in rows:
         of_day, customer = found[date.fromisoformat(str(row["posting_date"]))], str(row["customer"])
         known = of_day.get(customer, CustomerSales(0, ZERO, ZERO))
         of_day[customer] = CustomerSales(
             known.invoices + int(row["invoices"]),
-            known.base + exact(row["base"]),
-            known.sales + exact(row["sales"]),
+            known.base + exact(row[summed(policy.base)]),
+            known.sales + exact(row[summed(Base.GRAND_TOTAL)]),
         )
     return found
 
 
 def franchises_among(site: Site, group: str, customers: Iterable[str]) -> dict[str, str]:
     """Those of these customers that are enabled and in the franchise group or below it: customer -> name."""
+    if site.reads_once:
+        known = {one.customer: one.customer_name for one in franchises(site, group)}
+        return {one: known[one] for one in customers if one in known}
     rows = site.client.rows(
         "Customer",
         ["name", "customer_name"],
@@ -164,30 +207,22 @@ def franchises_among(site: Site, group: str, customers: Iterable[str]) -> dict[s
     return {str(row["name"]): str(row["customer_name"]) for row in rows}
 
 
-def shifts_by_profile(site: Site, first: date, last: date) -> dict[date, set[str]]:
-    """POS Profiles with a submitted opening on each day from `first` to `last`; one list call."""
-    rows = site.client.rows(
-        "POS Opening Entry",
-        ["name", "pos_profile", "period_start_date"],
-        [
-            ["docstatus", "=", 1],
-            ["company", "=", site.company["name"]],
-            ["period_start_date", ">=", f"{first} 00:00:00"],
-            ["period_start_date", "<", f"{last + timedelta(days=1)} 00:00:00"],
-        ],
-    )
-    found: dict[date, set[str]] = defaultdict(set)
-    for row in rows:
-        found[date.fromisoformat(str(row["period_start_date"])[:10])].add(str(row["pos_profile"]))
-    return found
-
-
 # -- royalty entries ----------------------------------------------------------------------------------------------
 
 
 def submitted_entries(site: Site, books: Books, first: date, last: date) -> dict[date, dict[str, str]]:
-    """The submitted Journal Entries with our key, by the business day of the key: name -> key; one list call."""
-    lowest, after = key_range("royalty", books.company, first, last)
+    """The submitted Journal Entries with our key of the week before `first` and up to `last`; one list call.
+
+    Returns:
+        By the business day of the key: name -> key.
+    """
+    found: dict[date, dict[str, str]] = defaultdict(dict)
+    if site.reads_once:
+        for of, row in entry_rows(site, books, first, last):
+            if int(row["docstatus"]) == SUBMITTED:
+                found[of][str(row["name"])] = str(row[KEY_FIELD])
+        return found
+    lowest, after = key_range("royalty", books.company, first - timedelta(days=WEEK), last)
     rows = site.client.rows(
         "Journal Entry",
         ["name", KEY_FIELD],
@@ -198,10 +233,9 @@ def submitted_entries(site: Site, books: Books, first: date, last: date) -> dict
             [KEY_FIELD, "<", after],
         ],
     )
-    found: dict[date, dict[str, str]] = defaultdict(dict)
     for row in rows:
         day = day_of_key(str(row[KEY_FIELD]), "royalty", books.company)
-        if day is not None and first <= day <= last:
+        if day is not None and day <= last:
             found[day][str(row["name"])] = str(row[KEY_FIELD])
     return found
 
@@ -222,38 +256,42 @@ def parties(site: Site, entries: Sequence[str]) -> dict[str, str]:
     return {str(row["parent"]): str(row["party"]) for row in rows}
 
 
-def journal_rows(site: Site, entries: Sequence[str]) -> list[BookedRow]:
-    """The rows of these Journal Entries, in company currency."""
+def journal_rows(
+    site: Site, books: Books, entries: Sequence[str], first: date, last: date
+) -> list[BookedRow]:
+    """The rows of these Journal Entries of the days from `first` to `last`, in company currency; one list call.
+
+    Where everything is read once the assets have read them, but for those of amendments.
+    """
+    known: dict[str, list[Row]] = defaultdict(list)
+    if site.reads_once:
+        for _, row in entry_rows(site, books, first, last):
+            known[str(row["name"])].append(row)
+    found = [_booked(name, row) for name in entries for row in known.get(name, ())]
     rows = site.client.rows(
         "Journal Entry Account",
-        ["parent", "account", "party", "debit", "credit"],
-        [["parent", "in", list(entries)], ["parenttype", "=", "Journal Entry"]],
+        ["parent", *ROW_FIELDS],
+        [
+            ["parent", "in", [one for one in entries if one not in known]],
+            ["parenttype", "=", "Journal Entry"],
+        ],
         order_by="parent asc, idx asc",
         parent="Journal Entry",
     )
-    return [
-        BookedRow(
-            str(row["parent"]),
-            str(row["account"]),
-            str(row["party"] or ""),
-            exact(row["debit"]) - exact(row["credit"]),
-        )
-        for row in rows
-    ]
+    return found + [_booked(str(row["parent"]), row) for row in rows]
 
 
 def booked_rows(site: Site, entries: Sequence[str]) -> list[BookedRow]:
     """What the general ledger holds of these Journal Entries, in company currency; cancelled rows left out."""
     return [
-        BookedRow(
-            str(row["voucher_no"]),
-            str(row["account"]),
-            str(row["party"] or ""),
-            exact(row["debit"]) - exact(row["credit"]),
-        )
-        for row in ledger_rows(site, entries)
-        if not row["is_cancelled"]
+        _booked(str(row["voucher_no"]), row) for row in ledger_rows(site, entries) if not row["is_cancelled"]
     ]
+
+
+def _booked(entry: str, row: Row) -> BookedRow:
+    return BookedRow(
+        entry, str(row["account"]), str(row["party"] or ""), exact(row["debit"]) - exact(row["credit"])
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,16 +322,21 @@ def account_kinds(site: Site, books: Books, accounts: Iterable[str]) -> AccountK
 
 def shares_by_entry(site: Site, books: Books, first: date, last: date) -> dict[date, dict[str, Decimal]]:
     """Shares that the sales of each day carry, summed by the server for each Journal Entry they name; two list calls."""
+    rows = (
+        sale_totals(site, first, last)
+        if site.reads_once
+        else sale_rows(
+            site.client,
+            ["posting_date", ENTRY, site.dialect.total(SHARE, "shares")],
+            [
+                ["company", "=", books.company],
+                ["posting_date", "between", [first.isoformat(), last.isoformat()]],
+            ],
+            group_by=f"posting_date, {ENTRY}",
+            order_by=f"posting_date asc, {ENTRY} asc",
+        )
+    )
     found: dict[date, dict[str, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
-    for row in sale_rows(
-        site.client,
-        ["posting_date", ENTRY, site.dialect.total(SHARE, "shares")],
-        [
-            ["company", "=", books.company],
-            ["posting_date", "between", [first.isoformat(), last.isoformat()]],
-        ],
-        group_by=f"posting_date, {ENTRY}",
-        order_by=f"posting_date asc, {ENTRY} asc",
-    ):
+    for row in rows:
         found[date.fromisoformat(str(row["posting_date"]))][str(row[ENTRY] or "")] += exact(row["shares"])
     return found

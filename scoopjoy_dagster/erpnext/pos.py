@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import exact
+from scoopjoy_dagster.accounting.past import WEEK
 from scoopjoy_dagster.accounting.shifts import (
     DRAFT,
     SUBMITTED,
@@ -79,6 +80,16 @@ def openings(site: Site, start: date, end: date, *, remember: bool = True) -> li
 
     Openings after `end` are read too as far as they bound a shift: the next one of the same cashier and profile.
     """
+    return [
+        one
+        for one in with_week_before(site, start, end, remember=remember)
+        if one.period_start.date() >= start or one.status == "Open"
+    ]
+
+
+def with_week_before(site: Site, start: date, end: date, *, remember: bool = True) -> list[Opening]:
+    """As `openings`, and where everything is read once those of the week before `start`, too; one list call."""
+    first = start - timedelta(days=WEEK) if site.reads_once else start
     rows = site.client.rows(
         "POS Opening Entry",
         OPENING_FIELDS,
@@ -87,7 +98,7 @@ def openings(site: Site, start: date, end: date, *, remember: bool = True) -> li
             ["company", "=", site.company["name"]],
             ["period_start_date", "<", f"{end + LOOK_AHEAD} 00:00:00"],
         ],
-        or_filters=[["period_start_date", ">=", f"{start} 00:00:00"], ["status", "=", "Open"]],
+        or_filters=[["period_start_date", ">=", f"{first} 00:00:00"], ["status", "=", "Open"]],
         remember=remember,
     )
     return sorted((_opening(row) for row in rows), key=lambda one: (one.period_start, one.name))

@@ -15,8 +15,8 @@ from typing import Any
 LONGEST_S = 60.0
 """Seconds for which a list is good."""
 
-MOST_ROWS = 200_000
-"""Rows that are remembered at most, of all lists together: about two hundred megabytes, which a month of a thousand franchises needs, and no usual night."""
+MOST_ROWS = 300_000
+"""Rows that are remembered at most, of all lists together: about three hundred megabytes, which a month of a thousand franchises needs with the weeks before, and no usual night."""
 
 Row = dict[str, Any]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.keys import day_of_key, key_range, normalised
 from scoopjoy_dagster.accounting.money import ZERO, exact
+from scoopjoy_dagster.accounting.past import WEEK
 from scoopjoy_dagster.accounting.royalties import (
     CANCELLED,
     SUBMITTED,
@@ -58,6 +59,9 @@ ENTRY_FIELDS = [
     ENTRY_REASON_FIELD,
 ]
 
+ROW_FIELDS = ("account", "party", "debit", "credit")
+"""What is read of a row of a Journal Entry; amounts in company currency."""
+
 
 def posted_entries(site: Site, books: Books, day: date) -> list[PostedEntry]:
     """Our royalty entries of `day` with what the ledger holds of them, cancelled ones included."""
@@ -70,17 +74,10 @@ def entries_between(site: Site, books: Books, first: date, last: date) -> dict[d
     The day is the key's: an entry for a locked day is posted on a later one. A cancelled entry that a person amended
     counts as its amendment: ERPNext leaves our key on the cancelled one.
     """
-    lowest, after = key_range("royalty", books.company, first, last)
-    rows: list[tuple[date, Row]] = []
-    for row in site.client.rows(
-        "Journal Entry",
-        ENTRY_FIELDS,
-        [["company", "=", books.company], [KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after]],
-        remember=True,
-    ):
-        day = day_of_key(str(row[KEY_FIELD]), "royalty", books.company)
-        if day is not None and first <= day <= last:
-            rows.append((day, row))
+    heads = {
+        str(row["name"]): (day, row) for day, row in entry_rows(site, books, first, last) if day >= first
+    }
+    rows = list(heads.values())
     heirs = _amendments(site, [str(row["name"]) for _, row in rows if int(row["docstatus"]) == CANCELLED])
     current = [(day, row, heirs.get(str(row["name"]), row)) for day, row in rows]
     ledger = _ledger(site, [str(now["name"]) for _, _, now in current])
@@ -88,6 +85,26 @@ def entries_between(site: Site, books: Books, first: date, last: date) -> dict[d
     for day, row, now in current:
         found[day].append(_posted(row, now, ledger.get(str(now["name"]))))
     return found
+
+
+def entry_rows(site: Site, books: Books, first: date, last: date) -> list[tuple[date, Row]]:
+    """Our royalty entries of the business days from `first` to `last`, each with its day; one list call.
+
+    Where everything is read once: those of the week before, too, and each entry with its rows, a row of the list for each
+    of them (account, party, debit, credit).
+    """
+    lowest, after = key_range(
+        "royalty", books.company, first - timedelta(days=WEEK) if site.reads_once else first, last
+    )
+    found = site.client.rows(
+        "Journal Entry",
+        [*ENTRY_FIELDS, *(f"accounts.{name}" for name in ROW_FIELDS)] if site.reads_once else ENTRY_FIELDS,
+        [["company", "=", books.company], [KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after]],
+        remember=True,
+    )
+    days = ((day_of_key(str(row[KEY_FIELD]), "royalty", books.company), row) for row in found)
+    # The keys of other companies may sort in between.
+    return [(day, row) for day, row in days if day is not None and day <= last]
 
 
 def _posted(row: Row, now: Row, booked: LedgerSide | None) -> PostedEntry:

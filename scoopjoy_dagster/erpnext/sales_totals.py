@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import ZERO, exact
+from scoopjoy_dagster.accounting.past import with_compared
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice
 from scoopjoy_dagster.erpnext.client import Filter, Row
@@ -43,7 +44,7 @@ class DaySales:
     marked: Mapping[str, Sequence[Marked]] = field(default_factory=dict)
 
 
-def _summed(base: Base) -> str:
+def summed(base: Base) -> str:
     """The alias under which the sum of a base comes back."""
     return f"sum_{base.value}"
 
@@ -58,21 +59,27 @@ def _grouped(
     *,
     remember: bool,
 ) -> list[Row]:
-    """Submitted documents of the company and of these posting dates, added up by day, customer, currency and annotation."""
+    """Submitted documents of the company, added up by day, customer, currency and annotation.
+
+    They are of the days from `first` to `last`, and where everything is read once of those that these are compared with.
+    """
+    when: Filter = ["posting_date", "between", [first.isoformat(), last.isoformat()]]
+    if site.reads_once:
+        when = ["posting_date", "in", [day.isoformat() for day in with_compared(first, last)]]
     group = ["posting_date", "customer", "currency", ENTRY, RATE, *more]
     return site.client.rows(
         doctype,
         [
             *group,
             site.dialect.count("invoices"),
-            *(site.dialect.total(base.field, _summed(base)) for base in Base),
+            *(site.dialect.total(base.field, summed(base)) for base in Base),
             site.dialect.total(SHARE, "shares"),
             site.dialect.newest("creation", "newest"),
         ],
         [
             ["docstatus", "=", 1],
             ["company", "=", site.company["name"]],
-            ["posting_date", "between", [first.isoformat(), last.isoformat()]],
+            when,
             *filters,
         ],
         group_by=", ".join(group),
@@ -86,7 +93,27 @@ def till_totals(site: Site, first: date, last: date, *, remember: bool = True) -
 
     `consolidated_invoice` of a row is empty where nothing has.
     """
+    return _between(_till(site, first, last, remember=remember), first, last)
+
+
+def _till(site: Site, first: date, last: date, *, remember: bool) -> list[Row]:
     return _grouped(site, "POS Invoice", ["consolidated_invoice"], [], first, last, remember=remember)
+
+
+def sale_totals(site: Site, first: date, last: date) -> list[Row]:
+    """The sales of these days, added up as the assets want them, and where everything is read once of the days to compare with.
+
+    Two grouped list calls. A row has posting_date, customer, currency, what it says of its royalty, `invoices` (their number),
+    the sums `summed(base)` of both bases, `shares` and `newest`.
+    """
+    return [
+        *_grouped(site, SALES_INVOICE.doctype, [], [SALES_INVOICE.only], first, last, remember=True),
+        *(row for row in _till(site, first, last, remember=True) if row["consolidated_invoice"]),
+    ]
+
+
+def _between(rows: Iterable[Row], first: date, last: date) -> list[Row]:
+    return [row for row in rows if first.isoformat() <= str(row["posting_date"]) <= last.isoformat()]
 
 
 def day_sales(site: Site, policy: RoyaltyPolicy, first: date, last: date) -> dict[date, DaySales]:
@@ -94,10 +121,7 @@ def day_sales(site: Site, policy: RoyaltyPolicy, first: date, last: date) -> dic
 
     All customers, because an invoice may carry the royalty of a customer that is no franchise any more.
     """
-    rows = [
-        *_grouped(site, SALES_INVOICE.doctype, [], [SALES_INVOICE.only], first, last, remember=True),
-        *(row for row in till_totals(site, first, last) if row["consolidated_invoice"]),
-    ]
+    rows = _between(sale_totals(site, first, last), first, last)
     invoices: dict[date, dict[tuple[str, str], BaseInvoice]] = defaultdict(dict)
     marked: dict[date, dict[str, dict[tuple[str, Decimal], Marked]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
@@ -110,9 +134,9 @@ def day_sales(site: Site, policy: RoyaltyPolicy, first: date, last: date) -> dic
         more = BaseInvoice(
             "",
             customer,
-            exact(row[_summed(policy.base)]),
+            exact(row[summed(policy.base)]),
             currency=currency,
-            sales=exact(row[_summed(Base.GRAND_TOTAL)]),
+            sales=exact(row[summed(Base.GRAND_TOTAL)]),
             count=count,
             newest=str(row["newest"]),
         )

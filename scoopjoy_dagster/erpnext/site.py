@@ -59,6 +59,8 @@ class Site:
     dialect: Dialect
     version: str
     settings: BookSettings = field(default_factory=BookSettings)
+    controlled: bool = False
+    """Whether the control totals of the same days are asked in this session, too."""
     _known: dict[str, Row] = field(default_factory=dict)
 
     @classmethod
@@ -93,9 +95,13 @@ class Site:
         return f"ERPNext {self.version} is newer than what this program was proven against: it is spoken to as {self.dialect.line}"
 
     @property
-    def untouched(self) -> bool:
-        """Whether this session has written nothing so far: then a list that it has read proves what it says."""
-        return self.client.session.traffic.writes == 0
+    def reads_once(self) -> bool:
+        """Whether every fact is read once, for the assets and for their control totals, with the days that these compare with.
+
+        So it is until the session writes. From then on nobody relies on what was read before, and the control totals
+        ask in another way than the assets do (ADR 33).
+        """
+        return self.controlled and self.client.session.traffic.writes == 0
 
     @property
     def user(self) -> str:

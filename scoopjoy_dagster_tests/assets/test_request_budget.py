@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
+from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
 from scoopjoy_dagster.assets import closed_shifts, day_facts, invoices, royalties
 from scoopjoy_dagster.checks.royalties import Figures
 from scoopjoy_dagster.erpnext.control_figures import shift_figures
@@ -19,10 +20,7 @@ from scoopjoy_dagster_tests.benchmarks.closed_days import ClosedDays, site_with
 from scoopjoy_dagster_tests.world import World, session_of
 
 MOST_READS = 12
-"""Requests of the five assets for a window of days that are right."""
-
-CONTROL_READS = 10
-"""Requests of all control totals beside them, for the same window: what they ask in another way, and the weeks before."""
+"""Requests of a run for a window of days that are right: the five assets, their control totals, and what the site is."""
 
 
 def lists(erpnext: SandboxERPNext) -> Counter[str]:
@@ -43,12 +41,12 @@ def done_day(full_chain: World) -> World:
 def test_a_re_run_of_a_done_day_writes_nothing_and_reads_twelve_times(done_day: World) -> None:
     again = done_day.close()
     assert again.success
+    asked = {one.check_name for one in again.result.get_asset_check_evaluations() if one.passed}
+    assert asked == {one.name for one in CONTROL_TOTALS}
     assert done_day.erpnext.requests.writes == 0
-    assets = ("closed_shifts", "royalties", "invoices", "reports", "hq_sync")
-    spent = {asset: again.outcome(asset)["requests"] for asset in assets}
-    # Beside these: what the site is, asked for once for all.
-    assert sum(spent.values()) + 1 <= MOST_READS, (spent, lists(done_day.erpnext))
-    assert len(done_day.erpnext.requests.entries) <= MOST_READS + CONTROL_READS, lists(done_day.erpnext)
+    assert len(done_day.erpnext.requests.entries) <= MOST_READS, lists(done_day.erpnext)
+    # No list is read a second time.
+    assert set(lists(done_day.erpnext).values()) == {1}
 
 
 DAYS = 31
@@ -63,13 +61,14 @@ def closed_month(request: pytest.FixtureRequest) -> Iterator[SandboxERPNext]:
         yield erpnext
 
 
-def planning(erpnext: SandboxERPNext, days: list[date]) -> dict[str, int]:
+def planning(erpnext: SandboxERPNext, days: list[date], *, controlled: bool) -> dict[str, int]:
     """The requests with which each asset reads and plans a window, and those of the control totals' figures."""
     policy = RoyaltyPolicy()
     now = datetime.combine(LAST + timedelta(days=1), datetime.min.time())
     spent: dict[str, int] = {}
     with session_of(erpnext) as session:
         site = Site.open(session)
+        site.controlled = controlled
 
         def count(name: str, work: Callable[[], object]) -> None:
             before = session.traffic.requests
@@ -95,11 +94,20 @@ def url(doctype: str, name: str) -> str:
     return f"{doctype}/{name}"
 
 
+@pytest.mark.parametrize(
+    ("controlled", "totals", "shifts"),
+    [(True, 0, 0), (False, 5, 3)],
+    ids=["with control totals", "control totals by themselves"],
+)
 def test_a_window_costs_the_same_number_of_lists_whatever_its_days_and_franchises(
-    closed_month: SandboxERPNext,
+    closed_month: SandboxERPNext, controlled: bool, totals: int, shifts: int
 ) -> None:
     found = {
-        days: planning(closed_month, [LAST - timedelta(days=back) for back in range(days - 1, -1, -1)])
+        days: planning(
+            closed_month,
+            [LAST - timedelta(days=back) for back in range(days - 1, -1, -1)],
+            controlled=controlled,
+        )
         for days in (1, 7, DAYS)
     }
     # The same numbers for 10, 100 and 1,000 franchises: this test runs with each.
@@ -108,7 +116,7 @@ def test_a_window_costs_the_same_number_of_lists_whatever_its_days_and_franchise
         "royalties": 4,
         "invoices": 1,
         "facts": 1,
-        "control totals": 5,
-        "shifts": 1,
+        "control totals": totals,
+        "shifts": shifts,
     }
     assert found == dict.fromkeys((1, 7, DAYS), wanted)

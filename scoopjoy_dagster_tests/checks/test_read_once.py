@@ -1,0 +1,115 @@
+"""A run that writes nothing reads every fact once, and its control totals still judge; another run in between is seen."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
+from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+from scoopjoy_dagster_tests.checks.conftest import After
+from scoopjoy_dagster_tests.world import DAY, THANE, World
+
+LISTS = ("POS Opening Entry", "POS Closing Entry", "Customer", "Journal Entry", "ScoopJoy Delivery")
+
+
+def asked(erpnext: SandboxERPNext, doctype: str) -> int:
+    return sum(one.doctype == doctype for one in erpnext.requests.entries)
+
+
+def judged(day: Any) -> dict[str, tuple[bool, dict[str, Any]]]:
+    return {
+        one.check_name: (one.passed, {name: entry.value for name, entry in one.metadata.items()})
+        for one in day.result.get_asset_check_evaluations()
+    }
+
+
+@pytest.fixture
+def weeks(full_chain: World) -> World:
+    """A day that is closed, and a day of the week before that is, too."""
+    full_chain.invoice(THANE, "700", DAY - timedelta(days=2))
+    assert full_chain.close(day=DAY - timedelta(days=2)).success
+    full_chain.a_day()
+    full_chain.shift(3)
+    assert full_chain.close().success
+    return full_chain
+
+
+def test_what_was_read_once_gives_the_verdicts_that_asking_again_gives(weeks: World) -> None:
+    once = weeks.close()
+    weeks.erpnext.requests.reset()
+    again = weeks.judge(*{one.asset for one in CONTROL_TOTALS})
+    assert judged(once) == judged(again)
+    assert {name for name, (passed, _) in judged(once).items() if passed} == {
+        one.name for one in CONTROL_TOTALS
+    }
+    # Control totals by themselves ask in another way.
+    assert asked(weeks.erpnext, "POS Opening Entry") > 1
+    assert asked(weeks.erpnext, "Sales Invoice") > 1
+
+
+def test_a_run_that_has_written_asks_again(weeks: World) -> None:
+    weeks.invoice(THANE, "1000")
+    weeks.erpnext.requests.reset()
+    day = weeks.close()
+    assert day.success
+    assert weeks.erpnext.requests.writes > 0
+    assert asked(weeks.erpnext, "Sales Invoice") > 1
+    assert asked(weeks.erpnext, "Journal Entry Account") == 1
+
+
+def test_a_day_whose_ledger_was_bent_fails_although_everything_was_read_once(weeks: World) -> None:
+    with weeks.erpnext.site.transaction():
+        weeks.erpnext.site.db.run(
+            'UPDATE "tabJournal Entry Account" SET debit = debit + 1 WHERE party = ?', (THANE,)
+        )
+    weeks.erpnext.requests.reset()
+    day = weeks.close()
+    assert weeks.erpnext.requests.writes == 0
+    assert not day.check("does_debit_equal_credit").passed
+
+
+def test_annotations_that_another_run_wrote_since_the_sums_were_read_are_seen(
+    weeks: World, after: After
+) -> None:
+    with weeks.erpnext.site.transaction():
+        for doctype in ("Sales Invoice", "POS Invoice"):
+            weeks.erpnext.site.db.run(
+                f'UPDATE "tab{doctype}" SET custom_royalty_share = 0 WHERE posting_date = ?',
+                (DAY.isoformat(),),
+            )
+    others: list[Any] = []
+
+    def another_run() -> None:
+        if not others:
+            others.append(None)
+            others[0] = weeks.close("invoices")
+
+    after("royalties", another_run)
+    weeks.erpnext.requests.reset()
+    day = weeks.close("royalties", "invoices")
+    assert others[0].outcome("invoices")["written"] > 0
+    assert day.outcome("invoices")["written"] == 0
+    assert day.check("do_the_shares_add_up").passed
+    assert day.success
+
+
+def test_totals_that_another_run_delivered_since_the_records_were_read_are_seen(
+    weeks: World, after: After
+) -> None:
+    weeks.invoice(THANE, "1000")
+    assert weeks.close("royalties").success
+    others: list[Any] = []
+
+    def another_run() -> None:
+        if not others:
+            others.append(None)
+            others[0] = weeks.close("hq_sync")
+
+    after("royalties", another_run)
+    day = weeks.close("royalties", "hq_sync")
+    assert others[0].outcome("hq_sync")["written"] == 1
+    assert day.outcome("hq_sync")["written"] == 0
+    assert day.check("does_headquarters_agree").passed
