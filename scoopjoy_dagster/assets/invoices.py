@@ -1,6 +1,7 @@
 """`invoices`: every invoice carries its share of the royalty, and every royalty has its statement."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -184,9 +185,14 @@ def annotate_invoices(
         )
         due = [one for one in missing if one.action.royalty.customer in part]
         due = with_lines(detailed, due, books.currency)
-        with rendered(site, due, months) as files:
-            _annotate(site, detailed, part, done, url)
+        # Both at once: neither needs the other, and ERPNext has a processor left while PDFs are made.
+        with (
+            rendered(site, due, months) as files,
+            ThreadPoolExecutor(1, thread_name_prefix="annotating") as aside,
+        ):
+            annotating = aside.submit(_annotate, site, detailed, part, done, url)
             done.attached.add(attach_statements(site, the_plan, due, files, url))
+            annotating.result()
     if todo.wrong and not done.changed:
         # Another run was there since the sums were read: control totals must not rely on them.
         site.client.remembered.forget()
@@ -229,8 +235,19 @@ def _annotate(
     url: Callable[[str, str], str],
 ) -> None:
     changed = changed_annotations(the_plan, part)
-    failed = write_annotations(site, changed)
+    written = write_annotations(site, changed)
+    failed = written.failed
     done.changed += len(changed)
+    if written.script_problem:
+        done.findings.append(
+            Finding(
+                "warning",
+                "annotation script not used",
+                the_plan.day.isoformat(),
+                f"{written.script_problem}; the invoices were saved as documents",
+                "Run `scoopjoy check`, or set SCOOPJOY_ANNOTATION_SCRIPT=off.",
+            )
+        )
     done.annotated += len(changed) - len(failed)
     counted = {one.name for action in the_plan.actions for one in action.royalty.invoices if one.name}
     done.touched |= counted.intersection(one.invoice for one in changed)

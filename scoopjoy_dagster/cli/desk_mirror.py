@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scoopjoy_dagster.cli.closing import Mirror
     from scoopjoy_dagster.settings import Settings
 
-INTERVAL_S = 2.0
+INTERVAL_S = 5.0
 LAST_LOOK_S = 10.0
 """Seconds that the end of a command may wait for ERPNext to take the last state."""
 

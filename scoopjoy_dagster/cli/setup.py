@@ -47,7 +47,8 @@ def run_setup(out: Console, settings: Settings, *, desk: bool, dry_run: bool) ->
         ERPNextError: the site refused something, or something of the site is in the way.
     """
     with _client(settings) as client:
-        steps = read_installation(client, desk=desk, series=settings.royalty_series)
+        script = settings.annotation_script == "on"
+        steps = read_installation(client, desk=desk, script=script, series=settings.royalty_series)
         if all(step.kind == "leave" for step in steps):
             out.print("Everything is installed.")
         if not dry_run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scoopjoy_dagster.erpnext import desk_schema, series_options
+from scoopjoy_dagster.erpnext import annotation_script, desk_schema, series_options
 from scoopjoy_dagster.erpnext.client import Client, Row
 from scoopjoy_dagster.erpnext.custom_doctype import doctype_step
 from scoopjoy_dagster.erpnext.errors import Forbidden, NotFound, Rejected
@@ -61,6 +61,8 @@ class SiteState:
         form_script: the row of our Client Script; None when there is none.
         workspace: whether our Workspace is there.
         may_make_workspace: whether the user may make a public Workspace.
+        server_script: the row of our Server Script; None when there is none.
+        may_make_server_script: whether the user may read and make a Server Script.
         series: what can be chosen as naming series of a Journal Entry; None when it was not asked for.
     """
 
@@ -69,17 +71,20 @@ class SiteState:
     form_script: Row | None = None
     workspace: bool = False
     may_make_workspace: bool = True
+    server_script: Row | None = None
+    may_make_server_script: bool = True
     series: SeriesOptions | None = None
 
 
 def plan_installation(
-    state: SiteState, *, desk: bool = True, series: Sequence[str] = ROYALTY_SERIES
+    state: SiteState, *, desk: bool = True, script: bool = False, series: Sequence[str] = ROYALTY_SERIES
 ) -> list[InstallStep]:
     """What must be done so that everything is there and of the right kind, in the order in which it can be done.
 
     Args:
         state: of the site.
         desk: whether the Batch Run desk is wanted; without it, one that is there is left alone.
+        script: whether the Server Script that annotates invoices is wanted; likewise.
         series: naming series of royalty entries.
     """
     by_name = {(str(row["dt"]), str(row["fieldname"])): row for row in state.fields}
@@ -88,6 +93,9 @@ def plan_installation(
     steps += [delivery] if delivery else []
     options = series_options.plan_options(state.series, series) if state.series else None
     steps += [options] if options else []
+    may = state.may_make_server_script
+    server = annotation_script.script_step(state.server_script, may=may) if script else None
+    steps += [server] if server else []
     return steps + (plan_desk(state) if desk else [])
 
 
@@ -174,14 +182,30 @@ def read_site_state(client: Client) -> SiteState:
     scripts = client.rows(
         "Client Script", ["name", "dt", "view", "script"], [["name", "=", desk_schema.FORM_SCRIPT]]
     )
+    server_script, may_make_server_script = _server_script(client)
     return SiteState(
         fields=fields,
         doctypes=doctypes,
         form_script=scripts[0] if scripts else None,
         workspace=client.exists("Workspace", desk_schema.WORKSPACE),
         may_make_workspace=may_make_workspace(client),
+        server_script=server_script,
+        may_make_server_script=may_make_server_script,
         series=series_options.read_customised(client),
     )
+
+
+def _server_script(client: Client) -> tuple[Row | None, bool]:
+    """Our Server Script, and whether the user may make one: who may not is not shown any."""
+    try:
+        rows = client.rows(
+            annotation_script.DOCTYPE,
+            ["name", "script_type", "api_method", "script"],
+            [["name", "=", annotation_script.NAME]],
+        )
+    except Forbidden:
+        return None, False
+    return (rows[0] if rows else None), True
 
 
 def may_make_workspace(client: Client) -> bool:
@@ -200,10 +224,10 @@ def may_make_workspace(client: Client) -> bool:
 
 
 def read_installation(
-    client: Client, *, desk: bool = True, series: Sequence[str] = ROYALTY_SERIES
+    client: Client, *, desk: bool = True, script: bool = False, series: Sequence[str] = ROYALTY_SERIES
 ) -> list[InstallStep]:
     """The plan for a site as it stands: see `read_site_state` and `plan_installation`."""
-    return plan_installation(read_site_state(client), desk=desk, series=series)
+    return plan_installation(read_site_state(client), desk=desk, script=script, series=series)
 
 
 def install(client: Client, steps: Iterable[InstallStep], tell: Callable[[InstallStep], None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -12,8 +12,10 @@ from decimal import Decimal
 from scoopjoy_dagster.accounting.money import exact
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice
+from scoopjoy_dagster.erpnext import annotation_script
 from scoopjoy_dagster.erpnext.batches import cut
 from scoopjoy_dagster.erpnext.client import PAGE, Row
+from scoopjoy_dagster.erpnext.errors import Rejected
 from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, SALES_INVOICE
 from scoopjoy_dagster.erpnext.site import Books, Site
 
@@ -26,6 +28,13 @@ BATCH = 50
 
 PARALLEL = 4
 """Batches on their way at a time: no naming series is in the way, and ERPNext needs half the time (docs/performance.md)."""
+
+
+SCRIPT_BATCH = 200
+"""Documents per call of the Server Script: about a second of ERPNext's time, in which nobody else can save them."""
+
+SCRIPT_PARALLEL = 2
+"""Calls on their way at a time: ERPNext does nothing but reckon, so as many as a small server has cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,31 +131,73 @@ def annotated_invoices(site: Site, entries: Sequence[str]) -> dict[str, list[str
     return found
 
 
-def write_annotations(site: Site, annotations: Sequence[Annotation]) -> dict[str, str]:
-    """Write them, in batches, some side by side. Returns ERPNext's message for each invoice that could not be saved.
+@dataclass(frozen=True, slots=True)
+class AnnotationsWritten:
+    """How writing annotations went.
+
+    Attributes:
+        failed: ERPNext's message for each invoice that could not be written.
+        script_problem: why the site's Server Script did not write them although it should; empty otherwise.
+    """
+
+    failed: Mapping[str, str]
+    script_problem: str = ""
+
+
+def write_annotations(site: Site, annotations: Sequence[Annotation]) -> AnnotationsWritten:
+    """Write them in batches: by the site's Server Script where the settings say so, and it can; else as documents.
 
     Raises:
         ERPNextError: of a batch, after those that were on their way have ended.
     """
-    batches = [
-        [
-            {
-                "doctype": annotations[place].doctype,
-                "docname": annotations[place].invoice,
-                RATE: annotations[place].rate,
-                SHARE: annotations[place].share,
-                ENTRY: annotations[place].journal_entry,
-            }
-            for place in batch
-        ]
-        for batch in cut(len(annotations), BATCH, PARALLEL)
+    documents = [
+        {
+            "doctype": one.doctype,
+            "docname": one.invoice,
+            RATE: one.rate,
+            SHARE: one.share,
+            ENTRY: one.journal_entry,
+        }
+        for one in annotations
     ]
-    if len(batches) <= 1:
-        return site.client.bulk_update(batches[0]) if batches else {}
-    failed: dict[str, str] = {}
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="annotation") as pool:
+    if not site.settings.annotation_script:
+        return AnnotationsWritten(
+            _together(site.client.bulk_update, _cut(documents, BATCH, PARALLEL), PARALLEL)
+        )
+    problems: list[str] = []
+
+    def by_script(batch: Sequence[Mapping[str, object]]) -> dict[str, str]:
         try:
-            for refused in pool.map(site.client.bulk_update, batches):
+            return annotation_script.annotate(site.client, batch)
+        except Rejected as problem:  # nothing of the batch is stored
+            problems.append(str(problem))
+            refused: dict[str, str] = {}
+            for part in _cut(batch, BATCH, 1):
+                refused |= site.client.bulk_update(part)
+            return refused
+
+    failed = _together(by_script, _cut(documents, SCRIPT_BATCH, SCRIPT_PARALLEL), SCRIPT_PARALLEL)
+    return AnnotationsWritten(failed, problems[0] if problems else "")
+
+
+def _cut(
+    documents: Sequence[Mapping[str, object]], most: int, parallel: int
+) -> list[list[Mapping[str, object]]]:
+    return [[documents[place] for place in batch] for batch in cut(len(documents), most, parallel)]
+
+
+def _together(
+    write: Callable[[Sequence[Mapping[str, object]]], dict[str, str]],
+    batches: Sequence[Sequence[Mapping[str, object]]],
+    parallel: int,
+) -> dict[str, str]:
+    """Write the batches, so many at a time; what was refused of all of them."""
+    if len(batches) <= 1:
+        return write(batches[0]) if batches else {}
+    failed: dict[str, str] = {}
+    with ThreadPoolExecutor(parallel, thread_name_prefix="annotation") as pool:
+        try:
+            for refused in pool.map(write, batches):
                 failed |= refused
         except BaseException:
             pool.shutdown(cancel_futures=True)

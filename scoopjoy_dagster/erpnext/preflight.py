@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from scoopjoy_dagster.erpnext import deliveries, desk_schema, installation, royalty_entries, series_options
-from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound
+from scoopjoy_dagster.erpnext import (
+    annotation_script,
+    deliveries,
+    desk_schema,
+    installation,
+    royalty_entries,
+    series_options,
+)
+from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound, Rejected
 from scoopjoy_dagster.erpnext.locks import read_locks
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.nearest import did_you_mean
@@ -66,6 +73,7 @@ def check_site(site: Site, *, time_zone: str, day: date, desk: bool = True) -> I
         ("naming series", _naming_series),
         ("permissions", _permissions),
         *([("batch run desk", _desk)] if desk else []),
+        *([("annotation script", _annotation_script)] if site.settings.annotation_script else []),
         ("accounts", _accounts),
         ("scheduler", _scheduler),
         ("POS mode", _pos_mode),
@@ -104,6 +112,21 @@ def _line(site: Site) -> Iterator[Check]:
         yield Check("ok", "ERPNext", found)
     if dialect.implies:
         yield Check("ok", "what that means", dialect.implies)
+
+
+def _annotation_script(site: Site) -> Iterator[Check]:
+    try:
+        annotation_script.annotate(site.client, [])
+    except Rejected as problem:
+        yield Check(
+            "warning",
+            "annotation script",
+            f"{problem}; invoices are saved as documents, 50 ms each",
+            "Allow Server Scripts on the site (bench set-config -g server_script_enabled 1), and run `scoopjoy setup` as a user with "
+            f"the role {annotation_script.ROLE}; {annotation_script.WITHOUT}.",
+        )
+    else:
+        yield Check("ok", "annotation script", f"{annotation_script.NAME} answers")
 
 
 def _login(site: Site) -> Iterator[Check]:

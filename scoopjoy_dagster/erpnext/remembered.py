@@ -23,6 +23,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _List:
+    of_records: bool
     writes: int
     read_at: float
     rows: tuple[Row, ...]
@@ -35,20 +36,23 @@ class Remembered:
         self._clock = clock
         self._lists: dict[bytes, _List] = {}
 
-    def or_read(self, arguments: bytes, writes: int, read: Callable[[], list[Row]]) -> list[Row]:
+    def or_read(
+        self, arguments: bytes, writes: int, read: Callable[[], list[Row]], *, of_records: bool = False
+    ) -> list[Row]:
         """The rows of a list: those of before, or what `read` brings.
 
         Args:
             arguments: what was asked for, to the byte.
-            writes: how often the session has written so far.
+            writes: how often the session has written so far what this list may show.
             read: asks ERPNext.
+            of_records: whether it is a list of our own records, whose writes are counted apart.
         """
         known = self._lists.get(arguments)
         if known and known.writes == writes and self._clock() - known.read_at < LONGEST_S:
             return list(known.rows)
         began = self._clock()
         rows = read()
-        self._keep(arguments, _List(writes, began, tuple(rows)))
+        self._keep(arguments, _List(of_records, writes, began, tuple(rows)))
         return rows
 
     def forget(self) -> None:
@@ -58,7 +62,9 @@ class Remembered:
     def _keep(self, arguments: bytes, found: _List) -> None:
         # What was read before the last write is of no use to anybody.
         kept = {
-            key: one for key, one in self._lists.items() if one.writes == found.writes and key != arguments
+            key: one
+            for key, one in self._lists.items()
+            if (one.of_records != found.of_records or one.writes == found.writes) and key != arguments
         }
         kept[arguments] = found
         while len(kept) > 1 and sum(len(one.rows) for one in kept.values()) > MOST_ROWS:

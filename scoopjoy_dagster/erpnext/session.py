@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     import requests
     import tenacity
 
-Kind = Literal["read", "repeatable write", "write"]
-"""How a request may be repeated: a `repeatable write` gives the same result however often it is carried out."""
+Kind = Literal["read", "repeatable write", "write", "record"]
+"""How a request may be repeated: a `repeatable write` gives the same result however often it is carried out.
+
+A `record` is a write of one of our own records, from which nothing else in ERPNext follows: what was read of other documents stays true.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Traffic:
     Attributes:
         requests: all of them, repetitions included.
         writes: those that may have changed something.
+        records: those of them that wrote nothing but a record of ours.
         retries: those that were repetitions.
         seconds: waited for answers; requests in parallel count each for itself.
         busy_s: seconds in which at least one request was on its way.
@@ -59,6 +63,7 @@ class Traffic:
 
     requests: int = 0
     writes: int = 0
+    records: int = 0
     retries: int = 0
     seconds: float = 0.0
     busy_s: float = 0.0
@@ -133,6 +138,7 @@ class Session:
             http = self._idle.pop() if self._idle else self._connect()
             self.traffic.requests += 1
             self.traffic.writes += kind != "read"
+            self.traffic.records += kind == "record"
             started = self._clock()
             if not self._on_their_way:
                 self._busy_since = started
@@ -178,7 +184,7 @@ class Session:
         import tenacity
 
         repeat_on: tuple[type[ERPNextError], ...] = (
-            (Transient,) if kind == "write" else (Transient, Ambiguous)
+            (Transient,) if kind in {"write", "record"} else (Transient, Ambiguous)
         )
         data = None if body is None else encode(body)
         for attempt in tenacity.Retrying(

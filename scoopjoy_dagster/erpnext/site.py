@@ -26,6 +26,7 @@ class BookSettings:
         franchise_group: Customer Group; franchises are in it or in a group below it.
         royalty_series: naming series of royalty Journal Entries, one for each parallel request.
         royalty_batch: royalty entries per request at most.
+        annotation_script: whether a Server Script of the site annotates invoices.
     """
 
     company: str = ""
@@ -35,6 +36,7 @@ class BookSettings:
     franchise_group: str = "Franchise"
     royalty_series: tuple[str, ...] = ROYALTY_SERIES
     royalty_batch: int = 100
+    annotation_script: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ from scoopjoy_dagster.erpnext.errors import (
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.erpnext.statements import attached_statements, same_statement
 
-MOST_FILES = 50
-"""Files in a request; more did not make it faster (docs/performance.md)."""
+MOST_FILES = 25
+"""Files in a request; more did not make it faster (docs/performance.md), and the first of them waits for the last one's PDF."""
 
 PARALLEL = 2
 """Batches on their way at a time; four are no faster (docs/performance.md)."""

@@ -31,6 +31,9 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         description="Naming series of royalty entries, one for each parallel request.",
     )
     royalty_batch: int = Field(default=100, description="Royalty entries per request at most.")
+    annotation_script: bool = Field(
+        default=False, description="Whether a Server Script of the site annotates invoices."
+    )
     connect_timeout_s: float = Field(default=5.0, description="Seconds to wait for a connection.")
     read_timeout_s: float = Field(default=60.0, description="Seconds to wait for an answer.")
     ca_bundle: str = Field(default="", description="PEM file with the certificates of a private authority.")
@@ -115,6 +118,7 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             franchise_group=self.franchise_group,
             royalty_series=tuple(self.royalty_series),
             royalty_batch=self.royalty_batch,
+            annotation_script=self.annotation_script,
         )
 
     @property

@@ -72,6 +72,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     world = SandboxERPNext(":memory:", line=line)
     try:
         master_data(world)
+        world.site.server_scripts = True
         world.start()
         owner = world.administrator
         with closing(Site(world.url, f"token {owner.api_key}:{owner.api_secret}", prefix, line)) as sandbox:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from scoopjoy_dagster.erpnext.errors import ERPNextError
-from scoopjoy_dagster.erpnext.invoice_royalty import Annotation, write_annotations
+from scoopjoy_dagster.erpnext.invoice_royalty import Annotation, AnnotationsWritten, write_annotations
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster_tests.world import THANE, World
 
@@ -30,7 +30,7 @@ def written(chain: World) -> dict[str, float]:
 def test_many_annotations_go_in_requests_side_by_side(chain: World, wanted: list[Annotation]) -> None:
     with chain.site() as site:
         chain.erpnext.requests.reset()
-        assert write_annotations(site, wanted) == {}
+        assert write_annotations(site, wanted) == AnnotationsWritten({})
     assert chain.erpnext.requests.total == 3
     assert written(chain) == {one.invoice: float(one.share) for one in wanted}
 
@@ -38,7 +38,7 @@ def test_many_annotations_go_in_requests_side_by_side(chain: World, wanted: list
 def test_an_invoice_that_cannot_be_annotated_hides_no_other(chain: World, wanted: list[Annotation]) -> None:
     seed.cancel_document(chain.erpnext, "Sales Invoice", wanted[17].invoice)
     with chain.site() as site:
-        failed = write_annotations(site, wanted)
+        failed = write_annotations(site, wanted).failed
     assert set(failed) == {wanted[17].invoice}
     assert set(written(chain)) == {one.invoice for one in wanted} - set(failed)
 
@@ -51,12 +51,12 @@ def test_a_request_that_is_refused_is_an_error_and_the_others_are_whole(
         write_annotations(site, wanted)
     assert len(written(chain)) in {10, 20}
     with chain.site() as site:
-        assert write_annotations(site, wanted) == {}
+        assert write_annotations(site, wanted) == AnnotationsWritten({})
     assert len(written(chain)) == 30
 
 
 def test_nothing_to_write_asks_for_nothing(chain: World) -> None:
     with chain.site() as site:
         chain.erpnext.requests.reset()
-        assert write_annotations(site, []) == {}
+        assert write_annotations(site, []) == AnnotationsWritten({})
     assert chain.erpnext.requests.total == 0

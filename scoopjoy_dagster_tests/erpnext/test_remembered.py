@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scoopjoy_dagster.erpnext import remembered
-from scoopjoy_dagster.erpnext.client import Client
+from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Client
 from scoopjoy_dagster.erpnext.errors import Ambiguous
 from scoopjoy_dagster.erpnext.invoice_royalty import RATE
 from scoopjoy_dagster.erpnext.remembered import LONGEST_S, Remembered
@@ -196,6 +196,47 @@ def test_whatever_the_session_writes_is_seen_by_the_next_list(
     asked = erp.requests.total
     assert customers(client) == before
     assert erp.requests.total == asked + 1
+
+
+def _record(erp: SandboxERPNext, client: Client) -> None:
+    client.insert_once(
+        "ScoopJoy Delivery",
+        {
+            "channel": "hq",
+            "business_day": DAY.isoformat(),
+            "recipient": "headquarters",
+            "revision": 0,
+            KEY_FIELD: "hq:ScoopJoy:test:0",
+            DIGEST_FIELD: "x",
+        },
+        label="headquarters",
+    )
+
+
+def test_a_record_of_ours_is_seen_by_the_next_list_of_records_and_leaves_all_others_as_they_are(
+    erp: SandboxERPNext, client: Client
+) -> None:
+    def records() -> list[Any]:
+        return client.rows("ScoopJoy Delivery", ["name"], [], remember=True)
+
+    before = customers(client)
+    assert records() == []
+    _record(erp, client)
+    erp.requests.reset()
+    assert customers(client) == before
+    assert erp.requests.total == 0
+    assert len(records()) == 1
+    assert (erp.requests.total, client.session.traffic.writes) == (1, 1)
+    assert customers(client) == before  # the newer list of records has not driven it out
+    assert erp.requests.total == 1
+
+
+def test_a_record_whose_answer_never_came_is_looked_up_like_any_other_write(
+    erp: SandboxERPNext, client: Client
+) -> None:
+    erp.faults.add("committed_never_answered", method="POST", path="/api/resource/ScoopJoy Delivery")
+    _record(erp, client)
+    assert len(erp.documents("ScoopJoy Delivery")) == 1
 
 
 def test_a_write_whose_answer_never_came_is_a_write(erp: SandboxERPNext, client: Client) -> None:

@@ -10,7 +10,7 @@ from scoopjoy_dagster.sandbox.erpnext.site import Site
 ROLES = (
     "Administrator", "All", "Guest", "Desk User", "System Manager", "Accounts Manager", "Accounts User", "Auditor",
     "Sales Manager", "Sales User", "Sales Master Manager", "Stock Manager", "Stock User", "Item Manager",
-    "Website Manager", "Workspace Manager", "Inbox User",
+    "Website Manager", "Workspace Manager", "Inbox User", "Script Manager",
 )  # fmt: skip
 MODULES = ("Core", "Custom", "Accounts", "Selling", "Stock", "Desk", "Setup")
 ROBOT_ROLES = ("Sales Manager", "Accounts Manager", "Accounts User", "System Manager")

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from scoopjoy_dagster.sandbox.erpnext import files, keys, methods, permissions, remote
+from scoopjoy_dagster.sandbox.erpnext import files, keys, methods, permissions, remote, server_scripts
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown, unknown_to_the_sandbox
 from scoopjoy_dagster.sandbox.erpnext.lines import Line
@@ -200,6 +200,9 @@ class Application:
     # -- /api/method --------------------------------------------------------------------------------
 
     def _method(self, session: Session, call: Call, name: str) -> Reply:
+        script = server_scripts.find(session, name)
+        if script is not None:
+            return self._answer(session, server_scripts.run(session, call, script))
         method = methods.find(session.site.line, name)
         if method is None:
             raise self._unknown_method(session, name)
@@ -224,7 +227,9 @@ class Application:
             return thrown(
                 f"Failed to get method for command {name} with module '{module}' has no attribute '{function}'"
             )
-        app = name.partition(".")[0]
+        app, dot, _ = name.partition(".")
+        if not dot:
+            return thrown(f"Failed to get method for command {name} with '{name}'")
         if app in {"frappe", "erpnext"}:
             return unknown_to_the_sandbox(f"method {name}")
         first = f"App {app} is not installed"

@@ -66,6 +66,8 @@ class Site:
         #: Stands for the RQ worker and its queue: without it jobs stay queued; without the queue they fail.
         self.background_worker = True
         self.queue_reachable = True
+        #: ``server_script_enabled`` of the bench: off unless its owner says otherwise.
+        self.server_scripts = False
         self.snapshots = Snapshots()
         self._last: datetime | None = None
         self.metas: dict[str, Meta] = {}

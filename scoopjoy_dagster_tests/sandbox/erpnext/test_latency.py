@@ -148,6 +148,15 @@ def test_other_operations_take_what_was_measured(world: SandboxERPNext) -> None:
     assert draft / 0.071 == pytest.approx(148.6 / 81.4, rel=0.02)
 
 
+@pytest.mark.parametrize(("documents", "seconds"), [(1, 0.085), (200, 1.12), (500, 2.75)])
+def test_a_server_script_writes_many_documents_for_little_more_than_one(
+    world: SandboxERPNext, documents: int, seconds: float
+) -> None:
+    sent = json.dumps({"docs": json.dumps([{}] * documents)}).encode()
+    call = Call("POST", "/api/method/some_script", "", JSON, sent)
+    assert took(world, call) == pytest.approx(seconds, rel=0.03)
+
+
 @pytest.mark.parametrize(
     ("invoices", "draft_ms", "submit_ms"), [(9, 83, 1300), (10, 92, 122), (50, 180, 204)]
 )

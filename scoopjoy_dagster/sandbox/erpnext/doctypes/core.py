@@ -202,6 +202,13 @@ module: Link(Module Def)
 enabled: Check
 script: Code
 
+# Server Script | Prompt | | Script Manager:rwcd
+script_type: Select(DocType Event|Scheduler Event|Permission Query|API) *
+api_method: Data
+allow_guest: Check
+disabled: Check
+script: Code *
+
 # Workspace | field:label | | Workspace Manager:rwcd, Desk User:rwcd
 label: Data *U "Name"
 title: Data *
