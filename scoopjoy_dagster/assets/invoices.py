@@ -209,7 +209,7 @@ def annotate_invoices(
         adopted=seen - len(done.touched) + right,
         amount=shares,
         plots={"royalty": shares},
-        findings=(*done.findings, *done.attached.findings),
+        findings=(*done.script_not_used(day), *done.findings, *done.attached.findings),
         lines=(*done.lines, *done.attached.lines),
         facts={"statements": attached_now + right, "statements_attached": attached_now},
     )
@@ -222,9 +222,24 @@ class _Done:
         self.annotated = 0
         self.changed = 0
         self.touched: set[str] = set()
+        self.script_problem = ""
         self.findings: list[Finding] = []
         self.lines: list[PlanLine] = []
         self.attached = Attached()
+
+    def script_not_used(self, day: date) -> list[Finding]:
+        """That the site's Server Script did not annotate the invoices of `day` although it should."""
+        if not self.script_problem:
+            return []
+        return [
+            Finding(
+                "warning",
+                "annotation script not used",
+                day.isoformat(),
+                f"{self.script_problem}; the invoices were saved as documents",
+                "Run `scoopjoy check`, or set SCOOPJOY_ANNOTATION_SCRIPT=off.",
+            )
+        ]
 
 
 def _annotate(
@@ -238,16 +253,7 @@ def _annotate(
     written = write_annotations(site, changed)
     failed = written.failed
     done.changed += len(changed)
-    if written.script_problem:
-        done.findings.append(
-            Finding(
-                "warning",
-                "annotation script not used",
-                the_plan.day.isoformat(),
-                f"{written.script_problem}; the invoices were saved as documents",
-                "Run `scoopjoy check`, or set SCOOPJOY_ANNOTATION_SCRIPT=off.",
-            )
-        )
+    done.script_problem = done.script_problem or written.script_problem
     done.annotated += len(changed) - len(failed)
     counted = {one.name for action in the_plan.actions for one in action.royalty.invoices if one.name}
     done.touched |= counted.intersection(one.invoice for one in changed)
