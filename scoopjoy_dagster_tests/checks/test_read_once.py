@@ -26,6 +26,19 @@ def judged(day: Any) -> dict[str, tuple[bool, dict[str, Any]]]:
     }
 
 
+def in_between(chain: World, after: After, asset: str) -> list[Any]:
+    """Let another run do `asset` after the royalties of the next run; the list will hold how it ended."""
+    ended: list[Any] = []
+    waiting = [asset]
+
+    def another_run() -> None:
+        if waiting:
+            ended.append(chain.close(waiting.pop()))
+
+    after("royalties", another_run)
+    return ended
+
+
 @pytest.fixture
 def weeks(full_chain: World) -> World:
     """A day that is closed, and a day of the week before that is, too."""
@@ -80,14 +93,7 @@ def test_annotations_that_another_run_wrote_since_the_sums_were_read_are_seen(
                 f'UPDATE "tab{doctype}" SET custom_royalty_share = 0 WHERE posting_date = ?',
                 (DAY.isoformat(),),
             )
-    others: list[Any] = []
-
-    def another_run() -> None:
-        if not others:
-            others.append(None)
-            others[0] = weeks.close("invoices")
-
-    after("royalties", another_run)
+    others = in_between(weeks, after, "invoices")
     weeks.erpnext.requests.reset()
     day = weeks.close("royalties", "invoices")
     assert others[0].outcome("invoices")["written"] > 0
@@ -101,14 +107,7 @@ def test_totals_that_another_run_delivered_since_the_records_were_read_are_seen(
 ) -> None:
     weeks.invoice(THANE, "1000")
     assert weeks.close("royalties").success
-    others: list[Any] = []
-
-    def another_run() -> None:
-        if not others:
-            others.append(None)
-            others[0] = weeks.close("hq_sync")
-
-    after("royalties", another_run)
+    others = in_between(weeks, after, "hq_sync")
     day = weeks.close("royalties", "hq_sync")
     assert others[0].outcome("hq_sync")["written"] == 1
     assert day.outcome("hq_sync")["written"] == 0
