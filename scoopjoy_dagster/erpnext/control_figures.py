@@ -168,7 +168,7 @@ def customer_sales(
                 "posting_date",
                 "customer",
                 site.dialect.count("invoices"),
-                *(site.dialect.total(base.field, summed(base)) for base in {policy.base, Base.GRAND_TOTAL}),
+                *(site.dialect.total(base.field, summed(base)) for base in Base),
             ],
             [
                 ["company", "=", books.company],
