@@ -57,10 +57,10 @@ def scripts(site: Site, scripter: Caller) -> Iterator[Scripts]:
 
 
 def called(caller: Caller, method: str, **arguments: Any) -> Answer:
-    """The answer of a script, on a site that runs any."""
+    """The answer of a script. The site must run scripts: the suite asks for that as it asks for the roles of its key."""
     answer = patiently(lambda: caller.rpc(method, **arguments))
-    if answer.exc_type == "ServerScriptNotEnabled":
-        pytest.skip("the site runs no Server Scripts: bench set-config -g server_script_enabled 1")
+    allow = "allow Server Scripts on the test site: bench set-config -g server_script_enabled 1"
+    assert answer.exc_type != "ServerScriptNotEnabled", allow
     return answer
 
 
