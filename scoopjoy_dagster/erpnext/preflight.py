@@ -123,7 +123,7 @@ def _annotation_script(site: Site) -> Iterator[Check]:
             "annotation script",
             f"{problem}; invoices are saved as documents, 50 ms each",
             "Allow Server Scripts on the site (bench set-config -g server_script_enabled 1), and run `scoopjoy setup` as a user with "
-            f"the role {annotation_script.ROLE}; {annotation_script.WITHOUT}.",
+            f"the role {annotation_script.ROLE}; one that is disabled is enabled in ERPNext; {annotation_script.WITHOUT}.",
         )
     else:
         yield Check("ok", "annotation script", f"{annotation_script.NAME} answers")
