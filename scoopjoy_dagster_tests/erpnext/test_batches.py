@@ -452,7 +452,8 @@ def test_what_was_stored_before_the_key_was_withdrawn_is_told_before_the_error(
     assert len(known) == len(there)
     for index, result in known.items():
         assert result == Written(there[wanted[index][KEY_FIELD]], created=True)
-    assert asked(chain_site) <= 2 + len(lanes)
+    # How many the other lane stored before the key was gone is chance; from then on, each lane hears it once.
+    assert 1 <= asked(chain_site) - len(there) // 10 <= len(lanes)
 
 
 def test_a_site_that_is_gone_ends_everything_and_is_not_asked_for_each_batch() -> None:
