@@ -112,6 +112,35 @@ def test_a_script_writes_a_field_of_a_submitted_document_and_who_did(
     )
 
 
+def history(robot: Caller, name: str) -> list[list[Any]]:
+    """What the Versions of a Sales Invoice say of our field, oldest first: field, before, after."""
+    rows = robot.page(
+        "Version",
+        ["data", "owner"],
+        [["ref_doctype", "=", SI], ["docname", "=", name], ["data", "like", f"%{NOTE}%"]],
+        order_by="creation asc",
+    ).value
+    assert {row["owner"] for row in rows} <= {robot.user}
+    return [one for row in rows for one in json.loads(row["data"])["changed"] if one[0] == NOTE]
+
+
+def test_a_script_that_sets_a_field_leaves_no_version_but_may_store_one(
+    robot: Caller, scripts: Scripts, invoice: str
+) -> None:
+    text = (
+        f'frappe.db.set_value("{SI}", frappe.form_dict.name, {{"{NOTE}": "marked"}})\n'
+        "if frappe.form_dict.data:\n"
+        f'    said = {{"doctype": "Version", "ref_doctype": "{SI}", "docname": frappe.form_dict.name}}\n'
+        "    frappe.get_doc({**said, 'data': frappe.form_dict.data}).db_insert()"
+    )
+    method = scripts.make("history", text)
+    called(robot, method, name=invoice, data="")
+    assert history(robot, invoice) == []
+    data = {"changed": [[NOTE, "", "marked"]], "added": [], "removed": [], "row_changed": []}
+    called(robot, method, name=invoice, data=json.dumps(data))
+    assert history(robot, invoice) == [[NOTE, "", "marked"]]
+
+
 def test_nothing_is_stored_of_a_script_that_fails(robot: Caller, scripts: Scripts, invoice: str) -> None:
     text = f'frappe.db.set_value("{SI}", frappe.form_dict.name, {{"{NOTE}": "half"}})\nfrappe.nothing()'
     answer = called(robot, scripts.make("fail", text), name=invoice)
@@ -129,6 +158,7 @@ def ours(scripts: Scripts) -> str:
     )
     for field in FIELDS:
         text = text.replace(field, NOTE)
+    text = text.replace(f'FIELDS = ["{NOTE}", "{NOTE}", "{NOTE}"]', f'FIELDS = ["{NOTE}"]')
     return scripts.make("annotate", f'version = "1"\n{text}')
 
 
@@ -172,6 +202,16 @@ def test_our_script_takes_a_mark_away(robot: Caller, ours: str, invoice: str, en
     for wanted in (entry, ""):
         assert called(robot, ours, docs=json.dumps([mark(SI, invoice, wanted)])).value["failed"] == {}
         assert (robot.get(SI, invoice).value.get(NOTE) or "") == wanted
+
+
+def test_our_script_leaves_a_version_of_each_change_and_none_where_nothing_changes(
+    robot: Caller, ours: str, invoice: str, entry: str
+) -> None:
+    for wanted in (entry, entry, ""):
+        assert called(robot, ours, docs=json.dumps([mark(SI, invoice, wanted)])).value["failed"] == {}
+    first, second = history(robot, invoice)
+    assert (first[1] or "", first[2]) == ("", entry)
+    assert second[1:] == [entry, ""]
 
 
 def test_our_script_shows_nothing_to_a_user_without_rights(

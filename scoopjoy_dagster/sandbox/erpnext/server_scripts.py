@@ -57,6 +57,7 @@ def _frappe(session: Session, call: Call) -> SimpleNamespace:
     return SimpleNamespace(
         form_dict=SimpleNamespace(**call.arguments()),
         call=_calls(session, call),
+        get_doc=lambda data: SimpleNamespace(db_insert=lambda: session.store(data)),
         get_list=lambda doctype, **asked: _rows(session, doctype, asked),
         get_all=lambda doctype, **asked: _rows(Session(session.site, "Administrator"), doctype, asked),
         utils=SimpleNamespace(flt=_flt),

@@ -283,6 +283,13 @@ class Session:
         )
         self.site.forget_master(doc.doctype)
 
+    def store(self, data: dict[str, Any]) -> None:
+        """``db_insert``: a new document past all rules; it is stamped and gets a name."""
+        doc = self.new(data["doctype"], data)
+        self._stamp(doc)
+        doc["name"] = self._name(doc)
+        self._write(doc, insert=True)
+
     def delete(self, doctype: str, name: str) -> None:
         """Delete a draft or cancelled document to which nothing links."""
         if doctype not in self.site.metas:
