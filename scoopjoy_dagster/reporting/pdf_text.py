@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from scoopjoy_dagster.reporting.fonts import font_file, printable, runs, script_fonts
+from scoopjoy_dagster.reporting.pdf_fonts import embedded_font
 
 if TYPE_CHECKING:
     from reportlab.lib.colors import Color
@@ -88,24 +89,22 @@ def fits(text: str, width: float) -> bool:
 def register_fonts() -> None:
     """Make DejaVu Sans known to reportlab, once in each process."""
     from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
 
     with _registering:
         if BOLD not in pdfmetrics.getRegisteredFontNames():
-            pdfmetrics.registerFont(TTFont(FONT, str(font_file())))
-            pdfmetrics.registerFont(TTFont(BOLD, str(font_file(bold=True))))
+            pdfmetrics.registerFont(embedded_font(FONT, font_file()))
+            pdfmetrics.registerFont(embedded_font(BOLD, font_file(bold=True)))
             pdfmetrics.registerFontFamily(FONT, normal=FONT, bold=BOLD, italic=FONT, boldItalic=BOLD)
 
 
 def _registered(family: str) -> str:
     """The name by which reportlab knows a font of `fonts.script_fonts`."""
     from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
 
     name = f"ScoopJoy {family}"
     with _registering:
         if name not in pdfmetrics.getRegisteredFontNames():
-            pdfmetrics.registerFont(TTFont(name, str(script_fonts()[family])))
+            pdfmetrics.registerFont(embedded_font(name, script_fonts()[family]))
             pdfmetrics.registerFontFamily(name, normal=name, bold=name, italic=name, boldItalic=name)
     return name
 
