@@ -38,6 +38,9 @@ OWNERS = ["team:finance"]
 BACKFILL = dg.BackfillPolicy.single_run()
 """A range of days is one run: starting a run costs seconds, a day that is right costs milliseconds."""
 
+IN_PROCESS = {"in_process", "execute_in_process_executor"}
+"""Names of Dagster's executors that work on all steps in the process of the run: of a run worker, and of `execute_in_process`."""
+
 Days = Mapping[date, Callable[[], Outcome]]
 """What is left to do for each day of a window, planned from one reading: calling it does it."""
 
@@ -45,8 +48,13 @@ Work = Callable[[Site, Sequence[date], Tools], Days]
 """Reads and plans the days of a window. Raises ERPNextError when the window cannot be read."""
 
 
-def close_days(context: dg.AssetExecutionContext, work: Work) -> Iterator[dg.MaterializeResult[None]]:
+def close_days(
+    context: dg.AssetExecutionContext, work: Work, *, ahead: Callable[[], None] | None = None
+) -> Iterator[dg.MaterializeResult[None]]:
     """Do `work` for every day of the run, window by window, with one session; yields the asset's output once it is done.
+
+    `ahead` is called when a day was written to and assets behind this one run in the same process: it begins what they will
+    wait for otherwise.
 
     A dry run shows the plan instead, as observations, and yields nothing: the asset is not materialized, and the steps
     behind it are skipped.
@@ -80,10 +88,18 @@ def close_days(context: dg.AssetExecutionContext, work: Work) -> Iterator[dg.Mat
                 for outcome in _close_window(site, tools, asset, window, work):
                     record.add(with_override(outcome, changed))
                     at += 1
+                    if ahead and outcome.written and _others_in_this_process(context):
+                        ahead()
     except ERPNextError as problem:
         for day in todo[at:]:
             record.add(failed_outcome(asset, day, problem))
     yield from _ended(context, record, waiting)
+
+
+def _others_in_this_process(context: dg.AssetExecutionContext) -> bool:
+    """Whether assets behind this one run in the process that works on it."""
+    one_process = context.job_def.executor_def.name in IN_PROCESS
+    return one_process and has_others_behind(context.asset_key.to_user_string(), chosen_of(context.run))
 
 
 def _ended(

@@ -29,6 +29,7 @@ from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext.deliveries import Delivery, record_again, record_delivery
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.reporting.loading import load_reporting
 from scoopjoy_dagster.resources.mail import MailResource
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ class _Sender:
         return day_facts.with_rows(self._site, self._facts), read_past(self._site, self._facts)
 
     def _rendered(self, one: ReportPlan, *, again: bool) -> "RenderedReport":
+        load_reporting()
         from scoopjoy_dagster.reporting.render import render_report_mail
 
         report = full_report(self._site, *self._detailed, one)

@@ -29,6 +29,7 @@ from scoopjoy_dagster.erpnext.errors import ERPNextError, Rejected
 from scoopjoy_dagster.erpnext.invoice_royalty import annotated_invoices, invoice_rows
 from scoopjoy_dagster.erpnext.sales_totals import DaySales, day_sales
 from scoopjoy_dagster.erpnext.site import Books, Site
+from scoopjoy_dagster.reporting.loading import load_ahead
 
 NAME = "royalties"
 
@@ -298,6 +299,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                 today=tools.clock.site_now().date(),
                 url=tools.erpnext.document_url,
             ),
+            ahead=load_ahead,  # each entry gets a statement, and each day a report
         )
 
     return royalties

@@ -22,6 +22,7 @@ from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachab
 from scoopjoy_dagster.erpnext.sales_totals import sales_by_franchise
 from scoopjoy_dagster.erpnext.site import Books, Site
 from scoopjoy_dagster.erpnext.statement_files import StatementFile, attach_all
+from scoopjoy_dagster.reporting.loading import load_reporting
 
 if TYPE_CHECKING:
     from scoopjoy_dagster.reporting.model import RoyaltyStatement
@@ -242,9 +243,8 @@ def rendered(
 
     # One thread: the font tables of the PDF library are shared.
     with ThreadPoolExecutor(1, thread_name_prefix="statement") as pool:
+        pool.submit(load_reporting)
         waiting = deque(pool.submit(made, one) for one in missing[:AHEAD])
-        # Where a run is one process, `reports` comes next: what it loads is free while ERPNext works.
-        pool.submit(_load_reporting)
 
         def files() -> Iterator[StatementFile]:
             later = iter(missing[AHEAD:])
@@ -256,9 +256,3 @@ def rendered(
             yield files()
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _load_reporting() -> None:
-    from scoopjoy_dagster.reporting.render import load
-
-    load()

@@ -7,12 +7,8 @@ What belongs here: putting subject, bodies, pictures and files of a day together
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from scoopjoy_dagster.reporting import html
-from scoopjoy_dagster.reporting.chart_canvas import bars
 from scoopjoy_dagster.reporting.charts import pictures
 from scoopjoy_dagster.reporting.digest import report_digest
 from scoopjoy_dagster.reporting.fonts import shorten
@@ -30,15 +26,6 @@ if TYPE_CHECKING:
     from scoopjoy_dagster.reporting.model import DayReport
 
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-
-
-def load() -> None:
-    """Load what charts, frames and mails are made with. It takes a second, for which the first report would wait."""
-    import_module("pandas")
-    bars(
-        "", [""], [Decimal(1)], [""]
-    )  # a chart that nobody sees: matplotlib, its fonts, and what it keeps of them
-    html.load()
 
 
 @dataclass(frozen=True)
