@@ -30,14 +30,17 @@ def load_ahead() -> None:
 def _load() -> None:
     from scoopjoy_dagster.reporting import html
     from scoopjoy_dagster.reporting.chart_canvas import bars
-    from scoopjoy_dagster.reporting.pdf_text import register_fonts
+    from scoopjoy_dagster.reporting.fonts import script_fonts
+    from scoopjoy_dagster.reporting.pdf_page import Document
 
-    import_module("scoopjoy_dagster.reporting.pdf_statement")
-    import_module("reportlab.platypus")
-    import_module("fontTools.ttLib")
-    register_fonts()
-    import_module("pandas")
-    import_module("xlsxwriter")
-    # A chart that nobody sees: matplotlib, its fonts, and what it keeps of them.
+    for module in ("scoopjoy_dagster.reporting.pdf_statement", "scoopjoy_dagster.reporting.pdf_table"):
+        import_module(module)
+    # A page and a chart that nobody sees: what their libraries load as they work, and what they keep of fonts.
+    page = Document(title="", author="", subject="")
+    page.masthead("", "", "")
+    page.render()
     bars("", [""], [Decimal(1)], [""])
+    script_fonts()
     html.load()
+    for module in ("pandas", "xlsxwriter", "scoopjoy_dagster.reporting.render"):
+        import_module(module)
