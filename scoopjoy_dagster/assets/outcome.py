@@ -103,8 +103,8 @@ class Outcome:
     def metadata(self) -> dict[str, dg.MetadataValue[Any]]:
         """What the UI shows, in this order: the figures, what is wrong, what was done, the details, and all of it as JSON.
 
-        Dagster plots numbers over time, and only these. An amount is a float there, good for a curve; beside it stands
-        the exact text, good for the books.
+        Dagster plots numbers over time, and only these. An amount is a float there, good for a curve (Dagster refuses a Decimal
+        and plots no text); beside it stands the exact text, good for the books.
         """
         value = dg.MetadataValue
         wrong = len(errors(self.findings))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from functools import cache
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scoopjoy_dagster.reporting.fonts import font_file, printable, runs, script_fonts
 
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 _WIDTH = 5.4  # inches
 _DPI = 200
+_ZERO = Decimal(0)
+
+Length = Any
+"""A Decimal. matplotlib draws them (`matplotlib.units.DecimalConverter`), but its type hints know floats only."""
+
 _INK, _MUTED = "#1f2937", "#6b7280"
 _BAR, _BAR_NEGATIVE, _BAR_PAST, _BAR_WEEK = "#be185d", "#b45309", "#f0a6c6", "#db5f97"
 
@@ -36,7 +41,7 @@ def bars(title: str, labels: Sequence[str], lengths: Sequence[Decimal], amounts:
     colors = [_BAR if width >= 0 else _BAR_NEGATIVE for width in widths]
     axes.barh(positions, widths, color=colors, height=0.68)
     axes.set_ylim(0.4, len(labels) + 0.6)
-    _leave_room_for_amounts(axes, widths)
+    axes.set_xlim(_leave_room(widths, below=Decimal("0.02"), above=Decimal("0.3")))
     axes.set_xticks([])
     _label(axes.yaxis, positions, labels, 11)
     if min(widths) < 0:
@@ -44,7 +49,7 @@ def bars(title: str, labels: Sequence[str], lengths: Sequence[Decimal], amounts:
     for position, amount, width in zip(positions, amounts, widths, strict=True):
         axes.annotate(
             printable(amount),
-            (max(width, 0.0), position),
+            (max(width, _ZERO), position),
             xytext=(4, 0),
             textcoords="offset points",
             va="center_baseline",
@@ -84,9 +89,7 @@ def columns(
     ]
     axes.bar(positions, tops, color=colors, width=0.72)
     axes.set_xlim(min(positions[0], -6) - 0.6, 0.6)
-    top, bottom = max(*tops, 0.0), min(*tops, 0.0)
-    span = (top - bottom) or 1.0
-    axes.set_ylim(bottom - (0.12 * span if bottom < 0 else 0), top + 0.16 * span)
+    axes.set_ylim(_leave_room(tops, below=Decimal("0.12"), above=Decimal("0.16")))
     axes.axhline(0, color=_MUTED, linewidth=0.8)
     axes.set_yticks([])
     _label(axes.xaxis, positions, labels, 9.5)
@@ -94,7 +97,7 @@ def columns(
         last = index == len(tops) - 1
         axes.annotate(
             printable(amount),
-            (positions[index] + (0.4 if last else 0), max(tops[index], 0.0)),
+            (positions[index] + (0.4 if last else 0), max(tops[index], _ZERO)),
             xytext=(0, 3),
             textcoords="offset points",
             ha="right" if last else "center",  # over the last column it would leave the picture
@@ -121,16 +124,17 @@ def _canvas(height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _shares_of_the_longest(amounts: Sequence[Decimal]) -> list[float]:
-    """How long to draw each amount: from -1 to 1. matplotlib takes floats only, and a share of the paper is no amount."""
-    longest = max(map(abs, amounts), default=Decimal(0)) or Decimal(1)
-    return [float(amount / longest) for amount in amounts]
+def _shares_of_the_longest(amounts: Sequence[Decimal]) -> list[Length]:
+    """How long to draw each amount: from -1 to 1, so that an amount of any size can be drawn."""
+    longest = max(map(abs, amounts), default=_ZERO) or Decimal(1)
+    return [amount / longest for amount in amounts]
 
 
-def _leave_room_for_amounts(axes: Axes, lengths: list[float]) -> None:
-    longest, shortest = max(*lengths, 0.0), min(*lengths, 0.0)
-    span = (longest - shortest) or 1.0
-    axes.set_xlim(shortest - (0.02 * span if shortest < 0 else 0), longest + 0.3 * span)
+def _leave_room(lengths: Sequence[Length], *, below: Decimal, above: Decimal) -> tuple[Length, Length]:
+    """From where to where an axis goes: so much of the span is free above, and below where an amount is negative."""
+    longest, shortest = max(*lengths, _ZERO), min(*lengths, _ZERO)
+    span = (longest - shortest) or Decimal(1)
+    return shortest - (below * span if shortest < 0 else _ZERO), longest + above * span
 
 
 def _label(axis: Axis, positions: Sequence[int], labels: Sequence[str], size: float) -> None:

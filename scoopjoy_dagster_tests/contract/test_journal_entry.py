@@ -149,6 +149,14 @@ def test_an_unbalanced_entry_is_refused_on_submit(
     assert robot.get(JE, draft["name"]).value["docstatus"] == 0
 
 
+def test_erpnext_adds_amounts_as_floats(robot: Caller, books: Books, franchise: str) -> None:
+    """Why the embedded ERPNext keeps floats, too: with exact amounts it would answer 0.01 here."""
+    body = books.royalty(franchise)
+    body["accounts"][1]["credit_in_account_currency"] = 99.99
+    answer = robot.insert(JE, **body, docstatus=1).refused(417, "ValidationError")
+    assert "The difference is 0.010000000000005116" in " ".join(answer.messages)
+
+
 def test_a_missing_cost_center_defaults_to_that_of_the_company(
     robot: Caller, books: Books, franchise: str
 ) -> None:

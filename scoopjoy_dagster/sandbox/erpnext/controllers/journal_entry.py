@@ -103,6 +103,7 @@ class JournalEntry(Controller):
         if row["account_currency"] != home and not doc.get("multi_currency"):
             raise thrown("Please check Multi Currency option to allow accounts with other currency")
         rate = number(row.get("exchange_rate")) if row["account_currency"] != home else Decimal(1)
+        # Floats, as ERPNext keeps them: test_erpnext_adds_amounts_as_floats holds that both do.
         row["exchange_rate"] = float(rate or 1)
         for side in ("debit", "credit"):
             sent = money(row.get(f"{side}_in_account_currency"))
