@@ -16,7 +16,7 @@ from scoopjoy_dagster.reporting.pdf_fonts import COPYRIGHT, LICENCE_URL, embedde
 from scoopjoy_dagster.reporting.pdf_statement import statement_pdf
 from scoopjoy_dagster_tests.reporting.samples import statement
 
-LETTERS = [ord(letter) for letter in "Réservé ₹ 1,23,456.78 · Łódź ﬁ"]
+LETTERS = [ord(letter) for letter in "Réservé ₹ 1,23,456.78 · Łódź ﬁ மதுரை"]
 FILES = {"regular": font_file(), "bold": font_file(bold=True), "Tamil": script_fonts()["Noto Sans Tamil"]}
 
 
