@@ -91,6 +91,8 @@ def site_resources(settings: Settings) -> dict[str, Any]:
             ca_bundle=settings.erpnext_ca_bundle,
             attempts=settings.erpnext_attempts,
             closing_deadline_s=settings.closing_deadline_s,
+            last_sale_minutes=settings.last_sale_minutes,
+            selling_deadline_minutes=settings.selling_deadline_minutes,
         ),
         "royalty_policy": RoyaltyPolicyResource(
             name=settings.policy_name,

@@ -153,7 +153,21 @@ class Settings(BaseSettings):
         "SCOOPJOY_CLOSING_DEADLINE_S",
         300.0,
         gt=0,
-        description="Seconds to wait for a POS closing in the background",
+        description="Seconds to wait for a POS closing in the background, and for other writers to let us through",
+    )
+    last_sale_minutes: float = _env(
+        "SCOOPJOY_LAST_SALE_MINUTES",
+        15.0,
+        ge=0,
+        le=240,
+        description="Minutes for which a till must have sold nothing before its shift is closed; 0: close it at once",
+    )
+    selling_deadline_minutes: float = _env(
+        "SCOOPJOY_SELLING_DEADLINE_MINUTES",
+        30.0,
+        ge=0,
+        le=240,
+        description="Minutes for which the close waits for shifts that still sell; then they are exception rows",
     )
     lookback_days: int = _env(
         "SCOOPJOY_LOOKBACK_DAYS",

@@ -16,7 +16,7 @@ from scoopjoy_dagster.accounting.figures import DayFigures, FranchiseFigures
 from scoopjoy_dagster.accounting.keys import normalised, without_revision
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.royalties import SUBMITTED, PostedEntry, RoyaltyPlan
-from scoopjoy_dagster.accounting.shifts import Opening
+from scoopjoy_dagster.accounting.shifts import Opening, UnbookedSales
 from scoopjoy_dagster.accounting.totals import Difference, Verdict, money_text, name_list, worst_of
 
 ONE = Decimal(1)
@@ -41,9 +41,9 @@ class ShiftFigures:
         openings: submitted POS Opening Entries that began on the day.
         counted: how many of them the server counts.
         closings: names of the submitted closings, by opening.
-        not_consolidated: POS Invoices in submitted closings of the day that nothing has consolidated: invoice -> closing.
-        waiting: POS Invoices of the day that an open shift will take.
-        orphans: POS Invoices of the day that no shift will ever take.
+        not_consolidated: till sales in submitted closings of the day that are not booked: sale -> closing.
+        waiting: till sales of the day that an open shift will take.
+        unbooked: till sales of the day that no closing has or will take.
     """
 
     openings: Sequence[Opening]
@@ -51,14 +51,14 @@ class ShiftFigures:
     closings: Mapping[str, Sequence[str]]
     not_consolidated: Mapping[str, str]
     waiting: Sequence[str]
-    orphans: Sequence[str]
+    unbooked: Sequence[UnbookedSales]
 
 
 def shifts_closed(figures: ShiftFigures) -> Verdict:
-    """Every shift of the day has exactly one submitted closing and is Closed, and all its invoices are consolidated.
+    """Every shift of the day has exactly one submitted closing and is Closed, and all sales of its till and time are booked.
 
-    A closing that ERPNext still consolidates, or has failed to, leaves its shift Open. Invoices that no closing of
-    the day holds are listed and fail nothing: orphans need a person, the others wait for their shift's own day.
+    A closing that ERPNext still consolidates, or has failed to, leaves its shift Open. Sales that wait for the shift of
+    another day, and those of a till without any shift, are listed and fail nothing.
     """
     wrong = [
         Difference(one.label, -ONE, said)
@@ -73,10 +73,19 @@ def shifts_closed(figures: ShiftFigures) -> Verdict:
         Difference(invoice, -ONE, f"in {closing} and not consolidated")
         for invoice, closing in figures.not_consolidated.items()
     ]
-    listed = len(figures.waiting) + len(figures.orphans)
+    lost += [
+        Difference(
+            one.label,
+            -Decimal(len(one.sales)),
+            f"{len(one.sales)} sales of {money_text(one.amount)} are in no closing",
+        )
+        for one in figures.unbooked
+        if one.in_a_shift
+    ]
+    unbooked = sorted(sale.name for one in figures.unbooked for sale in one.sales)
     sentence = (
-        f"{closed} of {figures.counted} shifts have exactly one submitted closing; {len(lost)} of their POS Invoices are not "
-        f"consolidated; {listed} POS Invoices of the day are in no closing of it."
+        f"{closed} of {figures.counted} shifts have exactly one submitted closing; {len(figures.not_consolidated)} of their sales "
+        f"are not booked; {len(figures.waiting) + len(unbooked)} sales of the day are in no closing of it."
     )
     return Verdict(
         not wrong and not lost,
@@ -86,7 +95,7 @@ def shifts_closed(figures: ShiftFigures) -> Verdict:
         worst_of([*wrong, *lost]),
         {
             "not_consolidated": name_list(figures.not_consolidated),
-            "orphans": name_list(figures.orphans),
+            "sales_in_no_closing": name_list(unbooked),
             "invoices_of_open_shifts": name_list(figures.waiting),
         },
         "count",

@@ -1,9 +1,18 @@
-"""`closed_shifts`: every POS shift of the day has exactly one submitted closing, and its invoices are booked."""
+"""`closed_shifts`: every POS shift of the day has exactly one submitted closing, and its sales are booked.
+
+    openings, their closings, sales that no closing has taken   read_shifts
+        -> what to do for each shift                             Shifts.plan (accounting.shifts)
+        -> close one after the other, in rounds                  close_shifts
+        -> sales that are still in no closing                    unbooked_sales
+
+What fails is planned anew and tried once more after the others: a return waits for the closing of the till that sold. What only lost
+against other writers, and a shift that still sells, is tried until a deadline.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from functools import partial
 
 import dagster as dg
@@ -12,80 +21,115 @@ from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.shifts import (
     Closing,
-    LooseInvoice,
+    ClosingDraft,
     Opening,
     ShiftAction,
-    by_day,
-    orphans,
+    TillSale,
+    by_shift,
+    change_needs_accounts,
     plan_shift,
+    still_selling,
+    unbooked_finding,
+    unbooked_sales,
     window_end,
 )
 from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext import pos
-from scoopjoy_dagster.erpnext.errors import ERPNextError, Rejected
+from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.site import Site
 
 NAME = "closed_shifts"
 
+LONGEST_PAUSE_S = 30.0
+"""Seconds between two rounds at most."""
+
+Planned = tuple[ShiftAction, list[Finding]]
+
 
 @dataclass(frozen=True, slots=True)
 class Shifts:
-    """The shifts of some days as they were read: all openings (those that bound a shift among them) and their closings."""
+    """The shifts of some days as they were read.
+
+    Attributes:
+        openings: theirs, and those that bound a shift among them or are still open.
+        closings: of the shifts of these days, by name of the opening.
+        sales: of all tills, those that no closing has taken.
+    """
 
     site: Site
-    openings: list[Opening]
-    closings: Mapping[str, list[Closing]]
-    closed: set[str] = field(default_factory=set)
-    """Names of the openings that were closed since."""
+    openings: Sequence[Opening]
+    closings: Mapping[str, Sequence[Closing]]
+    sales: Sequence[TillSale]
 
     @property
     def still_open(self) -> list[Opening]:
         """The openings that nobody has closed."""
-        return [one for one in self.openings if one.status == "Open" and one.name not in self.closed]
+        return [one for one in self.openings if one.status == "Open"]
 
-    def _must_be_closed(self, shift: Opening) -> bool:
-        return shift.status == "Open" and all(one.docstatus != 1 for one in self.closings.get(shift.name, []))
+    def plan(self, day: date, now: datetime, quiet: timedelta) -> list[Planned]:
+        """What to do for every shift of `day`, oldest first, and what to know of it.
 
-    def plan(self, day: date, now: datetime) -> tuple[list[ShiftAction], list[Finding]]:
-        """What to do for every shift of `day`, oldest first. Reads the invoices of open shifts; `now` is site time."""
-        actions: list[ShiftAction] = []
-        findings: list[Finding] = []
+        Reads opening balances, payments and taxes of the shifts that are to be closed. `now` is site time; `quiet` is for how long
+        a till must have sold nothing.
+        """
         shifts = pos.of_day(self.openings, day)
-        balances = {
-            one.name: one
-            for one in pos.with_balances(self.site, [one for one in shifts if self._must_be_closed(one)])
-        }
-        for shift in (balances.get(one.name, one) for one in shifts):
-            try:
-                action, notes = self._plan_one(shift, day, now)
-            except ERPNextError as problem:
-                action, notes = ShiftAction("refuse", shift, str(problem)), [_unreadable(shift, problem)]
-            actions.append(action)
-            findings += notes
-        findings += _older(self.still_open, day)
-        return actions, findings
+        sales = by_shift(self.sales, self.openings)
+        selling: dict[str, datetime] = {}
+        to_close: dict[str, Opening] = {}
+        for one in shifts:
+            if one.status != "Open" or any(known.docstatus == 1 for known in self.closings.get(one.name, ())):
+                continue
+            last_sale = still_selling(sales.get(one.name, ()), now, quiet)
+            if last_sale:
+                selling[one.name] = last_sale
+            else:
+                to_close[one.name] = one
+        to_close = {one.name: one for one in pos.with_balances(self.site, list(to_close.values()))}
+        of_shift = {name: pos.with_payments(self.site, sales.get(name, ())) for name in to_close}
+        taken = [one for name in to_close for one in of_shift[name]]
+        accounts = pos.accounts_of_modes(self.site) if change_needs_accounts(taken) else {}
+        return [
+            (_selling(one, selling[one.name]), [])
+            if one.name in selling
+            else plan_shift(
+                to_close.get(one.name, one),
+                of_shift.get(one.name, sales.get(one.name, ())),
+                self.closings.get(one.name, ()),
+                day,
+                accounts,
+            )
+            for one in shifts
+        ]
 
-    def _plan_one(self, shift: Opening, day: date, now: datetime) -> tuple[ShiftAction, list[Finding]]:
-        found = self.closings.get(shift.name, [])
-        if not self._must_be_closed(shift):
-            return plan_shift(shift, [], found, day)
-        until = window_end(shift, self.openings, now)
-        invoices = self.site.dialect.shift_invoices(self.site.client, shift, until)
-        return plan_shift(shift, invoices, found, day)
 
+def read_shifts(site: Site, first: date, last: date, now: datetime) -> Shifts:
+    """The shifts of the days from `first` to `last`, and what tills have sold that is in no closing. `now` is site time.
 
-def read_shifts(site: Site, first: date, last: date) -> Shifts:
-    """The shifts of the days from `first` to `last`; two list calls, and a request for each draft that a person has begun."""
+    Three list calls, one more where tills may make two kinds of documents, and a request for each draft that a person has begun.
+    """
     openings = pos.openings(site, first, last)
     began = [one for one in openings if first <= one.period_start.date() <= last]
-    return Shifts(site, openings, pos.closings(site, began))
+    closings = pos.closings(site, began)
+    # The sales of a shift may go on after its day.
+    ends = [window_end(one, openings, now).date() for one in began if one.status == "Open"]
+    return Shifts(site, openings, closings, pos.till_sales(site, first, max([last, *ends])))
 
 
-def plan(site: Site, day: date, now: datetime) -> tuple[list[ShiftAction], list[Finding]]:
-    """What to do for every shift of `day`, oldest first. Reads only; `now` is site time."""
-    return read_shifts(site, day, day).plan(day, now)
+def plan(site: Site, day: date, now: datetime, quiet: timedelta) -> tuple[list[ShiftAction], list[Finding]]:
+    """What to do for every shift of `day`, oldest first, and what to know. Reads only; `now` is site time."""
+    shifts = read_shifts(site, day, day, now)
+    planned = shifts.plan(day, now, quiet)
+    findings = [one for _, notes in planned for one in notes]
+    findings += _older(shifts.still_open, day) + _unbooked(shifts.sales, shifts.openings, day)
+    return [action for action, _ in planned], findings
+
+
+def _selling(opening: Opening, last_sale: datetime) -> ShiftAction:
+    return ShiftAction(
+        "selling", opening, f"it sold at {last_sale:%H:%M}: it is closed once it has stopped selling"
+    )
 
 
 def _older(still_open: Sequence[Opening], day: date) -> list[Finding]:
@@ -103,51 +147,101 @@ def _older(still_open: Sequence[Opening], day: date) -> list[Finding]:
     ]
 
 
-def _unreadable(shift: Opening, problem: ERPNextError) -> Finding:
-    return Finding("error", "shift could not be read", shift.label, problem.said, "Run `scoopjoy check`.")
+def _unbooked(sales: Sequence[TillSale], openings: Sequence[Opening], day: date) -> list[Finding]:
+    """Sales up to `day` that no closing will take. Those of a shift of the day fail it; every later night names them again."""
+    return [
+        unbooked_finding(one, "error" if one.day == day and one.in_a_shift else "warning")
+        for one in unbooked_sales(sales, openings)
+        if one.day <= day
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of one shift in a round."""
+
+    action: ShiftAction
+    notes: Sequence[Finding]
+    closing: str = ""
+    wrote: bool = False
+    problem: ERPNextError | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the shift is closed now."""
+        return self.problem is None and not self.selling and self.action.kind != "refuse"
+
+    @property
+    def conflict(self) -> bool:
+        """Whether it only lost against another writer: nothing is wrong, and another try may go through."""
+        return self.problem is not None and self.problem.is_conflict
+
+    @property
+    def selling(self) -> bool:
+        """Whether it is left to its cashier."""
+        return self.action.kind == "selling"
+
+    @property
+    def final(self) -> bool:
+        """Whether another try cannot help in this run."""
+        return isinstance(self.problem, (pos.StillQueued, LoginFailed, Unreachable))
+
+
+def attempt(site: Site, planned: Planned, patience: pos.Patience) -> Attempt:
+    """Carry out the plan of one shift."""
+    action, notes = planned
+    try:
+        name, wrote = apply(site, action, patience)
+    except ERPNextError as problem:
+        return Attempt(action, notes, action.closing, problem=problem)
+    return Attempt(action, notes, name, wrote)
 
 
 def apply(site: Site, action: ShiftAction, patience: pos.Patience) -> tuple[str, bool]:
     """Carry out the plan of one shift. Returns the closing's name and whether something was written.
 
     Raises:
-        ERPNextError: the shift is not closed; the text says why.
+        ERPNextError: the shift is not closed, or not all of its sales are booked; the text says why.
     """
-    label = action.opening.label
+    label, name = action.opening.label, action.closing
+    sent: Sequence[TillSale] = ()
     match action.kind:
         case "create" if action.draft is not None:
-            name = pos.insert_closing(site, action.draft).name
+            name, sent = pos.insert_closing(site, action.draft).name, action.draft.invoices
             pos.submit_closing(site, name, label, patience)
         case "complete" if action.draft is not None:
-            name = action.closing
+            sent = action.draft.invoices
             pos.refill_closing(site, name, action.draft)
             pos.submit_closing(site, name, label, patience)
         case "wait":
-            try:
-                pos.await_closing(site, action.closing, label, patience)
-            except pos.BackgroundFailure:
-                pos.retry_closing(site, action.closing, label, patience)
-            return action.closing, False
+            pos.await_closing(site, name, label, patience)
         case "retry":
-            pos.retry_closing(site, action.closing, label, patience)
-            return action.closing, True
+            pos.retry_closing(site, name, label, patience)
         case _:
-            return action.closing, False
-    if action.draft is not None:
-        _verify(site, action, name)
-    return name, True
+            return name, False
+    pos.see_closed(site, name, sent)
+    return name, action.kind != "wait"
 
 
-def _verify(site: Site, action: ShiftAction, name: str) -> None:
-    """ERPNext closes a shift whatever the rows say: see that every invoice of it is in the closing, and was really booked."""
-    sent = action.draft.invoices if action.draft else ()
-    missing, left = pos.left_out(site, name, sent)
-    for names, what in ((missing, "not in its rows"), (left, "not consolidated")):
-        if names:
-            raise Rejected(
-                f"verify POS Closing Entry {name}",
-                f"it is submitted, but {len(names)} of its {len(sent)} invoices are {what}: {', '.join(names[:5])}",
-            )
+def pause_before_next_round(
+    attempts: Sequence[Attempt], rounds: int, closed_one: bool, elapsed_s: float, patience: pos.Patience
+) -> float | None:
+    """Seconds until the shifts that are left are tried again; None when they are not.
+
+    Args:
+        attempts: the last of each shift.
+        rounds: how many there were.
+        closed_one: whether the last round closed a shift: what waited for it may go through now.
+        elapsed_s: seconds since the first round began.
+        patience: the deadlines.
+    """
+    left = [one for one in attempts if not one.closed and not one.final]
+    if any(not one.selling for one in left) and (rounds == 1 or closed_one):
+        return 0.0
+    pause_s = min(patience.interval_s * 2**rounds, LONGEST_PAUSE_S)
+    deadlines = [patience.deadline_s for one in left if one.conflict]
+    deadlines += [patience.selling_deadline_s for one in left if one.selling]
+    return pause_s if elapsed_s + pause_s <= max(deadlines, default=0.0) else None
 
 
 def plan_days(
@@ -159,116 +253,130 @@ def plan_days(
     url: Callable[[str, str], str],
 ) -> Days:
     """The shifts of `days` from one reading, and what closes those of each day. `now` is site time."""
-    shifts = read_shifts(site, days[0], days[-1])
-    loose = by_day(pos.loose_invoices(site, days[0], days[-1]))
-
-    def close(day: date) -> Outcome:
-        return close_shifts(shifts, loose.get(day, []), day, now=now, patience=patience, url=url)
-
-    return {day: partial(close, day) for day in days}
+    shifts = read_shifts(site, days[0], days[-1], now)
+    return {day: partial(close_shifts, shifts, day, now=now, patience=patience, url=url) for day in days}
 
 
 def close_shifts(
     shifts: Shifts,
-    loose: Sequence[LooseInvoice],
     day: date,
     *,
     now: datetime,
     patience: pos.Patience,
     url: Callable[[str, str], str],
 ) -> Outcome:
-    """Close the shifts of `day`, one after another; a shift that fails never hides the others.
-
-    `loose` are the POS Invoices of the day that no closing has consolidated.
-    """
-    site = shifts.site
-    actions, findings = shifts.plan(day, now)
-    lines: list[PlanLine] = []
-    written = adopted = 0
-    sales, uncounted = ZERO, 0
-    for action in actions:
-        name, amount = action.closing, action.sales
-        if action.kind != "refuse":
-            try:
-                name, wrote = _with_one_retry(site, action, patience)
-            except ERPNextError as problem:
-                findings.append(_not_closed(action, problem))
-                lines.append(PlanLine("refuse", action.opening.label, amount, problem.said))
+    """Close the shifts of `day`, one after another; a shift that fails never hides the others. `now` is site time."""
+    site, began = shifts.site, patience.clock()
+    attempts: dict[str, Attempt] = {}
+    rounds, closed_one = 0, False
+    while True:
+        tried = closed_one or rounds < 2
+        closed_one, elapsed_s = False, patience.clock() - began
+        for planned in shifts.plan(day, now + timedelta(seconds=elapsed_s), patience.quiet):
+            name = planned[0].opening.name
+            before = attempts.get(name)
+            if before and (before.closed or before.final or not (tried or before.conflict or before.selling)):
                 continue
-            shifts.closed.add(action.opening.name)
-            written += wrote
-            adopted += not wrote
-            sales += amount
-            uncounted += bool(action.draft and action.draft.uncounted)
-        lines.append(
-            PlanLine(
-                action.kind,
-                action.opening.label,
-                amount,
-                action.reason,
-                name,
-                url("POS Closing Entry", name) if name else "",
-            )
+            attempts[name] = attempt(site, planned, patience)
+            closed_one = closed_one or attempts[name].closed
+        rounds += 1
+        pause_s = pause_before_next_round(
+            list(attempts.values()), rounds, closed_one, patience.clock() - began, patience
         )
-    still_open: Sequence[Opening] = shifts.still_open
-    if any(action.kind != "adopt" for action in actions):
+        if pause_s is None:
+            break
+        patience.sleep(pause_s)
         site.client.remembered.forget()  # ERPNext's background jobs have changed it, too
-        still_open = [one for one in pos.openings(site, day, day) if one.status == "Open"]
-        loose = pos.loose_invoices(site, day, day)
-    lost = orphans(loose, still_open)
+        shifts = read_shifts(site, day, day, now)
+    if any(one.wrote or not one.closed for one in attempts.values()):
+        site.client.remembered.forget()
+        shifts = read_shifts(site, day, day, now)
+    return _outcome(shifts, day, list(attempts.values()), url)
+
+
+def _outcome(
+    shifts: Shifts, day: date, attempts: Sequence[Attempt], url: Callable[[str, str], str]
+) -> Outcome:
+    findings = [note for one in attempts for note in one.notes]
+    findings += [_not_closed(one, shifts.site) for one in attempts if one.problem or one.selling]
+    unbooked = _unbooked(shifts.sales, shifts.openings, day)
+    closed = [one for one in attempts if one.closed]
+    sales = sum((one.action.sales for one in closed), ZERO)
     return Outcome(
         NAME,
         day,
-        seen=len(actions),
-        written=written,
-        adopted=adopted,
+        seen=len(attempts),
+        written=sum(one.wrote for one in closed),
+        adopted=sum(not one.wrote for one in closed),
         amount=sales,
         plots={"sales": sales},
-        findings=(*findings, *lost),
-        lines=tuple(lines),
-        facts={"orphaned_invoices": len(lost), "shifts_not_counted": uncounted},
+        findings=(*findings, *_older(shifts.still_open, day), *unbooked),
+        lines=tuple(_line(one, url) for one in attempts),
+        facts={
+            "tills_with_unbooked_sales": len(unbooked),
+            "shifts_not_counted": sum(
+                bool(one.action.draft and one.action.draft.uncounted) for one in closed
+            ),
+        },
     )
 
 
-def _with_one_retry(site: Site, action: ShiftAction, patience: pos.Patience) -> tuple[str, bool]:
-    """A consolidation that failed in the background is restarted once; a second failure needs a person."""
-    try:
-        return apply(site, action, patience)
-    except pos.BackgroundFailure:
-        if action.kind not in {"create", "complete"}:
-            raise
-    except pos.StillQueued:
-        raise
-    except Rejected:
-        # Another run may have closed the shift since it was planned: then ERPNext refuses ours, and all is well.
-        name = _submitted(site, action.opening)
-        if not name:
-            raise
-        pos.await_closing(site, name, action.opening.label, patience)
-        _verify(site, action, name)
-        return name, False
-    name = _submitted(site, action.opening)
-    pos.retry_closing(site, name, action.opening.label, patience)
-    _verify(site, action, name)
-    return name, True
+def _line(one: Attempt, url: Callable[[str, str], str]) -> PlanLine:
+    action = one.action
+    if one.problem:
+        return PlanLine("refuse", action.opening.label, action.sales, one.problem.said)
+    address = url("POS Closing Entry", one.closing) if one.closing else ""
+    return PlanLine(action.kind, action.opening.label, action.sales, action.reason, one.closing, address)
 
 
-def _submitted(site: Site, opening: Opening) -> str:
-    """Name of the submitted closing of a shift; empty when it has none."""
-    site.client.remembered.forget()  # another run may have closed it meanwhile
-    found = pos.closings(site, [opening]).get(opening.name, [])
-    return next((one.name for one in found if one.docstatus == 1), "")
-
-
-def _not_closed(action: ShiftAction, problem: ERPNextError) -> Finding:
-    amount = action.sales
+def _not_closed(one: Attempt, site: Site) -> Finding:
+    """The exception row of a shift that is left open."""
+    label, amount = one.action.opening.label, one.action.sales
+    if one.problem is None:
+        return Finding(
+            "error",
+            "shift still selling",
+            label,
+            f"it sold within the last minutes until the deadline, so it is still open{site.dialect.open_shift_costs}",
+            "Re-run `closed_shifts` for this day once the outlet has stopped selling. If it sells so late every night, set "
+            "SCOOPJOY_CLOSE_AT later.",
+        )
+    said = one.problem.said + (f" (sales of {amount:.2f})" if amount else "")
+    if one.action.draft and _is_of_another_mode(site, one.action.draft):
+        start = one.action.opening.period_start
+        return Finding(
+            "error",
+            "shift of another POS mode",
+            label,
+            f"ERPNext takes no POS Invoices in a closing while POS Settings say Sales Invoice: {said}",
+            "Cancel this POS Opening Entry, set Invoice Type to POS Invoice in POS Settings, and submit a POS Opening Entry with the same "
+            f"POS Profile, cashier and Period Start Date {start:%Y-%m-%d %H:%M:%S}; then re-run `closed_shifts` for this day.",
+        )
+    if one.conflict:
+        return Finding(
+            "error",
+            "shift closing lost to other writers",
+            label,
+            said,
+            "There is nothing to fix: others wrote in ERPNext at the same time. Re-run `closed_shifts` for this day.",
+        )
     return Finding(
         "error",
         "shift not closed",
-        action.opening.label,
-        problem.said + (f" (sales of {amount:.2f})" if amount else ""),
-        "Mend what ERPNext names, then materialize closed_shifts for the day again; the draft or closing is taken up.",
+        label,
+        said,
+        "Fix what ERPNext names, then re-run `closed_shifts` for this day: it takes up the draft or closing.",
     )
+
+
+def _is_of_another_mode(site: Site, draft: ClosingDraft) -> bool:
+    """Whether the shift was sold with POS Invoices, and the tills of the site make Sales Invoices now."""
+    if all(sale.doctype != "POS Invoice" for sale in draft.invoices):
+        return False
+    try:
+        return site.dialect.pos_mode(site.client) == "Sales Invoice"
+    except ERPNextError:  # the user may not read it: then ERPNext's own words must do
+        return False
 
 
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -290,15 +398,17 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         """Close POS Shifts (critical): every till of the day is closed once, and all its sales are in the ledger.
 
         **Green** means: every POS Opening Entry of the day has exactly one submitted POS Closing Entry, posted on the business
-        day, with all invoices of the shift and the expected amount of each mode of payment (opening + payments - change).
+        day, with all sales of the shift and the expected amount of each mode of payment (opening + payments - change).
         Amounts that nobody counted repeat the expected ones and are marked *Not Counted*. Drafts that people have begun are
-        taken up; a closing that ERPNext works on in the background is waited for, and restarted once if it fails there.
+        taken up; a closing that ERPNext works on in the background is waited for, and restarted if it fails there. A shift that
+        still sells is waited for.
 
-        **Red** means: at least one shift is still open, and nothing behind it was started. The others are closed.
-        `exception_table` names the shift, ERPNext's own message and what to do; then materialize the day again.
+        **Red** means: at least one shift is still open, or a sale of a till and shift of the day is in no closing. Nothing behind
+        it was started. The other shifts are closed. `exception_table` names the shift, ERPNext's own message and what to do;
+        then materialize the day again.
 
         **Figures**: `sales` is what all shifts of the day sold, in company currency (INR); `seen` counts shifts;
-        `orphaned_invoices` are sales outside every shift, which have no ledger entry: a person adds them to a later closing.
+        `tills_with_unbooked_sales` counts tills, cashiers and days with sales that are in no closing and so in no ledger.
         """
         yield from close_days(
             context,

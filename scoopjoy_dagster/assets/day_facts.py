@@ -12,7 +12,7 @@ from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
-from scoopjoy_dagster.accounting.shifts import Opening, by_day, orphans
+from scoopjoy_dagster.accounting.shifts import Opening, unbooked_finding, unbooked_sales
 from scoopjoy_dagster.assets import royalties
 from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries
@@ -72,7 +72,7 @@ def read_days(site: Site, policy: RoyaltyPolicy, days: Sequence[date]) -> dict[d
     first, last = days[0], days[-1]
     reading = royalties.read_days(site, books, policy, days)
     shifts = shifts_of_days(site, first, last)
-    loose = by_day(pos.loose_invoices(site, first, last))
+    unbooked = unbooked_sales(pos.till_sales(site, first, last), pos.openings(site, first, last))
     delivered = deliveries(site, books.company, first, last)
     found: dict[date, DayFacts] = {}
     for day in days:
@@ -80,7 +80,7 @@ def read_days(site: Site, policy: RoyaltyPolicy, days: Sequence[date]) -> dict[d
         findings = [
             *reading[day].plan.findings,
             *(_not_closed(shift, day) for shift in of_day.not_closed),
-            *orphans(loose.get(day, []), of_day.not_closed),
+            *(unbooked_finding(one, "warning") for one in unbooked if one.day == day),
         ]
         found[day] = DayFacts(
             books,

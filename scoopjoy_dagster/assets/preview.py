@@ -46,13 +46,13 @@ def preview_day(site: Site, tools: Tools, day: date) -> Iterator[Preview]:
     are shown as waiting.
     """
     policy = tools.royalty_policy.policy
-    actions, findings = closed_shifts.plan(site, day, tools.clock.site_now())
+    actions, findings = closed_shifts.plan(site, day, tools.clock.site_now(), tools.erpnext.patience.quiet)
     yield Preview(
         closed_shifts.NAME,
         tuple(PlanLine(one.kind, one.opening.label, one.sales, one.reason, one.closing) for one in actions),
         tuple(findings),
     )
-    pending = sum(one.kind in {"create", "complete", "wait", "retry"} for one in actions)
+    pending = sum(one.kind in {"create", "complete", "wait", "retry", "selling"} for one in actions)
     books = royalties.checked_books(site)
     reading = royalties.read_days(site, books, policy, [day])[day]
     plan = royalties.named(site, books, reading.plan)

@@ -18,7 +18,7 @@ from scoopjoy_dagster.accounting.keys import day_of_key, key_range
 from scoopjoy_dagster.accounting.money import ZERO, exact
 from scoopjoy_dagster.accounting.past import WEEK, with_compared
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
-from scoopjoy_dagster.accounting.shifts import SUBMITTED, LooseInvoice, orphans
+from scoopjoy_dagster.accounting.shifts import SUBMITTED, TillSale, unbooked_sales
 from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
 from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, SHARE
@@ -31,17 +31,13 @@ from scoopjoy_dagster.erpnext.site import Books, Site
 
 
 def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigures]:
-    """Of every day from `first` to `last`: its shifts, their submitted closings, and the POS Invoices that are in none.
+    """Of every day from `first` to `last`: its shifts, their submitted closings, and the till sales that are in none.
 
-    Four list calls, none where everything is read once; two more where a POS Invoice is not consolidated: to say whether a
-    closing has it, or an open shift will take it.
+    Four list calls, none where everything is read once; one more where a sale is in no ledger: to say whether a closing has it.
     """
     once = site.reads_once
-    openings = [
-        one
-        for one in pos.openings(site, first, last, remember=once)
-        if first <= one.period_start.date() <= last
-    ]
+    known = pos.openings(site, first, last, remember=once)
+    openings = [one for one in known if first <= one.period_start.date() <= last]
     counted = (
         Counter(one.period_start.date() for one in openings) if once else _shifts_counted(site, first, last)
     )
@@ -59,54 +55,48 @@ def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigure
         day = began[closing.opening]
         end = date.fromisoformat(str(closing.row["period_end_date"])[:10])
         ends[day] = min(max(ends.get(day, day), end), day + pos.LOOK_AHEAD)
-    loose = pos.loose_invoices(site, first, max([last, *ends.values()]), remember=once)
-    held = _closing_of(site, [one.name for one in closings], loose)
-    free = [one for one in loose if one.name not in held]
-    lost = _orphans(site, first, last, free)
+    sales = [
+        one
+        for one in pos.till_sales(site, first, max([last, *ends.values()]), remember=once)
+        if not one.is_draft
+    ]
+    held = _closing_of(site, [one.name for one in closings], sales)
+    free = [one for one in sales if one.name not in held]
+    unbooked = unbooked_sales(free, known)
+    lost = {one.name for group in unbooked for one in group.sales}
     days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
     found: dict[date, ShiftFigures] = {}
     for day in days:
         own = [one for one in openings if began[one.name] == day]
         names = {name for one in own for name in of_opening.get(one.name, ())}
-        of_day = [one.name for one in free if one.posted_at.date() == day]
         found[day] = ShiftFigures(
             own,
             counted[day],
             {one.name: of_opening[one.name] for one in own if one.name in of_opening},
             {invoice: closing for invoice, closing in held.items() if closing in names},
-            [name for name in of_day if name not in lost],
-            sorted(name for name in of_day if name in lost),
+            [one.name for one in free if one.posted_at.date() == day and one.name not in lost],
+            [one for one in unbooked if one.day == day],
         )
     return found
 
 
-def _closing_of(site: Site, closings: Sequence[str], loose: Sequence[LooseInvoice]) -> dict[str, str]:
-    """Which of these closings holds which of these invoices: invoice -> closing."""
+def _closing_of(site: Site, closings: Sequence[str], sales: Sequence[TillSale]) -> dict[str, str]:
+    """Which of these closings holds which of these sales: sale -> closing."""
     return {
-        str(row[field]): str(row["parent"])
-        for doctype, field in site.dialect.closing_rows
+        str(row[kind.named_in]): str(row["parent"])
+        for kind in site.dialect.till_documents
         for row in site.client.rows(
-            doctype,
-            ["parent", field],
+            kind.rows,
+            ["parent", kind.named_in],
             [
                 ["parent", "in", list(closings)],
                 ["parenttype", "=", "POS Closing Entry"],
-                [field, "in", [one.name for one in loose]],
+                [kind.named_in, "in", [one.name for one in sales if one.doctype == kind.doctype]],
             ],
             order_by="parent asc, idx asc",
             parent="POS Closing Entry",
         )
     }
-
-
-def _orphans(site: Site, first: date, last: date, invoices: Sequence[LooseInvoice]) -> set[str]:
-    """Those of the invoices that no open shift will ever take."""
-    if not invoices:
-        return set()
-    still_open = [
-        one for one in pos.openings(site, first, last, remember=site.reads_once) if one.status == "Open"
-    ]
-    return {one.name for one in invoices if orphans([one], still_open)}
 
 
 def _shifts_counted(site: Site, first: date, last: date) -> Counter[date]:

@@ -42,6 +42,11 @@ class ERPNextError(Exception):
         self.exc_type = exc_type
         super().__init__(f"{doing}: {said}")
 
+    @property
+    def is_conflict(self) -> bool:
+        """Whether the request only lost against another writer (deadlock, lock wait): nothing is wrong with it."""
+        return self.exc_type in _ROLLED_BACK
+
 
 class Rejected(ERPNextError):
     """The request is wrong and nothing was stored; repeating it cannot help."""

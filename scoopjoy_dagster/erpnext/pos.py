@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from scoopjoy_dagster.accounting.money import exact
+from scoopjoy_dagster.accounting.money import exact, rounded
 from scoopjoy_dagster.accounting.past import WEEK
 from scoopjoy_dagster.accounting.shifts import (
     DRAFT,
     SUBMITTED,
     Closing,
     ClosingDraft,
-    LooseInvoice,
     Opening,
-    ShiftInvoice,
+    Payment,
+    TaxAmount,
+    TillSale,
+    named,
 )
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Row, Written
-from scoopjoy_dagster.erpnext.dialects.closings import LOOSE_FIELDS, loose_invoice
-from scoopjoy_dagster.erpnext.dialects.interface import UNCOUNTED_FIELD
+from scoopjoy_dagster.erpnext.dialects.interface import UNCOUNTED_FIELD, TillDocument
 from scoopjoy_dagster.erpnext.errors import Ambiguous, Rejected, Transient
-from scoopjoy_dagster.erpnext.sales_totals import till_totals
 from scoopjoy_dagster.erpnext.site import Site
 
 OPENING_FIELDS = ["name", "company", "pos_profile", "user", "period_start_date", "status"]
@@ -43,13 +43,46 @@ CLOSING_FIELDS = [
 LOOK_AHEAD = timedelta(days=31)
 """How far after a day the next shift of the same cashier is looked for; it bounds the shift before."""
 
+LOOK_BACK = timedelta(days=45)
+"""How far before a day till sales that are in no closing are looked for: a till that was offline sends them late."""
+
+SALE_FIELDS = [
+    "name",
+    "pos_profile",
+    "owner",
+    "posting_date",
+    "posting_time",
+    "base_grand_total",
+    "base_net_total",
+    "total_qty",
+    "customer",
+    "is_return",
+    "docstatus",
+    "change_amount",
+    "account_for_change_amount",
+    "currency",
+    "conversion_rate",
+]
+
+NAMES_IN_A_LIST = 2000
+"""Documents whose child rows are asked for in one request."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a closing that ERPNext consolidates in the background is waited for. Times in seconds."""
+    """How long things are waited for. Times in seconds.
+
+    Attributes:
+        deadline_s: for a closing that ERPNext consolidates in the background, and for other writers to let us through.
+        interval_s: between two looks.
+        quiet: for how long a till must have sold nothing before its shift is closed.
+        selling_deadline_s: for shifts that still sell.
+    """
 
     deadline_s: float = 300.0
     interval_s: float = 1.0
+    quiet: timedelta = timedelta(minutes=15)
+    selling_deadline_s: float = 1800.0
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
@@ -58,15 +91,12 @@ CONFLICTS = ("(1020,", "(1213,")
 """How MariaDB's errors begin when a transaction lost against another one: a record that changed since it was read (with
 snapshot isolation, on by default from 11.6.2 on), and a deadlock. Nothing was stored; the next try may go through."""
 
-MOST_RESTARTS = 5
-"""Restarts of a consolidation that lost against other writers, at most; of one that failed for another reason: one."""
-
 
 class BackgroundFailure(Rejected):
     """ERPNext's background consolidation ended in Failed; the text is ERPNext's own."""
 
     @property
-    def lost_a_conflict(self) -> bool:
+    def is_conflict(self) -> bool:
         """Whether it only lost against another writer."""
         return self.said.lstrip().startswith(CONFLICTS)
 
@@ -88,8 +118,10 @@ def openings(site: Site, start: date, end: date, *, remember: bool = True) -> li
 
 
 def with_week_before(site: Site, start: date, end: date, *, remember: bool = True) -> list[Opening]:
-    """As `openings`, and where everything is read once those of the week before `start`, too; one list call."""
-    first = start - timedelta(days=WEEK) if site.reads_once else start
+    """As `openings`, with those of the day before `start` (a sale after midnight may be theirs), and where everything is read
+    once those of the week before; one list call.
+    """
+    first = start - timedelta(days=WEEK if site.reads_once else 1)
     rows = site.client.rows(
         "POS Opening Entry",
         OPENING_FIELDS,
@@ -191,40 +223,159 @@ def closings(site: Site, of: Iterable[Opening]) -> dict[str, list[Closing]]:
     return found
 
 
-def loose_invoices(site: Site, first: date, last: date, *, remember: bool = True) -> list[LooseInvoice]:
-    """Submitted invoices of the till of the days from `first` to `last` that no closing has taken.
+def till_sales(site: Site, first: date, last: date, *, remember: bool = True) -> list[TillSale]:
+    """What tills have sold up to the day `last` and no closing has taken, drafts among it; a list call for each kind of document.
 
-    Most days have no such POS Invoice, and say so in the sums that the royalties follow from, too: one list call, or two; where
-    the till may make Sales Invoices, one more.
+    Of all documents that a till of this line may make, and from `LOOK_BACK` before `first` on.
     """
-    company = str(site.company["name"])
-    found = site.dialect.loose_sales_invoices(site.client, company, first, last, remember=remember)
-    if all(row["consolidated_invoice"] for row in till_totals(site, first, last, remember=remember)):
-        return found
+    return [
+        _till_sale(kind, row)
+        for kind in site.dialect.till_documents
+        for row in site.client.rows(
+            kind.doctype,
+            SALE_FIELDS,
+            [
+                ["docstatus", "<", 2],
+                ["company", "=", site.company["name"]],
+                ["posting_date", "between", [(first - LOOK_BACK).isoformat(), last.isoformat()]],
+                *kind.only,
+                [kind.closed_by, "is", "not set"],
+            ],
+            remember=remember,
+        )
+    ]
+
+
+def with_payments(site: Site, sales: Sequence[TillSale]) -> list[TillSale]:
+    """The sales with their payments and taxes; two list calls for each kind of document and `NAMES_IN_A_LIST` of them."""
+    # ERPNext leaves base amounts of payments and change empty or wrong where a document was submitted in one request.
+    rates = {one.name: one.exchange_rate for one in sales}
+    payments: dict[str, list[Payment]] = defaultdict(list)
+    taxes: dict[str, list[TaxAmount]] = defaultdict(list)
+    for kind in site.dialect.till_documents:
+        names = [one.name for one in sales if one.doctype == kind.doctype]
+        for row in _child_rows(
+            site, kind, names, "Sales Invoice Payment", "mode_of_payment", "amount", "account"
+        ):
+            payments[str(row["parent"])].append(
+                Payment(
+                    str(row["mode_of_payment"]),
+                    _in_company_currency(row["amount"], rates[str(row["parent"])]),
+                    str(row["account"] or ""),
+                )
+            )
+        for row in _child_rows(
+            site,
+            kind,
+            names,
+            "Sales Taxes and Charges",
+            "account_head",
+            "rate",
+            "base_tax_amount_after_discount_amount",
+        ):
+            taxes[str(row["parent"])].append(
+                TaxAmount(
+                    str(row["account_head"]),
+                    exact(row["rate"]),
+                    exact(row["base_tax_amount_after_discount_amount"]),
+                )
+            )
+    return [replace(one, payments=tuple(payments[one.name]), taxes=tuple(taxes[one.name])) for one in sales]
+
+
+def _child_rows(
+    site: Site, kind: TillDocument, names: Sequence[str], child: str, *fields: str
+) -> Iterator[Row]:
+    for start in range(0, len(names), NAMES_IN_A_LIST):
+        yield from site.client.rows(
+            child,
+            ["parent", *fields],
+            [
+                ["parent", "in", list(names[start : start + NAMES_IN_A_LIST])],
+                ["parenttype", "=", kind.doctype],
+            ],
+            order_by="parent asc, idx asc",
+            parent=kind.doctype,
+        )
+
+
+def accounts_of_modes(site: Site) -> dict[str, str]:
+    """The account that the company books each mode of payment on; one list call."""
     rows = site.client.rows(
-        "POS Invoice",
-        LOOSE_FIELDS,
-        [
-            ["docstatus", "=", 1],
-            ["company", "=", company],
-            ["posting_date", "between", [first.isoformat(), last.isoformat()]],
-            ["consolidated_invoice", "is", "not set"],
-        ],
-        remember=remember,
+        "Mode of Payment Account",
+        ["parent", "default_account"],
+        [["company", "=", site.company["name"]], ["parenttype", "=", "Mode of Payment"]],
+        order_by="parent asc",
+        parent="Mode of Payment",
     )
-    return found + [loose_invoice(row) for row in rows]
+    return {str(row["parent"]): str(row["default_account"] or "") for row in rows}
 
 
-def left_out(site: Site, closing: str, invoices: Sequence[ShiftInvoice]) -> tuple[list[str], list[str]]:
-    """Of the invoices that a submitted closing was sent: those that its rows do not name, and those that it has not closed.
+def _till_sale(kind: TillDocument, row: Row) -> TillSale:
+    return TillSale(
+        name=str(row["name"]),
+        pos_profile=str(row["pos_profile"] or ""),
+        cashier=str(row["owner"]),
+        posted_at=_moment(row["posting_date"], row["posting_time"]),
+        grand_total=exact(row["base_grand_total"]),
+        net_total=exact(row["base_net_total"]),
+        quantity=exact(row["total_qty"]),
+        customer=str(row["customer"] or ""),
+        is_return=bool(row["is_return"]),
+        is_draft=int(row["docstatus"]) == DRAFT,
+        change_amount=_in_company_currency(row["change_amount"], exact(row["conversion_rate"])),
+        change_account=str(row["account_for_change_amount"] or ""),
+        doctype=kind.doctype,
+        currency=str(row["currency"] or ""),
+        exchange_rate=exact(row["conversion_rate"]),
+    )
+
+
+def _in_company_currency(amount: object, exchange_rate: Decimal) -> Decimal:
+    return rounded(exact(amount) * exchange_rate, 2)
+
+
+def _moment(day: object, clock_time: object) -> datetime:
+    """ERPNext's posting date and time, e.g. `2026-11-22` and `9:05:00` or `9:05:00.123456`, in site time."""
+    hours, minutes, seconds = ([*str(clock_time or "0:0:0").split(":"), "0", "0"])[:3]
+    return datetime.combine(date.fromisoformat(str(day)), datetime.min.time()) + timedelta(
+        hours=int(hours), minutes=int(minutes), seconds=float(seconds)
+    )
+
+
+def see_closed(site: Site, closing: str, sent: Sequence[TillSale] = ()) -> None:
+    """See that a submitted closing names all that it was sent, and that all that it names is booked.
 
     ERPNext closes a shift whatever the rows say, and ignores rows under a name that it does not know.
+
+    Raises:
+        Rejected: the closing is submitted, and a sale is missing in it or was not booked.
     """
-    if not invoices:
-        return [], []
-    named = set(site.dialect.closing_invoices(site.client.get("POS Closing Entry", closing)))
-    missing = [one.name for one in invoices if one.name not in named]
-    return missing, site.dialect.not_closed(site.client, invoices)
+    document = site.client.get("POS Closing Entry", closing)
+    listed = {
+        (kind.doctype, str(row[kind.named_in]))
+        for kind in site.dialect.till_documents
+        for row in document.get(kind.table, [])
+    }
+    missing = {one.name for one in sent} - {name for _, name in listed}
+    left = {
+        str(row["name"])
+        for kind in site.dialect.till_documents
+        for row in site.client.rows(
+            kind.doctype,
+            ["name"],
+            [
+                ["name", "in", sorted(name for doctype, name in listed if doctype == kind.doctype)],
+                [kind.closed_by, "is", "not set"],
+            ],
+        )
+    }
+    for names, what in ((missing, "not in its rows"), (left, "in its rows and not booked")):
+        if names:
+            raise Rejected(
+                f"verify POS Closing Entry {closing}",
+                f"it is submitted, but {len(names)} of its sales are {what}: {named(names)}",
+            )
 
 
 def insert_closing(site: Site, draft: ClosingDraft) -> Written:
@@ -260,22 +411,13 @@ def submit_closing(site: Site, name: str, label: str, patience: Patience) -> str
 
 
 def retry_closing(site: Site, name: str, label: str, patience: Patience) -> str:
-    """Restart a failed background consolidation, and wait for it; again where it lost against other writers, else once.
+    """Restart the consolidation of a submitted closing, and wait for it.
 
-    Only for a closing that is Failed while its shift is Open: a retry of a finished one flips it to Failed.
+    Only while its shift is Open: a retry of a finished closing flips it to Failed. A lost answer is not repeated but looked at:
+    the status tells whether the job was started.
     """
-    for left in reversed(range(MOST_RESTARTS)):
-        try:
-            return _restart(site, name, label, patience)
-        except BackgroundFailure as problem:
-            if not (left and problem.lost_a_conflict):
-                raise
-            patience.sleep(patience.interval_s)
-    raise AssertionError
-
-
-def _restart(site: Site, name: str, label: str, patience: Patience) -> str:
-    """A lost answer is not repeated but looked at: the status tells whether the job was started."""
+    if not _is_open(site, name):
+        return await_closing(site, name, label, patience)
     try:
         site.client.call(
             "run_doc_method",
@@ -317,6 +459,13 @@ def await_closing(site: Site, name: str, label: str, patience: Patience) -> str:
         patience.sleep(patience.interval_s)
 
 
+def _is_open(site: Site, closing: str) -> bool:
+    """Whether the shift of a closing is Open at this moment."""
+    opening = str(site.client.get("POS Closing Entry", closing)["pos_opening_entry"])
+    rows = site.client.rows("POS Opening Entry", ["name", "status"], [["name", "=", opening]])
+    return any(row["status"] == "Open" for row in rows)
+
+
 def _status(site: Site, name: str) -> Row:
     rows = site.client.rows(
         "POS Closing Entry", ["name", "docstatus", "status", "error_message"], [["name", "=", name]]
@@ -353,7 +502,11 @@ def _closing(site: Site, row: Row, document: Row) -> Closing:
         key=str(row[KEY_FIELD] or ""),
         error_message=str(row["error_message"] or ""),
         grand_total=exact(row["grand_total"]),
-        invoices=site.dialect.closing_invoices(document),
+        invoices=tuple(
+            str(row[kind.named_in])
+            for kind in site.dialect.till_documents
+            for row in document.get(kind.table, [])
+        ),
         # A draft that a person saved without counting anything has zeros everywhere: that is not a count.
         counted=counted if any(counted.values()) else {},
     )

@@ -14,7 +14,7 @@ from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice
 from scoopjoy_dagster.erpnext.client import Filter, Row
 from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, RATE, SHARE
-from scoopjoy_dagster.erpnext.sale_documents import SALES_INVOICE, sale_rows
+from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, SaleDocument, sale_rows
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 
@@ -49,26 +49,17 @@ def summed(base: Base) -> str:
     return f"sum_{base.value}"
 
 
-def _grouped(
-    site: Site,
-    doctype: str,
-    more: Sequence[str],
-    filters: Sequence[Filter],
-    first: date,
-    last: date,
-    *,
-    remember: bool,
-) -> list[Row]:
-    """Submitted documents of the company, added up by day, customer, currency and annotation.
+def _grouped(site: Site, sale: SaleDocument, first: date, last: date) -> list[Row]:
+    """Submitted sales of the company, added up by day, customer, currency and annotation.
 
     They are of the days from `first` to `last`, and where everything is read once of those that these are compared with.
     """
     when: Filter = ["posting_date", "between", [first.isoformat(), last.isoformat()]]
     if site.reads_once:
         when = ["posting_date", "in", [day.isoformat() for day in with_compared(first, last)]]
-    group = ["posting_date", "customer", "currency", ENTRY, RATE, *more]
+    group = ["posting_date", "customer", "currency", ENTRY, RATE]
     return site.client.rows(
-        doctype,
+        sale.doctype,
         [
             *group,
             site.dialect.count("invoices"),
@@ -80,24 +71,12 @@ def _grouped(
             ["docstatus", "=", 1],
             ["company", "=", site.company["name"]],
             when,
-            *filters,
+            sale.only,
         ],
         group_by=", ".join(group),
         order_by="posting_date asc, customer asc",
-        remember=remember,
+        remember=True,
     )
-
-
-def till_totals(site: Site, first: date, last: date, *, remember: bool = True) -> list[Row]:
-    """Submitted POS Invoices of the days from `first` to `last`, added up by what has consolidated them, too; one list call.
-
-    `consolidated_invoice` of a row is empty where nothing has.
-    """
-    return _between(_till(site, first, last, remember=remember), first, last)
-
-
-def _till(site: Site, first: date, last: date, *, remember: bool) -> list[Row]:
-    return _grouped(site, "POS Invoice", ["consolidated_invoice"], [], first, last, remember=remember)
 
 
 def sale_totals(site: Site, first: date, last: date) -> list[Row]:
@@ -106,10 +85,7 @@ def sale_totals(site: Site, first: date, last: date) -> list[Row]:
     Two grouped list calls. A row has posting_date, customer, currency, what it says of its royalty, `invoices` (their number),
     the sums `summed(base)` of both bases, `shares` and `newest`.
     """
-    return [
-        *_grouped(site, SALES_INVOICE.doctype, [], [SALES_INVOICE.only], first, last, remember=True),
-        *(row for row in _till(site, first, last, remember=True) if row["consolidated_invoice"]),
-    ]
+    return [row for one in SALE_DOCUMENTS for row in _grouped(site, one, first, last)]
 
 
 def _between(rows: Iterable[Row], first: date, last: date) -> list[Row]:

@@ -40,12 +40,16 @@ A `record` is a write of one of our own records, from which nothing else in ERPN
 
 @dataclass(frozen=True, slots=True)
 class RetryRule:
-    """How often and how patiently a request is repeated. All times in seconds."""
+    """How often and how patiently a request is repeated. All times in seconds.
+
+    What only lost against another writer (a deadlock, a lock wait) is sent again beyond `attempts`, until `conflicts_s` were waited.
+    """
 
     attempts: int = 5
     first_wait_s: float = 0.5
     longest_wait_s: float = 20.0
     longest_retry_after_s: float = 60.0
+    conflicts_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -188,7 +192,7 @@ class Session:
         )
         data = None if body is None else encode(body)
         for attempt in tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self._retry.attempts),
+            stop=self._has_tried_enough,
             retry=tenacity.retry_if_exception_type(repeat_on),
             wait=self._wait,
             sleep=self._sleep,
@@ -200,6 +204,14 @@ class Session:
                         self.traffic.retries += 1
                 return self._once(method, path, doing, kind, params, data, files, form)
         raise AssertionError  # tenacity either returns from the loop's body or re-raises
+
+    def _has_tried_enough(self, state: tenacity.RetryCallState) -> bool:
+        """After the attempts of the rule; what only lost against another writer is sent again until its deadline."""
+        problem = state.outcome.exception() if state.outcome else None
+        conflict = isinstance(problem, ERPNextError) and problem.is_conflict
+        return state.attempt_number >= self._retry.attempts and not (
+            conflict and state.idle_for < self._retry.conflicts_s
+        )
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Capped exponential backoff with full jitter; a Retry-After of the server comes first."""

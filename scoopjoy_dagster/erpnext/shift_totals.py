@@ -140,9 +140,9 @@ def outlet_days(site: Site, first: date, last: date) -> list[OutletDay]:
 def _returned(site: Site, closings: Sequence[str]) -> dict[str, Decimal]:
     """The sum of the returns of each closing that has some, in INR: negative."""
     found: dict[str, Decimal] = defaultdict(lambda: ZERO)
-    for doctype, _ in site.dialect.closing_rows:
+    for kind in site.dialect.till_documents:
         for row in site.client.rows(
-            doctype,
+            kind.rows,
             ["parent", site.dialect.total("grand_total", "returned")],
             [
                 ["parent", "in", list(closings)],
@@ -159,9 +159,9 @@ def _returned(site: Site, closings: Sequence[str]) -> dict[str, Decimal]:
 
 def _invoice_counts(site: Site, closings: Sequence[str]) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for doctype, _ in site.dialect.closing_rows:
+    for kind in site.dialect.till_documents:
         for row in site.client.rows(
-            doctype,
+            kind.rows,
             ["parent", site.dialect.count("invoices"), site.dialect.total("is_return", "returns")],
             [["parent", "in", list(closings)], ["parenttype", "=", "POS Closing Entry"]],
             group_by="parent",

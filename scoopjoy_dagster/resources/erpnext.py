@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -42,7 +43,15 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default=0.5, description="Seconds before the first repetition; doubles each time."
     )
     closing_deadline_s: float = Field(
-        default=300.0, description="Seconds to wait for a POS closing in the background."
+        default=300.0,
+        description="Seconds to wait for a POS closing in the background, and for other writers to let us through.",
+    )
+    last_sale_minutes: float = Field(
+        default=15.0,
+        description="Minutes for which a till must have sold nothing before its shift is closed.",
+    )
+    selling_deadline_minutes: float = Field(
+        default=30.0, description="Minutes for which a shift that still sells is waited for."
     )
     closing_poll_s: float = Field(
         default=1.0, description="Seconds between two looks at a POS closing in the background."
@@ -90,6 +99,7 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 "connect_timeout_s": min(self.connect_timeout_s, 3.0),
                 "read_timeout_s": min(self.read_timeout_s, 8.0),
                 "attempts": 1,
+                "closing_deadline_s": 0.0,
             }
         )
         with impatient.session() as session:
@@ -104,7 +114,11 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             connect_timeout_s=self.connect_timeout_s,
             read_timeout_s=self.read_timeout_s,
             ca_bundle=self.ca_bundle,
-            retry=RetryRule(attempts=self.attempts, first_wait_s=self.first_wait_s),
+            retry=RetryRule(
+                attempts=self.attempts,
+                first_wait_s=self.first_wait_s,
+                conflicts_s=self.closing_deadline_s,
+            ),
         )
 
     @property
@@ -123,8 +137,13 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def patience(self) -> Patience:
-        """How long a closing in the background is waited for."""
-        return Patience(self.closing_deadline_s, self.closing_poll_s)
+        """How long closings, other writers and shifts that still sell are waited for."""
+        return Patience(
+            self.closing_deadline_s,
+            self.closing_poll_s,
+            timedelta(minutes=self.last_sale_minutes),
+            self.selling_deadline_minutes * 60,
+        )
 
     def document_url(self, doctype: str, name: str) -> str:
         """Address of a document in ERPNext's desk."""

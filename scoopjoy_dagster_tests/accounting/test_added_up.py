@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -24,7 +24,6 @@ from scoopjoy_dagster.accounting.royalties import (
     plan_royalties,
     with_named_invoices,
 )
-from scoopjoy_dagster.accounting.shifts import LooseInvoice, by_day
 from scoopjoy_dagster_tests.accounting.sums import added_up
 
 DAY = date(2026, 11, 22)
@@ -233,13 +232,3 @@ def test_the_control_total_of_counted_invoices_is_the_same_for_sums_and_for_rows
     assert sums == each
     assert not sums.ok
     assert sums.worst[0].said == "1 invoices, 10.00; ERPNext counts 2, 10.00"
-
-
-def test_pos_invoices_are_told_apart_by_the_day_on_which_they_were_made() -> None:
-    made = [
-        LooseInvoice("A", "Bandra", "ana", datetime(2026, 11, 21, 23, 59, 59), Decimal(1)),
-        LooseInvoice("B", "Bandra", "ana", datetime(2026, 11, 22, 0, 0), Decimal(1)),
-        LooseInvoice("C", "Bandra", "ana", datetime(2026, 11, 21, 0, 0), Decimal(1)),
-    ]
-    assert by_day(made) == {date(2026, 11, 21): [made[0], made[2]], DAY: [made[1]]}
-    assert by_day([]) == {}

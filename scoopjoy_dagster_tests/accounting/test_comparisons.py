@@ -37,7 +37,7 @@ from scoopjoy_dagster.accounting.royalties import (
     Royalty,
     RoyaltyPlan,
 )
-from scoopjoy_dagster.accounting.shifts import Opening
+from scoopjoy_dagster.accounting.shifts import Opening, TillSale, UnbookedSales
 
 DAY = date(2026, 11, 22)
 PAISA = Decimal("0.01")
@@ -60,9 +60,15 @@ def opening(number: int, status: str = "Closed") -> Opening:
 SHIFTS = st.lists(st.tuples(st.sampled_from(["Closed", "Open"]), st.integers(0, 3)), max_size=8)
 
 
-@given(SHIFTS, st.integers(0, 2), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
+def unbooked(number: int, *, in_a_shift: bool) -> UnbookedSales:
+    at = datetime(2026, 11, 22, 12)
+    sale = TillSale(f"LOST-{number}", "POS 1", "asha", at, Decimal(50), Decimal(50), Decimal(1))
+    return UnbookedSales("POS 1", "asha", at.date(), in_a_shift, (sale,))
+
+
+@given(SHIFTS, st.integers(0, 2), st.integers(0, 3), st.integers(0, 3), st.lists(st.booleans(), max_size=3))
 def test_shifts_are_closed_when_each_is_closed_by_one_closing_and_nothing_of_it_is_left_out(
-    shifts: list[tuple[str, int]], unread: int, lost: int, waiting: int, orphans: int
+    shifts: list[tuple[str, int]], unread: int, lost: int, waiting: int, in_shifts: list[bool]
 ) -> None:
     verdict = shifts_closed(
         ShiftFigures(
@@ -75,15 +81,15 @@ def test_shifts_are_closed_when_each_is_closed_by_one_closing_and_nothing_of_it_
             },
             {f"INV-{one}": "CLO-0-0" for one in range(lost)},
             [f"WAIT-{one}" for one in range(waiting)],
-            [f"ORPHAN-{one}" for one in range(orphans)],
+            [unbooked(number, in_a_shift=inside) for number, inside in enumerate(in_shifts)],
         )
     )
     right = [shift for shift in shifts if shift == ("Closed", 1)]
     assert verdict.expected == len(shifts) + unread
     assert verdict.actual == len(right)
-    # Invoices that are in no closing are listed and fail nothing.
-    assert verdict.ok == (len(right) == len(shifts) and not unread and not lost)
-    assert (verdict.figures["orphans"] == "none") == (not orphans)
+    # Sales of a till without a shift, and those that wait for another day's, are listed and fail nothing.
+    assert verdict.ok == (len(right) == len(shifts) and not unread and not lost and not any(in_shifts))
+    assert (verdict.figures["sales_in_no_closing"] == "none") == (not in_shifts)
     assert (verdict.figures["invoices_of_open_shifts"] == "none") == (not waiting)
     assert verdict.ok or verdict.worst
 

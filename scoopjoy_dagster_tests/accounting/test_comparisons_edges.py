@@ -26,7 +26,7 @@ from scoopjoy_dagster.accounting.figures import DayFigures, FranchiseFigures
 from scoopjoy_dagster.accounting.keys import royalty_key
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import Action, BaseInvoice, PostedEntry, Royalty, RoyaltyPlan
-from scoopjoy_dagster.accounting.shifts import Opening
+from scoopjoy_dagster.accounting.shifts import Opening, TillSale, UnbookedSales
 from scoopjoy_dagster.accounting.totals import Difference, Verdict
 
 DAY = date(2026, 11, 22)
@@ -58,40 +58,50 @@ def test_every_way_in_which_a_shift_is_not_closed_is_told() -> None:
         FAILS,
         Decimal(5),
         Decimal(1),
-        "1 of 5 shifts have exactly one submitted closing; 0 of their POS Invoices are not consolidated; 0 POS Invoices of "
-        "the day are in no closing of it.",
+        "1 of 5 shifts have exactly one submitted closing; 0 of their sales are not booked; 0 sales of the day are in no closing of it.",
         (
             Difference(label(2), -ONE, "Open, no submitted closing"),
             Difference(label(3), -ONE, "2 submitted closings: CLO-3, CLO-4"),
             Difference(label(4), -ONE, "Open in spite of CLO-5"),
             Difference(label(5), -ONE, "Closed, no submitted closing"),
         ),
-        {"not_consolidated": "none", "orphans": "none", "invoices_of_open_shifts": "none"},
+        {"not_consolidated": "none", "sales_in_no_closing": "none", "invoices_of_open_shifts": "none"},
         "count",
     )
 
 
 def test_shifts_that_the_list_does_not_show_and_invoices_that_nothing_consolidated_fail_the_day() -> None:
+    at = datetime(2026, 11, 22, 12)
+    lost = tuple(
+        TillSale(name, "POS Bandra", "asha", at, Decimal(50), Decimal(50), ONE) for name in ("P", "O")
+    )
+    in_a_shift = UnbookedSales("POS Bandra", "asha", at.date(), in_a_shift=True, sales=lost)
     figures = ShiftFigures(
-        [opening(1)], 3, {"OPE-1": ["CLO-1"]}, {"PSINV-2": "CLO-1", "PSINV-1": "CLO-1"}, ["W"], ["P", "O"]
+        [opening(1)], 3, {"OPE-1": ["CLO-1"]}, {"PSINV-2": "CLO-1", "PSINV-1": "CLO-1"}, ["W"], [in_a_shift]
     )
     assert shifts_closed(figures) == Verdict(
         FAILS,
         Decimal(3),
         Decimal(1),
-        "1 of 3 shifts have exactly one submitted closing; 2 of their POS Invoices are not consolidated; 3 POS Invoices of "
-        "the day are in no closing of it.",
+        "1 of 3 shifts have exactly one submitted closing; 2 of their sales are not booked; 3 sales of the day are in no closing of it.",
         (
+            Difference("2026-11-22 (POS Bandra, asha)", Decimal(-2), "2 sales of 100.00 are in no closing"),
             Difference("shifts that the list does not show", Decimal(-2)),
             Difference("PSINV-1", -ONE, "in CLO-1 and not consolidated"),
             Difference("PSINV-2", -ONE, "in CLO-1 and not consolidated"),
         ),
-        {"not_consolidated": "PSINV-1, PSINV-2", "orphans": "O, P", "invoices_of_open_shifts": "W"},
+        {
+            "not_consolidated": "PSINV-1, PSINV-2",
+            "sales_in_no_closing": "O, P",
+            "invoices_of_open_shifts": "W",
+        },
         "count",
     )
     assert not shifts_closed(replace(figures, not_consolidated={})).ok
     assert not shifts_closed(replace(figures, counted=1)).ok
-    right = shifts_closed(replace(figures, counted=1, not_consolidated={}))
+    assert not shifts_closed(replace(figures, counted=1, not_consolidated={})).ok
+    no_shift = replace(in_a_shift, in_a_shift=False)
+    right = shifts_closed(replace(figures, counted=1, not_consolidated={}, unbooked=[no_shift]))
     assert (right.ok, right.worst) == (True, ())
 
 

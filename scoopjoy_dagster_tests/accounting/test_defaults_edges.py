@@ -8,22 +8,20 @@ from decimal import Decimal
 
 from scoopjoy_dagster.accounting.day_record import BookedEntry, DayRecord, Told
 from scoopjoy_dagster.accounting.royalties import BaseInvoice, Franchise, PostedEntry, Royalty
-from scoopjoy_dagster.accounting.shifts import Closing, Opening, Payment, ShiftAction, ShiftInvoice
+from scoopjoy_dagster.accounting.shifts import Closing, Opening, Payment, ShiftAction, TillSale
 
 DAY = date(2026, 11, 22)
 NOTHING = Decimal(0)
 
 
 def test_an_invoice_of_which_nothing_more_is_known_is_a_sale_without_change_payments_and_taxes() -> None:
-    made = ShiftInvoice("A", "Walk-in", datetime(2026, 11, 22), Decimal(1), Decimal(1), Decimal(1))
-    assert made == ShiftInvoice(
-        "A",
-        "Walk-in",
-        datetime(2026, 11, 22),
-        Decimal(1),
-        Decimal(1),
-        Decimal(1),
+    at = datetime(2026, 11, 22)
+    made = TillSale("A", "POS Bandra", "asha", at, Decimal(1), Decimal(1), Decimal(1))
+    assert made == replace(
+        made,
+        customer="",
         is_return=False,
+        is_draft=False,
         payments=(),
         change_amount=NOTHING,
         change_account="",

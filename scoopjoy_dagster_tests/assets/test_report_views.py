@@ -90,7 +90,11 @@ class Chain:
                 ),
                 Finding("warning", "shift not closed", opening.label, f"{self.figure(number)}", ""),
                 Finding(
-                    "warning", "orphaned POS Invoice", f"PINV ({profile}, x)", f"{self.figure(number)}", ""
+                    "warning",
+                    "till sales not in the ledger",
+                    f"2026-11-22 ({profile}, x)",
+                    f"{self.figure(number)}",
+                    "",
                 ),
                 Finding(
                     "error",
@@ -209,7 +213,7 @@ def test_a_finding_that_may_be_about_another_outlet_too_is_left_out() -> None:
         "Shop",
         "Shop: SINV-CUST-Yk0w",
         "OPE-Till (Till, cash@Till)",
-        "PINV (Till, x)",
+        "2026-11-22 (Till, x)",
     }
 
 

@@ -19,7 +19,7 @@ from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster_tests.benchmarks.closed_days import ClosedDays, site_with
 from scoopjoy_dagster_tests.world import World, session_of
 
-MOST_READS = 12
+MOST_READS = 13
 """Requests of a run for a window of days that are right: the five assets, their control totals, and what the site is."""
 
 
@@ -38,15 +38,15 @@ def done_day(full_chain: World) -> World:
     return full_chain
 
 
-def test_a_re_run_of_a_done_day_writes_nothing_and_reads_twelve_times(done_day: World) -> None:
+def test_a_re_run_of_a_done_day_writes_nothing_and_reads_a_fixed_number_of_times(done_day: World) -> None:
     again = done_day.close()
     assert again.success
     asked = {one.check_name for one in again.result.get_asset_check_evaluations() if one.passed}
     assert asked == {one.name for one in CONTROL_TOTALS}
     assert done_day.erpnext.requests.writes == 0
     assert len(done_day.erpnext.requests.entries) <= MOST_READS, lists(done_day.erpnext)
-    # No list is read a second time.
-    assert set(lists(done_day.erpnext).values()) == {1}
+    # No list is read a second time. POS Invoices are in two: those in the ledger, and those in no closing.
+    assert {name: count for name, count in lists(done_day.erpnext).items() if count > 1} == {"POS Invoice": 2}
 
 
 DAYS = 31
@@ -113,7 +113,7 @@ def test_a_window_costs_the_same_number_of_lists_whatever_its_days_and_franchise
     # The same numbers for 10, 100 and 1,000 franchises: this test runs with each.
     wanted = {
         "closed_shifts": 3,
-        "royalties": 4,
+        "royalties": 5,
         "invoices": 1,
         "facts": 1,
         "control totals": totals,

@@ -56,7 +56,7 @@ def test_closed_shifts_pass_with_their_number(chain: World) -> None:
         "difference": "0",
         "worst_five": "none",
         "not_consolidated": "none",
-        "orphans": "none",
+        "sales_in_no_closing": "none",
         "invoices_of_open_shifts": "none",
     }
 
@@ -73,11 +73,11 @@ def test_the_check_reads_only(chain: World) -> None:
     assert chain.erpnext.requests.writes == 0
 
 
-def test_an_orphan_is_listed_by_name_and_stops_nothing(chain: World) -> None:
+def test_a_sale_at_a_till_without_a_shift_is_listed_by_name_and_stops_nothing(chain: World) -> None:
     shift = chain.shift([Sale(Decimal(100)), Sale(Decimal(60), at=datetime(2026, 11, 22, 8))])
     day = chain.close("closed_shifts")
     assert day.success
-    assert said(day)["orphans"] == shift.invoices[1]
+    assert said(day)["sales_in_no_closing"] == shift.invoices[1]
     assert said(day)["invoices_of_open_shifts"] == "none"
 
 
@@ -87,7 +87,7 @@ def test_an_invoice_of_an_older_shift_that_is_still_open_is_listed_as_waiting(ch
     day = chain.close("closed_shifts")
     assert day.success
     assert said(day)["invoices_of_open_shifts"] == older.invoices[0]
-    assert said(day)["orphans"] == "none"
+    assert said(day)["sales_in_no_closing"] == "none"
 
 
 def test_a_closing_that_a_person_cancels_fails_it_and_stops_the_royalties(chain: World, after: After) -> None:
@@ -170,7 +170,7 @@ def test_an_invoice_in_a_submitted_closing_that_is_not_consolidated_fails_it(
     day = chain.close("closed_shifts", "royalties")
     assert said(day)["difference"] == "0"
     assert said(day)["not_consolidated"] == f"{shift.invoices[0]}, {shift.invoices[2]}"
-    assert said(day)["orphans"] == said(day)["invoices_of_open_shifts"] == "none"
+    assert said(day)["sales_in_no_closing"] == said(day)["invoices_of_open_shifts"] == "none"
     assert stopped(day)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import datetime
 
-from scoopjoy_dagster.accounting.money import exact
-from scoopjoy_dagster.accounting.shifts import ClosingDraft, LooseInvoice, ShiftInvoice
+from scoopjoy_dagster.accounting.shifts import ClosingDraft
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Client, Field, Row
-from scoopjoy_dagster.erpnext.dialects.interface import UNCOUNTED_FIELD
+from scoopjoy_dagster.erpnext.dialects.interface import UNCOUNTED_FIELD, TillDocument
 from scoopjoy_dagster.erpnext.errors import Rejected
 
 
@@ -38,17 +37,21 @@ def closing_head(draft: ClosingDraft) -> Row:
     }
 
 
-def invoice_rows(invoices: Iterable[ShiftInvoice], field: str) -> list[Row]:
-    """The rows that name the invoices, each in `field`."""
-    return [
-        {
-            field: invoice.name,
-            "posting_date": invoice.posted_at.date().isoformat(),
-            "grand_total": invoice.grand_total,
-            "customer": invoice.customer,
-        }
-        for invoice in invoices
-    ]
+def invoice_rows(draft: ClosingDraft, kinds: Iterable[TillDocument]) -> dict[str, list[Row]]:
+    """The rows that name the invoices, by the table that they stand in."""
+    return {
+        kind.table: [
+            {
+                kind.named_in: invoice.name,
+                "posting_date": invoice.posted_at.date().isoformat(),
+                "grand_total": invoice.grand_total,
+                "customer": invoice.customer,
+            }
+            for invoice in draft.invoices
+            if invoice.doctype == kind.doctype
+        ]
+        for kind in kinds
+    }
 
 
 def payment_rows(draft: ClosingDraft) -> list[Row]:
@@ -66,38 +69,6 @@ def payment_rows(draft: ClosingDraft) -> list[Row]:
         }
         for line in draft.payments
     ]
-
-
-LOOSE_FIELDS = ("name", "pos_profile", "owner", "posting_date", "posting_time", "grand_total")
-
-
-def loose_invoice(row: Row) -> LooseInvoice:
-    """An invoice of a till from a list of `LOOSE_FIELDS`."""
-    return LooseInvoice(
-        str(row["name"]),
-        str(row["pos_profile"]),
-        str(row["owner"]),
-        moment(row["posting_date"], row["posting_time"]),
-        exact(row["grand_total"]),
-    )
-
-
-def unconsolidated(client: Client, invoices: Iterable[ShiftInvoice]) -> list[str]:
-    """Which of these POS Invoices are still without a consolidated invoice."""
-    rows = client.rows(
-        "POS Invoice",
-        ["name"],
-        [["name", "in", [one.name for one in invoices]], ["consolidated_invoice", "is", "not set"]],
-    )
-    return [str(row["name"]) for row in rows]
-
-
-def moment(day: object, clock_time: object) -> datetime:
-    """ERPNext's posting date and time, e.g. `2026-11-22` and `9:05:00` or `9:05:00.123456`, in site time."""
-    hours, minutes, seconds = ([*str(clock_time or "0:0:0").split(":"), "0", "0"])[:3]
-    return datetime.combine(date.fromisoformat(str(day)), datetime.min.time()).replace(
-        hour=int(hours), minute=int(minutes), second=int(float(seconds))
-    )
 
 
 def stamp(value: datetime) -> str:

@@ -7,17 +7,39 @@ closing is looked at again after it was submitted, whatever the line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any, Protocol
 
-from scoopjoy_dagster.accounting.shifts import ClosingDraft, LooseInvoice, Opening, ShiftInvoice
-from scoopjoy_dagster.erpnext.client import Client, Field, Row
+from scoopjoy_dagster.accounting.shifts import ClosingDraft
+from scoopjoy_dagster.erpnext.client import Client, Field, Filter, Row
 
 UNCOUNTED_FIELD = "custom_scoopjoy_uncounted"
 
 PAYMENT_FIELDS = ("mode_of_payment", "opening_amount", "expected_amount", "closing_amount", UNCOUNTED_FIELD)
 """What is read of a mode of payment of a POS Closing Entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class TillDocument:
+    """A DocType that tills make their sales with, and how a POS Closing Entry takes its documents.
+
+    Attributes:
+        doctype: `POS Invoice` or `Sales Invoice`.
+        closed_by: the field of a document that names what has taken it; empty until then.
+        only: what distinguishes a till's documents from others of the DocType.
+        rows: DocType of the rows of a closing that name them.
+        table: the field of a closing that holds these rows.
+        named_in: the field of a row that names the document.
+    """
+
+    doctype: str
+    closed_by: str
+    only: tuple[Filter, ...]
+    rows: str
+    table: str
+    named_in: str
 
 
 class Dialect(Protocol):
@@ -29,8 +51,11 @@ class Dialect(Protocol):
     implies: str
     """What the line means for the nightly close, in a sentence for people; empty where there is nothing to say."""
 
-    closing_rows: Sequence[tuple[str, str]]
-    """DocTypes of the rows that name the invoices of a POS Closing Entry, and the field of each that does."""
+    open_shift_costs: str
+    """What a shift that is left open costs its till, as the end of a sentence; empty where it costs nothing."""
+
+    till_documents: Sequence[TillDocument]
+    """What tills of this line may sell with, whatever the setting of today: a shift may be older than it."""
 
     writers_in_a_series: int
     """Requests that may insert documents of one naming series at the same time; they wait for each other, or one of them loses."""
@@ -47,14 +72,8 @@ class Dialect(Protocol):
     def newest(self, field: str, alias: str) -> Field:
         """The greatest value of a field, as a list call wants it."""
 
-    def shift_invoices(self, client: Client, opening: Opening, until: datetime) -> list[ShiftInvoice]:
-        """Submitted invoices of a shift up to `until` (site time) that are in no closing yet."""
-
     def closing_document(self, draft: ClosingDraft) -> Row:
         """The body of a POS Closing Entry."""
-
-    def closing_invoices(self, document: Row) -> tuple[str, ...]:
-        """Names of the invoices in the rows of a POS Closing Entry."""
 
     def closings_with_payments(
         self, client: Client, fields: Sequence[str], openings: Sequence[str], *, remember: bool
@@ -65,14 +84,6 @@ class Dialect(Protocol):
         the entry has no mode of payment), `mode_of_payment`, `opening_amount`, `expected_amount`, `closing_amount`
         and `custom_scoopjoy_uncounted` of the mode.
         """
-
-    def not_closed(self, client: Client, invoices: Iterable[ShiftInvoice]) -> list[str]:
-        """Which of these invoices the closing that holds them has not taken: by what the invoices themselves say."""
-
-    def loose_sales_invoices(
-        self, client: Client, company: str, first: date, last: date, *, remember: bool
-    ) -> list[LooseInvoice]:
-        """Sales Invoices made by a till on the days from `first` to `last` that are in no closing."""
 
     def pos_mode(self, client: Client) -> str:
         """`POS Invoice` or `Sales Invoice`: which documents a POS sale makes."""

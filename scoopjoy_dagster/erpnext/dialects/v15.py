@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
-from scoopjoy_dagster.accounting.money import exact
-from scoopjoy_dagster.accounting.shifts import (
-    ClosingDraft,
-    LooseInvoice,
-    Opening,
-    Payment,
-    ShiftInvoice,
-    TaxAmount,
-)
+from scoopjoy_dagster.accounting.shifts import ClosingDraft
 from scoopjoy_dagster.erpnext.client import Client, Field, Row
-from scoopjoy_dagster.erpnext.dialects.closings import (
-    answers,
-    closing_head,
-    invoice_rows,
-    moment,
-    payment_rows,
-    stamp,
-    unconsolidated,
-)
-from scoopjoy_dagster.erpnext.dialects.interface import PAYMENT_FIELDS
+from scoopjoy_dagster.erpnext.dialects.closings import answers, closing_head, invoice_rows, payment_rows
+from scoopjoy_dagster.erpnext.dialects.interface import PAYMENT_FIELDS, TillDocument
 
 GET_POS_INVOICES = "erpnext.accounts.doctype.pos_closing_entry.pos_closing_entry.get_pos_invoices"
 
@@ -35,8 +19,18 @@ class V15:
 
     line = "v15"
     implies = ""
+    open_shift_costs = ""
     writers_in_a_series = 2
-    closing_rows: Sequence[tuple[str, str]] = (("POS Invoice Reference", "pos_invoice"),)
+    till_documents: Sequence[TillDocument] = (
+        TillDocument(
+            "POS Invoice",
+            "consolidated_invoice",
+            (),
+            "POS Invoice Reference",
+            "pos_transactions",
+            "pos_invoice",
+        ),
+    )
 
     def is_spoken(self, client: Client) -> bool:
         """The helper of v15 is gone on later lines, and they refuse aggregates as text."""
@@ -54,40 +48,19 @@ class V15:
         """As text, like the others."""
         return f"max({field}) as {alias}"
 
-    def shift_invoices(self, client: Client, opening: Opening, until: datetime) -> list[ShiftInvoice]:
-        """Full documents from the helper of the closing form: owner is the cashier, inside [start, until]."""
-        rows: list[Row] = (
-            client.call(
-                GET_POS_INVOICES,
-                {
-                    "start": stamp(opening.period_start),
-                    "end": stamp(until),
-                    "pos_profile": opening.pos_profile,
-                    "user": opening.user,
-                },
-                doing=f"read the POS Invoices of {opening.label}",
-            )
-            or []
-        )
-        return sorted((_shift_invoice(row) for row in rows), key=lambda one: (one.posted_at, one.name))
-
     def closing_document(self, draft: ClosingDraft) -> Row:
         """Posting date and time become those of the consolidated Sales Invoice, so both are sent."""
         return {
             **closing_head(draft),
             "posting_date": draft.posting_date.isoformat(),
             "posting_time": draft.posting_time.isoformat(),
-            "pos_transactions": invoice_rows(draft.invoices, "pos_invoice"),
+            **invoice_rows(draft, self.till_documents),
             "payment_reconciliation": payment_rows(draft),
             "taxes": [
                 {"account_head": tax.account_head, "rate": tax.rate, "amount": tax.amount}
                 for tax in draft.taxes
             ],
         }
-
-    def closing_invoices(self, document: Row) -> tuple[str, ...]:
-        """The child table is `pos_transactions`."""
-        return tuple(str(row["pos_invoice"]) for row in document.get("pos_transactions", []))
 
     def closings_with_payments(
         self, client: Client, fields: Sequence[str], openings: Sequence[str], *, remember: bool
@@ -114,22 +87,6 @@ class V15:
             remember=remember,
         )
 
-    def not_closed(self, client: Client, invoices: Iterable[ShiftInvoice]) -> list[str]:
-        """A closing consolidates every POS Invoice that it takes."""
-        return unconsolidated(client, invoices)
-
-    def loose_sales_invoices(
-        self,
-        client: Client,  # noqa: ARG002 - v16+ asks
-        company: str,  # noqa: ARG002
-        first: date,  # noqa: ARG002
-        last: date,  # noqa: ARG002
-        *,
-        remember: bool,  # noqa: ARG002
-    ) -> list[LooseInvoice]:
-        """v15's till makes POS Invoices only."""
-        return []
-
     def pos_mode(self, client: Client) -> str:  # noqa: ARG002 - v16+ reads POS Settings
         """v15 has no other mode."""
         return "POS Invoice"
@@ -142,29 +99,3 @@ class V15:
         """v15 keeps the date in Accounts Settings, for all companies."""
         frozen = client.get("Accounts Settings", "Accounts Settings").get("acc_frozen_upto")
         return date.fromisoformat(str(frozen)) if frozen else None
-
-
-def _shift_invoice(row: Row) -> ShiftInvoice:
-    return ShiftInvoice(
-        name=str(row["name"]),
-        customer=str(row["customer"]),
-        posted_at=moment(row["posting_date"], row.get("posting_time")),
-        grand_total=exact(row["grand_total"]),
-        net_total=exact(row["net_total"]),
-        quantity=exact(row["total_qty"]),
-        is_return=bool(row.get("is_return")),
-        payments=tuple(
-            Payment(
-                str(payment["mode_of_payment"]),
-                exact(payment.get("amount")),
-                str(payment.get("account") or ""),
-            )
-            for payment in row.get("payments") or []
-        ),
-        change_amount=exact(row.get("change_amount")),
-        change_account=str(row.get("account_for_change_amount") or ""),
-        taxes=tuple(
-            TaxAmount(str(tax["account_head"]), exact(tax.get("rate")), exact(tax.get("tax_amount")))
-            for tax in row.get("taxes") or []
-        ),
-    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scoopjoy_dagster.sandbox.erpnext.controllers import pos_invoice
 from scoopjoy_dagster.sandbox.erpnext.controllers.base import Controller
-from scoopjoy_dagster.sandbox.erpnext.errors import thrown
+from scoopjoy_dagster.sandbox.erpnext.errors import thrown, unknown_to_the_sandbox
 from scoopjoy_dagster.sandbox.erpnext.values import number
 
 if TYPE_CHECKING:
@@ -172,7 +172,19 @@ def _sale_and_notes(session: Session, log: Doc, sales: list[Doc], returns: list[
     return made, into
 
 
+def _check_currencies(session: Session, invoices: list[Doc]) -> None:
+    """Sales in several currencies: v16 refuses them where they have taxes; v15 books the one as if it were the other."""
+    if len({(one["currency"], one["conversion_rate"]) for one in invoices}) == 1:
+        return
+    if session.site.line.merged_as_sold and any(one.rows("taxes") for one in invoices):
+        raise thrown(
+            "Item Wise Tax Details do not match with Taxes and Charges at the following rows:<br>Row 1"
+        )
+    raise unknown_to_the_sandbox("consolidating sales in several currencies")
+
+
 def _consolidate(session: Session, log: Doc, invoices: list[Doc], more: dict[str, Any]) -> str:
+    _check_currencies(session, invoices)
     sums = {key: sum((number(doc[key]) for doc in invoices), Decimal(0)) for key in _ROUNDED}
     head = {key: invoices[-1].get(key) for key in _HEAD}
     items = _items if session.site.line.merged_as_sold else _merged_items
