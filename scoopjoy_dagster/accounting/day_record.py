@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.royalties import BaseInvoice, FormerFranchise, PostedEntry
+from scoopjoy_dagster.accounting.shifts import UnbookedSales
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class DayRecord:
         statements: Journal Entries that have a royalty statement attached.
         headquarters: what it acknowledged last; None: there is no headquarters.
         open_shifts: labels of shifts that began on this day and are open.
+        unbooked: till sales of the day that no closing has taken and none will.
     """
 
     day: date
@@ -73,3 +75,4 @@ class DayRecord:
     statements: frozenset[str] = frozenset()
     headquarters: Told | None = None
     open_shifts: tuple[str, ...] = ()
+    unbooked: tuple[UnbookedSales, ...] = ()

@@ -36,6 +36,7 @@ class What(StrEnum):
     NOT_ACKNOWLEDGED = "not acknowledged by headquarters"
     TOLD_OTHERWISE = "headquarters was told another royalty"
     SHIFT_OPEN = "shift still open"
+    UNBOOKED = "till sales not in the ledger"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from scoopjoy_dagster.accounting.royalties import (
     RoyaltyPlan,
     plan_royalties,
 )
+from scoopjoy_dagster.accounting.shifts import unbooked_finding
 
 NAMED = 5
 """So many documents are named in one row; the rest is counted."""
@@ -390,6 +391,9 @@ class _Day:
                 "the shift of the day has no submitted POS Closing Entry: its sales are not in the ledger",
                 self.close_again,
             )
+        for one in self.record.unbooked:
+            row = unbooked_finding(one, "error")
+            yield self.difference(row.who, What.UNBOOKED, row.message, row.action)
 
 
 def readable(key: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.day_record import Annotated, BookedEntry, DayRecord, Told
@@ -25,7 +25,7 @@ from scoopjoy_dagster.accounting.royalties import (
     Franchise,
     PostedEntry,
 )
-from scoopjoy_dagster.accounting.shifts import Opening
+from scoopjoy_dagster.accounting.shifts import unbooked_sales
 from scoopjoy_dagster.erpnext import deliveries, invoice_royalty, pos, royalty_entries, statements
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
 from scoopjoy_dagster.erpnext.sale_documents import sale_rows
@@ -83,7 +83,8 @@ def read_days(
     former = royalty_entries.former_franchises(site, customers, posted, books.franchise_group)
     attached = frozenset(statements.attached_statements(site, sorted({entry.name for entry in posted})))
     told = _told(read_deliveries(site, books.company, first, last, ["hq"])) if headquarters else {}
-    open_shifts = _open_shifts(site, books, first, last)
+    openings = pos.openings(site, first, last, remember=False)
+    unbooked = unbooked_sales(pos.till_sales(site, first, last, remember=False), openings)
     days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
     return [
         DayRecord(
@@ -94,7 +95,8 @@ def read_days(
             _of_day(former, booked.get(day, ())),
             attached,
             told.get(day, Told()) if headquarters else None,
-            tuple(open_shifts.get(day, ())),
+            tuple(one.label for one in pos.of_day(openings, day) if one.status == "Open"),
+            tuple(one for one in unbooked if one.day == day),
         )
         for day in days
     ]
@@ -283,34 +285,6 @@ def read_deliveries(
 def _told(records: Iterable[DeliveryRecord]) -> dict[date, Told]:
     """The last that headquarters has acknowledged of each day."""
     return {one.day: Told(one.revision, one.royalty) for one in records}
-
-
-def _open_shifts(site: Site, books: Books, first: date, last: date) -> dict[date, list[str]]:
-    """Labels of the shifts that began on these days and are open, by business day."""
-    rows = site.client.rows(
-        "POS Opening Entry",
-        pos.OPENING_FIELDS,
-        [
-            ["docstatus", "=", 1],
-            ["company", "=", books.company],
-            ["status", "=", "Open"],
-            ["period_start_date", ">=", f"{first} 00:00:00"],
-            ["period_start_date", "<", f"{last + timedelta(days=1)} 00:00:00"],
-        ],
-    )
-    found: dict[date, list[str]] = defaultdict(list)
-    for row in rows:
-        began = datetime.fromisoformat(str(row["period_start_date"]))
-        shift = Opening(
-            str(row["name"]),
-            str(row["company"]),
-            str(row["pos_profile"]),
-            str(row["user"]),
-            began,
-            str(row["status"]),
-        )
-        found[began.date()].append(shift.label)
-    return found
 
 
 def _date(value: object) -> date:

@@ -92,4 +92,5 @@ def test_the_words_of_every_kind_of_difference_are_those_that_programs_look_for(
         "NOT_ACKNOWLEDGED": "not acknowledged by headquarters",
         "TOLD_OTHERWISE": "headquarters was told another royalty",
         "SHIFT_OPEN": "shift still open",
+        "UNBOOKED": "till sales not in the ledger",
     }

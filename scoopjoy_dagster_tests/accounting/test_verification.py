@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -16,6 +16,7 @@ from scoopjoy_dagster.accounting.differences import DayVerdict, What, by_month
 from scoopjoy_dagster.accounting.keys import revision_of, royalty_key
 from scoopjoy_dagster.accounting.policy import FormerFranchises, NegativeDays, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice, FormerFranchise, Franchise, PostedEntry
+from scoopjoy_dagster.accounting.shifts import TillSale, UnbookedSales
 from scoopjoy_dagster.accounting.verification import plan_of, verify_day
 
 DAY = date(2026, 11, 22)
@@ -269,6 +270,16 @@ def again(record: DayRecord, revision: str) -> DayRecord:
     return replace(record, entries=(*record.entries, booked(twin)))
 
 
+LATE = UnbookedSales(
+    "Bandra",
+    "asha",
+    date(2026, 11, 22),
+    in_a_shift=True,
+    sales=(
+        TillSale("PSINV-9", "Bandra", "asha", datetime(2026, 11, 22, 22), Decimal(9), Decimal(9), Decimal(1)),
+    ),
+)
+
 TAMPERED: dict[str, tuple[Callable[[DayRecord], DayRecord], list[str]]] = {
     "entry deleted": (without_entry, [What.MISSING, What.ANNOTATED, What.TOLD_OTHERWISE]),
     "amount changed": (
@@ -340,6 +351,7 @@ TAMPERED: dict[str, tuple[Callable[[DayRecord], DayRecord], list[str]]] = {
         [What.TOLD_OTHERWISE],
     ),
     "shift open": (lambda day: replace(day, open_shifts=("POS-OPE-1 (Bandra, asha)",)), [What.SHIFT_OPEN]),
+    "sale at a till arrived late": (lambda day: replace(day, unbooked=(LATE,)), [What.UNBOOKED]),
 }
 
 
