@@ -5,12 +5,13 @@ Here: who sells what, and what changes afterwards. Not here: faults (``faults``)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from scoopjoy_dagster.sandbox import seed
+from scoopjoy_dagster.sandbox.erpnext.takings import POS_INVOICE, SALES_INVOICE, invoice_type
 from scoopjoy_dagster.sandbox.seed.masters import WALK_IN, member_group
 from scoopjoy_dagster_tests.chaos.truth import Tables
 from scoopjoy_dagster_tests.world import BANJARA, GELATO, INDIRANAGAR, KORAMANGALA, THANE, change
@@ -40,9 +41,25 @@ TILLS = (
 KINDS = (
     *("added", "added", "cancelled", "returned", "more returned than sold"),
     *("rate", "exempt", "moved", "disabled"),
+    *("mode switched", "closing cancelled"),
 )
 MANY = 11
 """Sales of a long shift: ERPNext consolidates ten and more in the background."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A submitted POS Closing Entry: how many sales it holds, and whether they are POS Invoices."""
+
+    name: str
+    rows: int
+    holds_pos_invoices: bool
+
+    @classmethod
+    def of(cls, erpnext: SandboxERPNext, name: str) -> Closing:
+        (document,) = erpnext.documents("POS Closing Entry", name=name)
+        pos, booked = document[erpnext.line.closing_rows], document.get("sales_invoices") or []
+        return cls(name, len(pos) + len(booked), bool(pos) or not booked)
 
 
 @dataclass(slots=True)
@@ -70,6 +87,7 @@ class Facts:
         for day in days:
             facts._sell(chance, day)
             tills = chance.sample(left, chance.choice((0, 1, 1, 2, 3) if len(days) == 1 else (0, 1, 1)))
+            sold: tuple[str, seed.Sale] | None = None
             for place, (profile, cashier) in enumerate(tills):
                 many = place == 0 and chance.random() < 0.3
                 amounts = chance.choices(
@@ -80,7 +98,19 @@ class Facts:
                     seed.Sale(Decimal(amount), customer=buyer)
                     for amount, buyer in zip(amounts, buyers, strict=True)
                 ]
-                seed.add_shift(erpnext, profile, cashier, datetime.combine(day, time(10)), sales)
+                opened = datetime.combine(day, time(10))
+                sells_until = chance.random()
+                if sold and facts.mode == POS_INVOICE and chance.random() < 0.5:
+                    # Taken back at the till whose shift is closed before that of the sale: ERPNext refuses it until then.
+                    opened = datetime.combine(day, time(9))
+                    invoice, sale = sold
+                    sales.append(replace(sale, returns=invoice, at=datetime.combine(day, time(20))))
+                if sells_until < 0.2 and not erpnext.line.tills_sell_today:
+                    after_midnight = datetime.combine(day + timedelta(days=1), time(0, 20))
+                    sales.append(seed.Sale(Decimal("33.33"), at=after_midnight))
+                made = seed.add_shift(erpnext, profile, cashier, opened, sales)
+                if made.invoices and not sold:
+                    sold = made.invoices[0], sales[0]
             if erpnext.line.one_open_shift:
                 left = [one for one in left if one not in tills]
         return facts
@@ -125,11 +155,42 @@ class Facts:
             case "disabled":
                 change(self.erpnext, "Customer", customer, disabled=1)
                 self.disabled.append(customer)
+            case "mode switched" if self.erpnext.line.invoice_modes and not self._open_shifts():
+                self._switch(SALES_INVOICE if self.mode == POS_INVOICE else POS_INVOICE)
+            case "closing cancelled" if (closing := self._cancellable(place)) and not self._open_shifts():
+                # In the other mode ERPNext would take the shift's sales in no closing any more.
+                if self.erpnext.line.invoice_modes:
+                    self._switch(POS_INVOICE if closing.holds_pos_invoices else SALES_INVOICE)
+                seed.cancel_document(self.erpnext, "POS Closing Entry", closing.name)
             case _:
                 kind = "added"
                 seed.add_invoice(self.erpnext, customer, day, amount)
         self.changed.append(kind)
         return kind
+
+    @property
+    def mode(self) -> str:
+        """What the tills make now."""
+        return invoice_type(self.erpnext.session())
+
+    def _switch(self, mode: str) -> None:
+        change(self.erpnext, "POS Settings", "POS Settings", invoice_type=mode)
+
+    def _open_shifts(self) -> list[str]:
+        return Tables(self.erpnext).names(
+            "SELECT name FROM \"tabPOS Opening Entry\" WHERE docstatus = 1 AND status = 'Open'"
+        )
+
+    def _cancellable(self, place: float) -> Closing | None:
+        """A closing that a person can take back: of fewer rows than ERPNext consolidates in the background."""
+        found = [
+            closing
+            for name in Tables(self.erpnext).names(
+                'SELECT name FROM "tabPOS Closing Entry" WHERE docstatus = 1 ORDER BY name'
+            )
+            if (closing := Closing.of(self.erpnext, name)).rows < MANY - 1
+        ]
+        return found[int(place * len(found))] if found else None
 
     def enable(self) -> bool:
         """Enable the disabled franchises again. False if there are none."""

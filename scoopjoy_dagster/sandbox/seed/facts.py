@@ -114,14 +114,14 @@ class Sale:
         at: When; a quarter of an hour after the one before by default.
         mode: Mode of payment.
         tendered: Cash handed over, where it is more than due: the site makes the rest ``change_amount``.
-        returns: Index of the sale of the same shift that this one takes back.
+        returns: What this one takes back: the index of a sale of the same shift, or the name of any till's invoice.
     """
 
     amount: Decimal
     at: datetime | None = None
     mode: str = "Cash"
     tendered: Decimal | None = None
-    returns: int | None = None
+    returns: int | str | None = None
     customer: str = WALK_IN
     gst: bool = True
 
@@ -203,7 +203,7 @@ def _pos_invoice(profile: str, sale: Sale, moment: datetime, made: list[str]) ->
         "posting_date": moment.date().isoformat(),
         "posting_time": moment.time().isoformat(),
         "is_return": int(sign < 0),
-        "return_against": made[sale.returns] if sale.returns is not None else None,
+        "return_against": made[sale.returns] if isinstance(sale.returns, int) else sale.returns,
         "items": [{"item_code": "SJ-VAN-500", "qty": sign, "rate": float(sale.amount)}],
         "taxes": [_gst(5)] if sale.gst else [],
         "payments": [{"mode_of_payment": sale.mode, "amount": float(sign * paid)}],
