@@ -25,7 +25,7 @@ from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.royalty_posting import BooksLocked, Posting
 from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext import royalty_entries
-from scoopjoy_dagster.erpnext.errors import ERPNextError, Rejected
+from scoopjoy_dagster.erpnext.errors import ERPNextError, NameTaken, Rejected
 from scoopjoy_dagster.erpnext.invoice_royalty import annotated_invoices, invoice_rows
 from scoopjoy_dagster.erpnext.sales_totals import DaySales, day_sales
 from scoopjoy_dagster.erpnext.site import Books, Site
@@ -169,6 +169,7 @@ def post_royalties(
         action.royalty.customer: (posting_date, done)
         for action, posting_date, done in posting.post(the_plan.writes())
     }
+    findings += posting.series_behind()
     lines: list[PlanLine] = []
     written = adopted = 0
     for action in the_plan.actions:
@@ -254,7 +255,9 @@ def _not_posted(action: Action, problem: ERPNextError) -> Finding:
         "royalty not posted",
         action.royalty.customer_name,
         f"{problem.said} (royalty of {action.amount:.2f})",
-        "Mend what ERPNext names, then materialize royalties for the day again.",
+        "Set the counters of the naming series (rows *naming series behind*), then re-run `royalties` for this day."
+        if isinstance(problem, NameTaken)
+        else "Mend what ERPNext names, then materialize royalties for the day again.",
     )
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
+from scoopjoy_dagster.accounting.findings import Finding, Severity
 from scoopjoy_dagster.accounting.locks import Locks
 from scoopjoy_dagster.accounting.policy import LockedDays, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import Action
 from scoopjoy_dagster.erpnext import royalty_entries
-from scoopjoy_dagster.erpnext.batches import Refused, insert_all_once
+from scoopjoy_dagster.erpnext.batches import Lane, Refused, insert_all_once
 from scoopjoy_dagster.erpnext.client import Written
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Rejected
 from scoopjoy_dagster.erpnext.locks import read_locks
+from scoopjoy_dagster.erpnext.series_options import read_counter
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 LOCK_REFUSALS = frozenset({"ValidationError", "ClosedAccountingPeriod", "FiscalYearError"})
@@ -40,6 +42,10 @@ class Posting:
     locked: str = ""
     """Why the day is locked, once a refusal has shown it."""
     _locks: Locks | None = None
+    _lanes: list[Lane] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lanes = [Lane({"naming_series": series}) for series in self.books.royalty_series]
 
     def post(self, actions: Sequence[Action]) -> Iterator[tuple[Action, date, Written | ERPNextError]]:
         """Post the entries of these actions. Each with the day it was posted on, and what became of it.
@@ -73,12 +79,38 @@ class Posting:
                 for action in actions
             ],
             labels=[action.royalty.customer_name for action in actions],
-            lanes=[{"naming_series": series} for series in self.books.royalty_series],
+            lanes=self._lanes,
             batch_size=self.books.royalty_batch,
             refused=refused,
         )
         for index, done in results:
             yield actions[index], done
+
+    def series_behind(self) -> list[Finding]:
+        """The naming series whose counter is behind the names that exist: an error once there is none to post in."""
+        behind = [str(lane.fields["naming_series"]) for lane in self._lanes if lane.name_taken]
+        return [
+            self._series_behind("error" if len(behind) == len(self._lanes) else "warning", series)
+            for series in behind
+        ]
+
+    def _series_behind(self, severity: Severity, series: str) -> Finding:
+        counter = read_counter(self.site.client, series)
+        return Finding(
+            severity,
+            "naming series behind",
+            series,
+            f"its counter is behind the names that exist (the highest is {counter.last if counter else 'of another series'}): "
+            "ERPNext refuses every new entry of this series",
+            "In ERPNext, open Document Naming Settings, Update Series Counter: choose the prefix "
+            f"{counter.prefix if counter else 'of the series'}, set Current Value to "
+            f"{counter.current if counter else 'the highest number of its names'} and press Update Series Number. "
+            + (
+                "Then re-run `royalties` for this day."
+                if severity == "error"
+                else "The entries were posted in another series meanwhile."
+            ),
+        )
 
     def _is_it_a_lock(self, problem: ERPNextError, documents: int, stored: int) -> ERPNextError | None:
         """A refusal because the day is locked is one for all entries: they need not be tried one by one.

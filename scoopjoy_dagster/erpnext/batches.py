@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Any
 
@@ -31,6 +32,7 @@ from scoopjoy_dagster.erpnext.errors import (
     Duplicate,
     ERPNextError,
     LoginFailed,
+    NameTaken,
     Rejected,
     Unreachable,
 )
@@ -47,13 +49,27 @@ An error that it gives ends everything, and is everyone's who waits.
 Indices = Sequence[int]
 
 
+@dataclass(slots=True, eq=False)
+class Lane:
+    """Sends one batch at a time, so a naming series of its own is never waited for.
+
+    Attributes:
+        fields: what it adds to its documents.
+        name_taken: why it sends nothing any more: the counter of its naming series is behind. What it could not store
+            goes to the other lanes.
+    """
+
+    fields: Mapping[str, Any]
+    name_taken: NameTaken | None = None
+
+
 def insert_all_once(
     client: Client,
     doctype: str,
     documents: Sequence[Mapping[str, Any]],
     *,
     labels: Sequence[str],
-    lanes: Sequence[Mapping[str, Any]] = ({},),
+    lanes: Sequence[Lane] | None = None,
     batch_size: int = 100,
     refused: Refused | None = None,
 ) -> Iterator[tuple[int, Written | ERPNextError]]:
@@ -69,19 +85,19 @@ def insert_all_once(
         doctype: DocType with the custom fields `custom_scoopjoy_key` and `custom_scoopjoy_digest`.
         documents: each with both fields set.
         labels: whose each document is, for messages.
-        lanes: one for each parallel request: fields that it adds to its documents. A lane sends one batch at a time,
-            so a naming series of its own is never waited for. With one lane, no thread is started.
+        lanes: one for each parallel request; None means one that adds nothing. With one lane, no thread is started.
         batch_size: documents per request at most, from 1 to 200.
         refused: asked by one thread at a time, whenever ERPNext does not take a batch; see `Refused`.
 
     Yields:
         The index of a document, and what became of it: `Written`, or ERPNext's error; `KeyTaken` when its key is on
-        another payload or on a cancelled document.
+        another payload or on a cancelled document; `NameTaken` when the counters of all lanes are behind.
 
     Raises:
         LoginFailed, Unreachable: after the results that are known.
     """
     work = _Work(client, doctype, documents, labels, refused)
+    lanes = lanes or [Lane({})]
     work.carry_out(cut(len(documents), batch_size, len(lanes)), lanes)
     for index, result in enumerate(work.results):
         if result is not None:
@@ -124,22 +140,25 @@ class _Work:
         self._waiting: deque[Indices] = deque()
         self._lock = threading.Lock()
 
-    def carry_out(self, batches: Sequence[Indices], lanes: Sequence[Mapping[str, Any]]) -> None:
+    def carry_out(self, batches: Sequence[Indices], lanes: Sequence[Lane]) -> None:
         """Send the batches, one at a time in each lane."""
         self._waiting.extend(batches)
-        if len(lanes) == 1 or len(batches) == 1:
-            self._drive(lanes[0])
-            return
-        with ThreadPoolExecutor(len(lanes), thread_name_prefix="lane") as pool:
-            try:
-                list(pool.map(self._drive, lanes))
-            except BaseException as problem:  # noqa: BLE001 - an interruption: the lanes end with what is on its way
-                self._end(problem)
+        if len(lanes) > 1 and len(batches) > 1:
+            with ThreadPoolExecutor(len(lanes), thread_name_prefix="lane") as pool:
+                try:
+                    list(pool.map(self._drive, lanes))
+                except BaseException as problem:  # noqa: BLE001 - an interruption: the lanes end with what is on its way
+                    self._end(problem)
+        for lane in lanes:  # also what a lane has given back after the others had ended
+            self._drive(lane)
+        if self.ended_by is None:
+            for index in chain.from_iterable(self._waiting):
+                self.results[index] = lanes[-1].name_taken
 
-    def _drive(self, lane: Mapping[str, Any]) -> None:
-        """Send what waits until nothing does, or until something ends everything."""
+    def _drive(self, lane: Lane) -> None:
+        """Send what waits until nothing does, or until something ends the lane or everything."""
         try:
-            while (batch := self._next()) is not None:
+            while lane.name_taken is None and (batch := self._next()) is not None:
                 self._store(batch, lane)
         except BaseException as problem:  # noqa: BLE001 - raised by insert_all_once, after the results
             self._end(problem)
@@ -152,7 +171,7 @@ class _Work:
         with self._lock:
             self.ended_by = self.ended_by or problem
 
-    def _store(self, batch: Indices, lane: Mapping[str, Any]) -> None:
+    def _store(self, batch: Indices, lane: Lane) -> None:
         """Store a batch, or find out what became of it. A batch of several that is refused waits again as halves."""
         lost = False  # whether an answer of ours was lost: then what is found is most likely our own
         problem: ERPNextError | None = None
@@ -176,10 +195,20 @@ class _Work:
             batch = missing
             if other_field or self._stopped_by is not None:
                 break
+        if isinstance(problem, NameTaken) and self._given_back(batch, lane, problem):
+            return
         if problem is not None:
             self._not_stored(batch, problem, halve=isinstance(problem, Rejected))
 
-    def _send(self, batch: Indices, lane: Mapping[str, Any]) -> ERPNextError | None:
+    def _given_back(self, batch: Indices, lane: Lane, problem: NameTaken) -> bool:
+        """End a lane whose series gives only names that are taken, and leave its batch to the others."""
+        with self._lock:
+            if self._stopped_by is None:
+                lane.name_taken = problem
+                self._waiting.appendleft(batch)
+            return lane.name_taken is not None
+
+    def _send(self, batch: Indices, lane: Lane) -> ERPNextError | None:
         """Insert a batch in one request. Returns why that did not happen, or may not have.
 
         Raises:
@@ -189,7 +218,7 @@ class _Work:
         try:
             names = self.client.call(
                 "frappe.client.insert_many",
-                {"docs": [{**same, **self.documents[index], **lane} for index in batch]},
+                {"docs": [{**same, **self.documents[index], **lane.fields} for index in batch]},
                 doing=self._doing(batch),
                 kind="write",
             )

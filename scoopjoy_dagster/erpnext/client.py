@@ -13,7 +13,15 @@ from typing import Any
 from urllib.parse import quote
 
 from scoopjoy_dagster.accounting.keys import normalised
-from scoopjoy_dagster.erpnext.errors import Ambiguous, Duplicate, ERPNextError, Forbidden, NotFound, Rejected
+from scoopjoy_dagster.erpnext.errors import (
+    Ambiguous,
+    Duplicate,
+    ERPNextError,
+    Forbidden,
+    NameTaken,
+    NotFound,
+    Rejected,
+)
 from scoopjoy_dagster.erpnext.remembered import Remembered
 from scoopjoy_dagster.erpnext.session import Kind, Session, encode
 
@@ -202,6 +210,7 @@ class Client:
 
         Raises:
             KeyTaken: the key is on another payload or on a cancelled document.
+            NameTaken: the counter of the document's naming series is behind.
             ERPNextError: ERPNext refused it, or never answered.
         """
         key, digest = str(document[KEY_FIELD]), str(document[DIGEST_FIELD])
@@ -225,6 +234,14 @@ class Client:
             found = self.find_by_key(doctype, key)
             if found is not None:
                 return adopt(found, digest, doing, ours=lost)
+            if isinstance(problem, NameTaken):
+                raise NameTaken(
+                    doing,
+                    f"{problem.said}; the counter of its naming series is behind the names that exist: "
+                    "set it in ERPNext's Document Naming Settings",
+                    status=problem.status,
+                    exc_type=problem.exc_type,
+                )
             if isinstance(problem, Duplicate):
                 raise problem  # some other unique field of the document
         raise problem or AssertionError

@@ -1,4 +1,5 @@
-"""The naming series that people may choose for a Journal Entry, and how setup adds ours to them and takes them out again.
+"""The naming series of a Journal Entry on a site: those that people may choose, how setup adds ours to them and takes them
+out again, and what to set where a counter is behind.
 
 ERPNext takes any series over REST, whether or not it is among the options (observed on v15). They are for people: a
 form shows, and a list filters by, what is among them. What is written is what ERPNext's own Document Naming Settings
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scoopjoy_dagster.erpnext.client import Client
+from scoopjoy_dagster.erpnext.client import Client, Filter
 from scoopjoy_dagster.erpnext.install_step import InstallStep
 from scoopjoy_dagster.erpnext.removal_step import RemovalStep
 
@@ -119,3 +120,43 @@ def plan_without(options: SeriesOptions, series: Sequence[str]) -> RemovalStep |
         return RemovalStep("Property Setter", SETTER)
     said = f"take {', '.join(sorted(gone))} out of the naming series of {DOCTYPE}"
     return RemovalStep("Property Setter", SETTER, values={"value": "\n".join(rest)}, said=said)
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """How far a naming series is counted: `prefix` and `current` as ERPNext's Document Naming Settings ask for them."""
+
+    prefix: str
+    current: int
+    last: str
+    """The name that has the highest number."""
+
+
+def read_counter(client: Client, series: str) -> Counter | None:
+    """Where the counter of a series must stand, by the entries that exist; None when the series has none.
+
+    Names are read in the order of letters, in which 99999 comes after 100000: so behind nothing but nines the longer
+    names are asked for. Amended entries are left out: theirs end in another number.
+
+    Raises:
+        ERPNextError: the Journal Entries cannot be listed.
+    """
+    found: Counter | None = None
+    longer: list[Filter] = []
+    while True:
+        rows = client.rows(
+            DOCTYPE,
+            ["name"],
+            [[FIELD, "=", series], ["amended_from", "is", "not set"], *longer],
+            order_by="name desc",
+            limit=1,
+        )
+        name = str(rows[0]["name"]) if rows else ""
+        prefix = name.rstrip("0123456789")
+        number = name.removeprefix(prefix)
+        if not number:
+            return found
+        found = Counter(prefix, int(number), name)
+        if number.strip("9"):
+            return found
+        longer = [["name", "like", prefix + "_" * (len(number) + 1)]]

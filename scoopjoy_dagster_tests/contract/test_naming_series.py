@@ -1,4 +1,4 @@
-"""The naming series that people may choose: what a Property Setter of the options does, and who may make one."""
+"""Naming series: what a Property Setter of the options does and who may make one; and a counter behind existing names."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .books import KEY
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .books import Books
-    from .site import Caller
+    from .site import Answer, Caller
 
 JE = "Journal Entry"
 FIELD = "naming_series"
@@ -90,3 +92,69 @@ def test_its_value_can_be_changed_and_without_it_the_options_are_erpnexts_own(
 def test_only_a_system_manager_makes_one(cashier: Caller, options: list[str]) -> None:
     cashier.insert("Property Setter", **setter([*options, "X-.####"])).refused(403, "PermissionError")
     assert shown(cashier) == options
+
+
+# A counter behind existing names
+
+SETTINGS = "Document Naming Settings"
+
+
+def press(caller: Caller, form: dict[str, Any]) -> Answer:
+    """What the desk's button *Update Series Number* does."""
+    return caller.rpc("run_doc_method", docs=form, method="update_series_start")
+
+
+def set_counter(keeper: Caller, prefix: str, current: int) -> None:
+    form = keeper.get(SETTINGS, SETTINGS).value | {"prefix": prefix, "current_value": current}
+    press(keeper, form).accepted()
+
+
+def insert_many(caller: Caller, entry: dict[str, Any]) -> Answer:
+    return caller.rpc("frappe.client.insert_many", docs=[{"doctype": JE, "docstatus": 1, **entry}])
+
+
+def test_a_counter_behind_existing_names_refuses_every_insert_until_it_is_set(
+    robot: Caller, keeper: Caller, books: Books, franchise: str
+) -> None:
+    entry = books.royalty(franchise) | {FIELD: f"{books.prefix}-CTR-.YYYY.-"}
+    names = [insert_many(robot, entry).value[0] for _ in range(3)]
+    prefix = names[0].removesuffix("00001")
+    assert names == [f"{prefix}0000{number}" for number in (1, 2, 3)]
+    set_counter(keeper, prefix, 1)
+    for _ in range(3):  # the counter is taken back with the rest: it never comes past the names by itself
+        insert_many(robot, entry).refused(409, "DuplicateEntryError")
+        robot.insert(JE, **entry).refused(409, "DuplicateEntryError")
+    set_counter(keeper, prefix, 3)
+    assert insert_many(robot, entry).value == [f"{prefix}00004"]
+
+
+def test_a_taken_name_is_told_before_a_taken_key(
+    robot: Caller, keeper: Caller, books: Books, franchise: str
+) -> None:
+    series = f"{books.prefix}-CTK-.YYYY.-"
+    entry = books.royalty(franchise) | {FIELD: series, KEY: f"{books.prefix}-name-and-key"}
+    name = insert_many(robot, entry).value[0]
+    insert_many(robot, entry).refused(417, "UniqueValidationError")
+    set_counter(keeper, name.removesuffix("00001"), 0)
+    insert_many(robot, entry).refused(409, "DuplicateEntryError")
+
+
+def test_the_highest_name_of_a_series_is_found_by_its_letters_and_its_length(
+    robot: Caller, keeper: Caller, books: Books, franchise: str
+) -> None:
+    series = f"{books.prefix}-CTL-.YYYY.-"
+    entry = books.royalty(franchise) | {FIELD: series}
+    prefix = robot.insert(JE, **entry).value["name"].removesuffix("00001")
+    set_counter(keeper, prefix, 99998)
+    for number in (99999, 100000):
+        assert robot.insert(JE, **entry).value["name"] == f"{prefix}{number}"
+    of_series = [[FIELD, "=", series], ["amended_from", "is", "not set"]]
+    first = {"order_by": "name desc", "limit_page_length": 1}
+    assert robot.rows(JE, ["name"], of_series, **first) == [{"name": f"{prefix}99999"}]
+    longer = ["name", "like", prefix + "_" * 6]
+    assert robot.rows(JE, ["name"], [*of_series, longer], **first) == [{"name": f"{prefix}100000"}]
+
+
+def test_only_a_system_manager_sets_a_counter(keeper: Caller, cashier: Caller, books: Books) -> None:
+    form = keeper.get(SETTINGS, SETTINGS).value | {"prefix": f"{books.prefix}-CTO-", "current_value": 0}
+    press(cashier, form).refused(403, "PermissionError")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import threading
@@ -14,13 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scoopjoy_dagster.erpnext.batches import WORTH_A_LANE, cut, insert_all_once
+from scoopjoy_dagster.erpnext.batches import WORTH_A_LANE, Lane, cut, insert_all_once
 from scoopjoy_dagster.erpnext.client import INSERT_ATTEMPTS, KEY_FIELD, RUN_FIELD, Client, KeyTaken, Written
 from scoopjoy_dagster.erpnext.errors import (
     Ambiguous,
     Duplicate,
     ERPNextError,
     LoginFailed,
+    NameTaken,
     Rejected,
     Transient,
     Unreachable,
@@ -60,10 +62,15 @@ def spoil(one: dict[str, Any]) -> None:
     one["accounts"][0]["party"] = "Nobody"
 
 
+def with_lanes(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, each with lanes of its own: a lane remembers that its counter is behind."""
+    return options | {"lanes": [Lane(fields) for fields in options.get("lanes", ({},))]}
+
+
 def store(client: Client, all_of_them: list[dict[str, Any]], **options: Any) -> list[Result]:
     """The results, of which there is one for each document, in their order."""
     labels = [f"Outlet {number}" for number in range(len(all_of_them))]
-    results = list(insert_all_once(client, ENTRY, all_of_them, labels=labels, **options))
+    results = list(insert_all_once(client, ENTRY, all_of_them, labels=labels, **with_lanes(options)))
     assert [index for index, _ in results] == list(range(len(all_of_them)))
     return [result for _, result in results]
 
@@ -356,6 +363,64 @@ def test_another_unique_field_that_is_taken_is_that_documents_error(
     assert "Batch Unique must be unique" in results[6].said
 
 
+# -- a naming series whose counter is behind the names that exist -----------------------------------------------------
+
+
+SERIES = ("BEHIND-A-.YYYY.-", "BEHIND-B-.YYYY.-")
+AHEAD = tuple({"naming_series": one} for one in SERIES)
+
+
+def names_ahead(erp: SandboxERPNext, client: Client, *series: str) -> None:
+    """Entries in these series, whose counters are set back behind them, as a restored site has them; others count on."""
+    for one in SERIES:
+        erp.site.set_counter(one, 1000 * next(_thousands))
+        store(client, documents(1), lanes=[{"naming_series": one}])
+    for one in series:
+        (last,) = client.rows(ENTRY, ["name"], [["naming_series", "=", one]], order_by="name desc", limit=1)
+        erp.site.set_counter(one, int(last["name"][-5:]) - 1)
+    erp.requests.reset()
+
+
+_thousands = itertools.count()
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_a_series_whose_counter_is_behind_leaves_its_documents_to_the_other(
+    erp: SandboxERPNext, client: Client, count: int
+) -> None:
+    names_ahead(erp, client, SERIES[0])
+    wanted = documents(count)
+    results = store(client, wanted, lanes=AHEAD, batch_size=10)
+    assert_stored_once(erp, wanted, results)
+    assert all(isinstance(one, Written) and one.name.startswith("BEHIND-B-") for one in results)
+    assert asked(erp) == len(cut(count, 10, 2)) + 1  # the refused batch is not halved, and no other is tried
+
+
+def test_with_every_counter_behind_each_document_says_so_and_nothing_is_stored(
+    erp: SandboxERPNext, client: Client
+) -> None:
+    names_ahead(erp, client, *SERIES)
+    wanted = documents(60)
+    results = store(client, wanted, lanes=AHEAD, batch_size=10)
+    assert {type(one) for one in results} == {NameTaken}
+    assert_stored_once(erp, wanted, results, bad=set(range(60)))
+    assert asked(erp) == 2
+
+
+def test_what_is_stored_already_is_adopted_though_the_counter_is_behind(
+    erp: SandboxERPNext, client: Client
+) -> None:
+    wanted = documents(4)
+    names_ahead(erp, client)
+    before = store(client, wanted[:2], lanes=AHEAD[:1])
+    names_ahead(erp, client, SERIES[0])
+    results = store(client, wanted, lanes=AHEAD)
+    assert [one.name for one in results[:2] if isinstance(one, Written)] == [
+        one.name for one in before if isinstance(one, Written)
+    ]
+    assert_stored_once(erp, wanted, results)
+
+
 def test_a_key_on_another_payload_or_on_a_cancelled_document_is_that_documents_error(
     erp: SandboxERPNext, client: Client
 ) -> None:
@@ -425,8 +490,9 @@ def interrupted(
     """The results that come before the error."""
     known: dict[int, Result] = {}
     labels = ["Outlet"] * len(wanted)
+    found = insert_all_once(client, ENTRY, wanted, labels=labels, batch_size=10, **with_lanes(options))
     with pytest.raises(error):
-        known.update(insert_all_once(client, ENTRY, wanted, labels=labels, batch_size=10, **options))
+        known.update(found)
     yield known
 
 

@@ -13,6 +13,7 @@ from scoopjoy_dagster.erpnext.errors import (
     ERPNextError,
     Forbidden,
     LoginFailed,
+    NameTaken,
     NotFound,
     Rejected,
     Stale,
@@ -180,7 +181,7 @@ REAL_ANSWERS: list[tuple[str, int, dict[str, object] | None, type[ERPNextError],
             "exc_type": "DuplicateEntryError",
             "_server_messages": said("Mode of Payment <strong>Cash</strong> already exists"),
         },
-        Duplicate,
+        NameTaken,
         "Mode of Payment Cash already exists",
     ),
     (
@@ -282,7 +283,7 @@ def test_an_answer_belongs_to_one_family(
 
 
 def test_only_what_was_rejected_must_never_be_asked_again() -> None:
-    for family in (Duplicate, NotFound, Forbidden, LoginFailed, Stale):
+    for family in (Duplicate, NameTaken, NotFound, Forbidden, LoginFailed, Stale):
         assert issubclass(family, Rejected)
     for family in (Transient, Ambiguous):
         assert not issubclass(family, Rejected)

@@ -24,6 +24,7 @@ from scoopjoy_dagster.erpnext.errors import (
     Duplicate,
     ERPNextError,
     LoginFailed,
+    NameTaken,
     Rejected,
     Transient,
 )
@@ -240,6 +241,16 @@ def test_another_unique_field_that_is_taken_is_an_error_and_not_an_adoption(
     client.insert_once(ENTRY, document(fresh_key()) | {"custom_other_unique": "one"}, label=THANE)
     with pytest.raises(Duplicate, match="Other must be unique"):
         client.insert_once(ENTRY, document(fresh_key()) | {"custom_other_unique": "one"}, label=THANE)
+
+
+def test_a_counter_behind_existing_names_is_named_and_adopts_nobody(
+    erp: SandboxERPNext, client: Client
+) -> None:
+    series = {"naming_series": "BEHIND-.YYYY.-"}
+    first = client.insert_once(ENTRY, document(fresh_key()) | series, label=THANE)
+    erp.site.set_counter(series["naming_series"], 0)
+    with pytest.raises(NameTaken, match=f"{first.name} already exists; the counter .* is behind"):
+        client.insert_once(ENTRY, document(fresh_key()) | series, label=THANE)
 
 
 def test_many_at_once_make_one_document(erp: SandboxERPNext) -> None:

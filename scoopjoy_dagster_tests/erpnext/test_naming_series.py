@@ -14,10 +14,17 @@ from scoopjoy_dagster.erpnext.installation import install, read_installation
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES, counter, wrong_series
 from scoopjoy_dagster.erpnext.preflight import Check, check_site
 from scoopjoy_dagster.erpnext.removal import read_removal, remove
-from scoopjoy_dagster.erpnext.series_options import SETTER, SeriesOptions, plan_options, plan_without
+from scoopjoy_dagster.erpnext.series_options import (
+    SETTER,
+    SeriesOptions,
+    plan_options,
+    plan_without,
+    read_counter,
+)
 from scoopjoy_dagster.erpnext.site import BookSettings, Site
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster.settings import SettingsError, load_settings
+from scoopjoy_dagster_tests.erpnext.test_insert_once import document, fresh_key
 from scoopjoy_dagster_tests.world import DAY, change, insert, session_of
 
 STANDARD = "ACC-JV-.YYYY.-"
@@ -258,3 +265,23 @@ def test_a_site_that_refuses_the_property_setter_is_set_up_without_it(chain_site
     (step,) = [one for one in told if one.doctype == "Property Setter"]
     assert (step.kind, "ERPNext refused it" in step.reason) == ("leave", True)
     assert series_line(chain_site).level == "warning"
+
+
+# -- where a counter must stand ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("numbers", "highest"),
+    [((), None), ((1,), 1), ((1, 7, 12), 12), ((99998, 99999), 99999), ((99999, 100000, 100001), 100001)],
+)
+def test_the_counter_must_stand_at_the_highest_number_that_exists(
+    chain_site: SandboxERPNext, numbers: tuple[int, ...], highest: int | None
+) -> None:
+    with session_of(chain_site) as session:
+        client = Client(session)
+        for number in numbers:
+            chain_site.site.set_counter(A, number - 1)
+            client.insert_once("Journal Entry", document(fresh_key()) | {"naming_series": A}, label="A")
+        client.insert_once("Journal Entry", document(fresh_key()) | {"naming_series": B}, label="B")
+        found = read_counter(client, A)
+    assert (found and (found.prefix, found.current)) == (highest and ("SJ-ROY-A-2026-", highest))

@@ -54,5 +54,5 @@ def bootstrap(site: Site) -> None:
                 smallest_currency_fraction_value=0.01,
             )
         add(session, "System Settings", country="India", enable_scheduler=1, setup_complete=1)
-        for single in ("Global Defaults", "Accounts Settings", "POS Settings"):
+        for single in ("Global Defaults", "Accounts Settings", "POS Settings", "Document Naming Settings"):
             add(session, single)

@@ -193,7 +193,8 @@ def _run_doc_method(session: Session, _: Call, args: dict[str, Any]) -> Any:
         doc = session.load(str(args["dt"]), str(args.get("dn") or args["dt"]))
     else:
         sent = parsed(args.get("docs"))
-        doc = session.load(str(sent.get("doctype")), str(sent.get("name")))
+        kept = session.load(str(sent.get("doctype")), str(sent.get("name")))
+        doc = document_of(session, sent) if kept.meta.issingle else kept
     session.require(doc.doctype, "read", doc.name)
     result = run_method(session, doc, str(args.get("method")), parsed(args.get("args")) or {})
     return Docs(doc, result.shown() if isinstance(result, Doc) else result)

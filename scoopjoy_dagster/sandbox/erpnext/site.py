@@ -136,6 +136,24 @@ class Site:
                 f" <strong>{series}.#####</strong>",
                 "InvalidNamingSeriesError",
             )
+        prefix, digits = self._prefix(series)
+        self.snapshots.change("Series", prefix)
+        self.db.run(
+            "INSERT INTO series VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET current = current + 1",
+            (prefix,),
+        )
+        found = self.db.one("SELECT current FROM series WHERE name = ?", (prefix,))
+        assert found is not None  # noqa: S101 - inserted above
+        return f"{prefix}{found[0]:0{digits}}"
+
+    def set_counter(self, series: str, current: int) -> None:
+        """Let a naming series go on after this number, whatever names there are."""
+        prefix, _ = self._prefix(series)
+        self.snapshots.change("Series", prefix)
+        self.db.run("INSERT OR REPLACE INTO series VALUES (?, ?)", (prefix, current))
+
+    def _prefix(self, series: str) -> tuple[str, int]:
+        """What a naming series is counted by, and the digits of its numbers."""
         moment = self.clock()
         prefix, digits = "", 5
         for part in series.split("."):
@@ -148,14 +166,7 @@ class Site:
                 "MM": f"{moment:%m}",
                 "DD": f"{moment:%d}",
             }.get(part, part)
-        self.snapshots.change("Series", prefix)
-        self.db.run(
-            "INSERT INTO series VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET current = current + 1",
-            (prefix,),
-        )
-        found = self.db.one("SELECT current FROM series WHERE name = ?", (prefix,))
-        assert found is not None  # noqa: S101 - inserted above
-        return f"{prefix}{found[0]:0{digits}}"
+        return prefix, digits
 
     def give_back(self, name: str) -> None:
         """A deleted last document of a series frees its number."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scoopjoy_dagster.sandbox.erpnext.controllers.base import Controller
 from scoopjoy_dagster.sandbox.erpnext.errors import noted, thrown, unknown_to_the_sandbox
@@ -145,6 +145,16 @@ class PropertySetter(Controller):
         session.site.set_property(doc["doc_type"], doc["field_name"], doc["property"], None)
 
 
+class DocumentNamingSettings(Controller):
+    """Counters of naming series, as a System Manager sets them."""
+
+    whitelisted = frozenset({"update_series_start"})
+
+    def call(self, session: Session, doc: Doc, method: str, args: dict[str, Any]) -> Any:
+        del method, args
+        session.site.set_counter(str(doc["prefix"]), int(doc["current_value"] or 0))
+
+
 class Workspace(Controller):
     """A page of the desk; a public one is the business of Workspace Managers (but on v15 anybody may delete it)."""
 
@@ -179,6 +189,7 @@ def _is_workspace_manager(session: Session) -> bool:
 CONTROLLERS: dict[str, Controller] = {
     "Custom Field": CustomField(),
     "DocType": DocType(),
+    "Document Naming Settings": DocumentNamingSettings(),
     "Property Setter": PropertySetter(),
     "Workspace": Workspace(),
 }

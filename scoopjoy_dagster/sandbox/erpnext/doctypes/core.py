@@ -34,6 +34,10 @@ roles: Table(Has Role)
 # Has Role | hash | child |
 role: Link(Role)
 
+# Document Naming Settings | | single | System Manager:rwc
+prefix: Data
+current_value: Int
+
 # Role | field:role_name | | System Manager:rwcd
 role_name: Data *U
 disabled: Check
