@@ -182,6 +182,11 @@ def by_rule(erpnext: SandboxERPNext, customer: str, rate: Decimal, day: date = D
         *erpnext.documents("Sales Invoice", is_consolidated=0, **of_day),
         *(doc for doc in erpnext.documents("POS Invoice", **of_day) if doc.get("consolidated_invoice")),
     ]
+    sales = [
+        doc
+        for doc in sales
+        if doc.get("is_opening") != "Yes" and doc.get("represents_company") != doc["company"]
+    ]
     base = sum((exact(doc["base_grand_total"]) for doc in sales), Decimal(0))
     return (max(base, Decimal(0)) * rate / 100).quantize(PAISA, ROUND_HALF_UP)
 

@@ -167,7 +167,7 @@ def _invoices(
 ) -> tuple[dict[date, dict[Base, list[BaseInvoice]]], dict[date, dict[str, datetime]]]:
     """The sales of these days to these customers, with each base; and when the newest was created."""
     rows = sale_rows(
-        site.client,
+        site,
         [
             "name",
             "customer",
@@ -207,7 +207,7 @@ def _invoices(
 def _days_of(site: Site, books: Books, customers: Sequence[str], days: Sequence[str]) -> set[date]:
     """The days between two on which these customers have bought."""
     rows = sale_rows(
-        site.client,
+        site,
         ["posting_date"],
         [
             ["company", "=", books.company],

@@ -153,7 +153,7 @@ def customer_sales(
         sale_totals(site, first, last)
         if site.reads_once
         else sale_rows(
-            site.client,
+            site,
             [
                 "posting_date",
                 "customer",
@@ -316,7 +316,7 @@ def shares_by_entry(site: Site, books: Books, first: date, last: date) -> dict[d
         sale_totals(site, first, last)
         if site.reads_once
         else sale_rows(
-            site.client,
+            site,
             ["posting_date", ENTRY, site.dialect.total(SHARE, "shares")],
             [
                 ["company", "=", books.company],

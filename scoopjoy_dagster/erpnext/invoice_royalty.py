@@ -79,7 +79,7 @@ def invoice_rows(
                 ["name", "customer", *amounts, "is_return", "currency", "creation", RATE, SHARE, ENTRY],
                 [
                     ["docstatus", "=", 1],
-                    sale.only,
+                    *sale.only(site),
                     ["company", "=", books.company],
                     ["posting_date", "=", day.isoformat()],
                     ["customer", "in", customers],

@@ -127,12 +127,12 @@ def _invoices(
     marks = [invoice_royalty.RATE, invoice_royalty.SHARE, invoice_royalty.ENTRY]
     amounts = sorted({policy.base.field, Base.GRAND_TOTAL.field})
     own = sale_rows(
-        site.client,
+        site,
         ["name", "posting_date", "customer", *amounts, "is_return", "currency", *marks],
         [*of_days, ["customer", "in", names]],
     )
     others = sale_rows(
-        site.client,
+        site,
         ["name", "posting_date", "customer", *marks],
         [
             *of_days,

@@ -12,7 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scoopjoy_dagster.erpnext.client import Client, Field, Filter, Row
+from scoopjoy_dagster.erpnext.client import Field, Filter, Row
+from scoopjoy_dagster.erpnext.site import Site
+
+NO_OPENING: Filter = ["is_opening", "!=", "Yes"]
+"""An opening invoice brings in an old balance: what was sold for it is in the sales of the books before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +24,24 @@ class SaleDocument:
     """A DocType whose documents are sales, and which of its submitted documents are."""
 
     doctype: str
-    only: Filter
+    once: Filter
+    """That a sale is counted once."""
+    transfers: bool
+    """Whether its documents may be transfers within a company: the customer stands for that company itself."""
+
+    def only(self, site: Site) -> list[Filter]:
+        """Which submitted documents of the site's company are sales."""
+        found: list[Filter] = [self.once, NO_OPENING]
+        return [*found, ["represents_company", "!=", site.company["name"]]] if self.transfers else found
 
 
-SALES_INVOICE = SaleDocument("Sales Invoice", ["is_consolidated", "=", 0])
-POS_INVOICE = SaleDocument("POS Invoice", ["consolidated_invoice", "is", "set"])
+SALES_INVOICE = SaleDocument("Sales Invoice", ["is_consolidated", "=", 0], transfers=True)
+POS_INVOICE = SaleDocument("POS Invoice", ["consolidated_invoice", "is", "set"], transfers=False)
 SALE_DOCUMENTS = (SALES_INVOICE, POS_INVOICE)
 
 
 def sale_rows(
-    client: Client,
+    site: Site,
     fields: Sequence[Field],
     filters: Sequence[Filter],
     *,
@@ -40,10 +52,10 @@ def sale_rows(
     return [
         row
         for one in SALE_DOCUMENTS
-        for row in client.rows(
+        for row in site.client.rows(
             one.doctype,
             fields,
-            [["docstatus", "=", 1], one.only, *filters],
+            [["docstatus", "=", 1], *one.only(site), *filters],
             order_by=order_by,
             group_by=group_by,
         )

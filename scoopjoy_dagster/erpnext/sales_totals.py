@@ -71,7 +71,7 @@ def _grouped(site: Site, sale: SaleDocument, first: date, last: date) -> list[Ro
             ["docstatus", "=", 1],
             ["company", "=", site.company["name"]],
             when,
-            sale.only,
+            *sale.only(site),
         ],
         group_by=", ".join(group),
         order_by="posting_date asc, customer asc",
@@ -160,7 +160,7 @@ def sales_by_franchise(
     base, sales = policy.base.field, Base.GRAND_TOTAL.field
     found: dict[tuple[date, str], FranchiseSales] = {}
     for row in sale_rows(
-        site.client,
+        site,
         [
             "posting_date",
             "customer",

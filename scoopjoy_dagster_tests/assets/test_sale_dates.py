@@ -1,13 +1,22 @@
-"""A sale counts once, as the document that was made when it was sold, on its own date; what consolidates it counts never."""
+"""A sale counts once, as the document that was made when it was sold, on its own date; what consolidates it counts never.
+
+Nor does what is no sale: an opening balance, a transfer within the company.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
+from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
+from scoopjoy_dagster.erpnext import royalty_entries
+from scoopjoy_dagster.erpnext.range_reading import read_days
 from scoopjoy_dagster.sandbox.seed import Sale
-from scoopjoy_dagster_tests.world import DAY, RATES, THANE, World, entries, exact, owed
+from scoopjoy_dagster_tests.world import DAY, RATES, THANE, World, change, entries, exact, insert, owed
 
 NEXT = DAY + timedelta(days=1)
 
@@ -96,3 +105,55 @@ def test_a_sale_at_the_till_that_is_closed_late_is_followed_by_one_adjustment(ch
     assert owed(chain.erpnext, THANE) == royalty_of("1200")
     (till,) = chain.erpnext.documents("POS Invoice", customer=THANE)
     assert f"{till['name']} added" in posted[1]["custom_scoopjoy_reason"]
+
+
+def invoiced(world: World, amount: str, **fields: Any) -> str:
+    """A Sales Invoice to the franchise at Thane, as an accountant makes it."""
+    row = {"item_code": "SJ-SUPPLY", "qty": 1, "rate": amount, **fields.pop("row", {})}
+    return insert(
+        world.erpnext,
+        "Sales Invoice",
+        user="accountant@scoopjoy.example",
+        customer=THANE,
+        company="ScoopJoy",
+        set_posting_time=1,
+        posting_date=DAY.isoformat(),
+        due_date=NEXT.isoformat(),
+        items=[row],
+        docstatus=1,
+        **fields,
+    )
+
+
+def opening_balance(world: World) -> str:
+    return invoiced(world, "20000", is_opening="Yes", row={"income_account": "Temporary Opening - SJ"})
+
+
+def transfer(world: World) -> str:
+    """The outlet is the company's own now: what it gets from the store is no sale."""
+    change(world.erpnext, "Company", "ScoopJoy", unrealized_profit_loss_account="Temporary Opening - SJ")
+    change(world.erpnext, "Customer", THANE, is_internal_customer=1, represents_company="ScoopJoy")
+    return invoiced(world, "700")
+
+
+@pytest.mark.parametrize("make", [opening_balance, transfer])
+def test_what_is_no_sale_bears_no_royalty_and_is_in_no_figure(
+    full_chain: World, make: Callable[[World], str]
+) -> None:
+    full_chain.invoice(THANE, "1000")
+    other = make(full_chain)
+    day = full_chain.close()
+    assert day.success
+    assert owed(full_chain.erpnext, THANE) == royalty_of("1000")
+    assert marks(full_chain.erpnext.documents("Sales Invoice", name=other)[0]) == (Decimal(0), "")
+    assert exact(day.metadata("royalties")["sales"].value) == Decimal(1000)
+    with full_chain.site() as site:  # what `verify` sees
+        books = site.books()
+        everybody = royalty_entries.franchises(site, books.franchise_group)
+        (read,) = read_days(site, books, RoyaltyPolicy(), everybody, DAY, DAY, headquarters=False)
+    assert sum(one.sales for one in read.invoices) == Decimal(1000)
+    assert day.check("is_every_invoice_counted").passed
+    again = full_chain.close()
+    assert [again.outcome(asset)["written"] for asset in ("royalties", "invoices", "reports", "hq_sync")] == [
+        0
+    ] * 4

@@ -124,16 +124,22 @@ def franchises(tables: Tables) -> dict[str, dict[str, Any]]:
 
 
 def sales(tables: Tables, customer: str, day: date, columns: str) -> list[dict[str, Any]]:
-    """What a customer bought on the day: Sales Invoices that consolidate nothing, and POS Invoices that one of these does."""
+    """What a customer bought on the day: Sales Invoices that consolidate nothing, and POS Invoices that one of these does.
+
+    An opening balance is not bought, nor is what the company transfers to itself.
+    """
     return [
         row
         for kind, only in (
-            ("Sales Invoice", "coalesce(is_consolidated, 0) = 0"),
+            (
+                "Sales Invoice",
+                "coalesce(is_consolidated, 0) = 0 AND coalesce(represents_company, '') != company",
+            ),
             ("POS Invoice", "coalesce(consolidated_invoice, '') != ''"),
         )
         for row in tables.rows(
             f'SELECT name, {columns} FROM "tab{kind}" WHERE docstatus = 1 AND {only} AND customer = ? AND posting_date = ?'
-            " ORDER BY name",
+            " AND coalesce(is_opening, '') != 'Yes' ORDER BY name",
             customer,
             day.isoformat(),
         )

@@ -98,6 +98,7 @@ class Books:
     tax: str
     cash: str
     write_off: str
+    temporary: str  # of the balance sheet, for opening balances
     cost_center: str
     warehouse: str
     price_list: str
@@ -106,6 +107,7 @@ class Books:
     south: str
     territory: str | None
     item: str
+    unit: str
     mode: str  # of payment, with an account of the company
     today: dt.date  # by the clock of the site
     other_day: dt.date  # next to today and in a fiscal year too
@@ -218,6 +220,7 @@ def open_books(site: Site, keeper: Caller) -> Books:
             ("Sales Tax", "Liability", "Tax"),
             ("Till", "Asset", "Cash"),
             ("Write Off", "Expense", "Expense Account"),
+            ("Opening", "Asset", "Temporary"),
         )
     }
     cost_center = company.get("cost_center") or _first(
@@ -239,12 +242,13 @@ def open_books(site: Site, keeper: Caller) -> Books:
         parent_item_group=_root(keeper, "Item Group", "parent_item_group"),
         is_group=0,
     ).value["name"]
+    unit = str(_first(keeper, "UOM", [["name", "=", "Nos"]]) or _first(keeper, "UOM", []))
     item = keeper.insert(
         "Item",
         item_code=f"{site.prefix}-CONE",
         item_name=f"{site.prefix} Cone",
         item_group=item_group,
-        stock_uom=_first(keeper, "UOM", [["name", "=", "Nos"]]) or _first(keeper, "UOM", []),
+        stock_uom=unit,
         is_stock_item=0,
         is_sales_item=1,
     ).value["name"]
@@ -267,6 +271,7 @@ def open_books(site: Site, keeper: Caller) -> Books:
         tax=accounts["Sales Tax"],
         cash=accounts["Till"],
         write_off=accounts["Write Off"],
+        temporary=accounts["Opening"],
         cost_center=str(cost_center),
         warehouse=warehouse,
         price_list=price_list,
@@ -275,6 +280,7 @@ def open_books(site: Site, keeper: Caller) -> Books:
         south=south,
         territory=_first(keeper, "Territory", [["is_group", "=", 0]]),
         item=item,
+        unit=unit,
         mode=mode,
         today=today,
         other_day=next(

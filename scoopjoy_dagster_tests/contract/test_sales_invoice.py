@@ -168,3 +168,41 @@ def test_a_change_moves_modified_so_that_late_changes_can_be_found(robot: Caller
     assert robot.rows(SI, ["name"], which) == []
     robot.cancel(SI, invoice).accepted()
     assert robot.rows(SI, ["name"], which) == [{"name": invoice}]
+
+
+# What is no sale
+
+
+def opening(books: Books, customer: str, income: str) -> dict[str, Any]:
+    item = {"item_name": "Old balance", "uom": books.unit, "qty": 1, "rate": 20000, "conversion_factor": 1}
+    rows = [{**item, "income_account": income, "cost_center": books.cost_center}]
+    return books.invoice(customer, is_opening="Yes", items=rows, taxes=[], docstatus=1)
+
+
+def test_an_opening_invoice_is_booked_against_a_balance_sheet_account_only(
+    robot: Caller, books: Books, franchise: str
+) -> None:
+    robot.insert(SI, **opening(books, franchise, books.income)).refused(417, "ValidationError")
+    made = robot.insert(SI, **opening(books, franchise, books.temporary)).value
+    rows = robot.rows("GL Entry", ["account", "is_opening"], [["voucher_no", "=", made["name"]]])
+    assert {row["account"]: row["is_opening"] for row in rows} == {
+        books.receivable: "Yes",
+        books.temporary: "Yes",
+    }
+
+
+def test_lists_tell_opening_invoices_from_sales_and_have_sales_without_a_company_behind_the_customer(
+    robot: Caller, books: Books
+) -> None:
+    customer = books.customer(robot, "With An Old Balance")
+    sold = robot.insert(SI, **books.invoice(customer), docstatus=1).value["name"]
+    robot.insert(SI, **opening(books, customer, books.temporary)).accepted()
+    wanted = [
+        ["customer", "=", customer],
+        ["is_opening", "!=", "Yes"],
+        ["represents_company", "!=", books.company],
+    ]
+    assert robot.rows(SI, ["name"], wanted) == [{"name": sold}]
+    answer = robot.rpc("frappe.client.get_list", doctype=SI, fields=["name"], filters=wanted)
+    assert answer.value == [{"name": sold}]
+    assert robot.rows("POS Invoice", ["name"], wanted[:2]) == []

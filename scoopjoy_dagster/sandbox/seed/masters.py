@@ -34,6 +34,7 @@ _ACCOUNTS = (
     ("Duties and Taxes", "Source of Funds (Liabilities)", "Tax", True),
     ("GST Output", "Duties and Taxes", "Tax", False),
     ("Creditors", "Source of Funds (Liabilities)", "Payable", False),
+    ("Temporary Opening", "Application of Funds (Assets)", "Temporary", False),
     ("Direct Income", "Income", "", True),
     ("Sales", "Direct Income", "Income Account", False),
     ("Royalty Income", "Direct Income", "Income Account", False),

@@ -131,6 +131,8 @@ def _check_account(session: Session, doc: Doc, line: Line) -> dict[str, Any]:
             f"Cannot create accounting entries against disabled accounts: {line.account}",
             title="Disabled Account Selected",
         )
+    if account["report_type"] == "Profit and Loss" and doc.get("is_opening") == "Yes":
+        raise thrown(f"{where}: 'Profit and Loss' type account {line.account} not allowed in Opening Entry")
     if account["report_type"] == "Profit and Loss" and not line.cost_center:
         raise thrown(
             f"{where}: Cost Center is required for 'Profit and Loss' account {line.account}.<br>"
@@ -203,7 +205,7 @@ def post(session: Session, doc: Doc, lines: list[Line], remarks: str) -> None:
             "voucher_no": doc.name,
             "voucher_subtype": doc.get("voucher_type") or doc.doctype,
             "remarks": remarks,
-            "is_opening": "No",
+            "is_opening": doc.get("is_opening") or "No",
             "is_advance": "No",
             "fiscal_year": year,
             "company": doc["company"],

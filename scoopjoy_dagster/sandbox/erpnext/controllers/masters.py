@@ -115,6 +115,8 @@ class Customer(Controller):
             raise SiteError("AttributeError", "'NoneType' object has no attribute 'strip'")
 
     def validate(self, session: Session, doc: Doc) -> None:
+        if not doc.get("is_internal_customer"):
+            doc["represents_company"] = None
         in_node = session.value("Customer Group", doc.get("customer_group"), "is_group")
         if session.site.line.customers_in_leaves and in_node:
             raise thrown(

@@ -90,6 +90,14 @@ class SalesInvoice(Invoice):
         doc["against_income_account"] = ",".join(accounts)
         doc["po_no"] = doc.get("po_no") or ""
         doc["amount_eligible_for_commission"] = doc["net_total"]
+        if _is_transfer(doc):
+            unrealized = session.value("Company", doc["company"], "unrealized_profit_loss_account")
+            doc["unrealized_profit_loss_account"] = doc.get("unrealized_profit_loss_account") or unrealized
+            if not doc["unrealized_profit_loss_account"]:
+                raise thrown(
+                    "Please select Unrealized Profit / Loss account or add default Unrealized Profit / Loss account"
+                    f" account for company <strong>{doc['company']}</strong>"
+                )
         if doc.get("is_pos"):
             tills.check_paid_drafts(session, doc)
             totals.fill_payments(session, doc)
@@ -133,6 +141,9 @@ class SalesInvoice(Invoice):
     @staticmethod
     def status_of(session: Session, doc: Doc, outstanding: float) -> str:
         """Status of a submitted invoice on the site's day."""
+        if _is_transfer(doc):
+            # Inserted and submitted in one request it stays Draft: no ledger row of a party sets it anew.
+            return "Draft" if doc.is_new else "Internal Transfer"
         if doc.get("is_return"):
             return "Return"
         if outstanding <= 0:
@@ -140,6 +151,8 @@ class SalesInvoice(Invoice):
         return "Overdue" if as_date(doc["due_date"]) < session.site.clock().date() else "Unpaid"
 
     def _lines(self, session: Session, doc: Doc) -> list[ledger.Line]:
+        if _is_transfer(doc):
+            return self._transfer_lines(doc)
         debtors, customer = doc["debit_to"], doc["customer"]
         due = number(doc["base_rounded_total"]) or number(doc["base_grand_total"])
         incomes = doc["against_income_account"]
@@ -170,6 +183,20 @@ class SalesInvoice(Invoice):
         return lines
 
     @staticmethod
+    def _transfer_lines(doc: Doc) -> list[ledger.Line]:
+        """A transfer within the company earns nothing and is owed by nobody: only its taxes are booked."""
+        taxes = [
+            ledger.Line(
+                row["account_head"], credit=number(row["base_tax_amount"]), cost_center=row["cost_center"]
+            )
+            for row in doc.rows("taxes")
+        ]
+        unrealized = ledger.Line(
+            doc["unrealized_profit_loss_account"], debit=number(doc["base_total_taxes_and_charges"])
+        )
+        return [unrealized, *taxes]
+
+    @staticmethod
     def _payment_lines(doc: Doc, debtors: str, customer: str) -> list[ledger.Line]:
         if not doc.get("is_pos"):
             return []
@@ -195,6 +222,10 @@ class SalesInvoice(Invoice):
                 ledger.Line(account, credit=change, against=customer),
             ]
         return lines
+
+
+def _is_transfer(doc: Doc) -> bool:
+    return bool(doc.get("is_internal_customer")) and doc.get("represents_company") == doc["company"]
 
 
 CONTROLLERS = {"Sales Invoice": SalesInvoice()}

@@ -30,6 +30,7 @@ default_expense_account: Link(Account)
 round_off_account: Link(Account)
 round_off_cost_center: Link(Cost Center)
 write_off_account: Link(Account)
+unrealized_profit_loss_account: Link(Account)
 cost_center: Link(Cost Center)
 tax_id: Data
 phone_no: Data

@@ -112,7 +112,9 @@ disable_rounded_total: Check
     + """
 write_off_account: Link(Account) !
 write_off_cost_center: Link(Cost Center)
-is_internal_customer: Check
+is_internal_customer: Check <- customer.is_internal_customer
+represents_company: Link(Company) <- customer.represents_company
+unrealized_profit_loss_account: Link(Account) !
 status: Select(|Draft|Return|Credit Note Issued|Submitted|Paid|Partly Paid|Unpaid|Unpaid and Discounted|Partly Paid and Discounted|Overdue and Discounted|Overdue|Cancelled|Internal Transfer) N = Draft
 """
     + _COMMON_TAIL.format(doctype="Sales Invoice", opening="! ")

@@ -28,6 +28,7 @@ image: Data
 default_currency: Link(Currency) N "Billing Currency"
 default_price_list: Link(Price List)
 is_internal_customer: Check
+represents_company: Link(Company)
 market_segment: Data
 industry: Data
 customer_pos_id: Data N
