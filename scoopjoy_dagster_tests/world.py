@@ -152,6 +152,41 @@ def amend(erpnext: SandboxERPNext, entry: str, amount: Decimal) -> str:
     )
 
 
+def by_hand(
+    erpnext: SandboxERPNext,
+    customer: str,
+    day: date,
+    *,
+    amount: float = 96.66,
+    remark: str = "settled on the phone",
+    income: str = "Royalty Income - SJ",
+    party_on_income: bool = False,
+    **fields: Any,
+) -> str:
+    """A royalty entry of a person; a negative amount is a credit. Returns its name."""
+    side, other = ("debit", "credit") if amount > 0 else ("credit", "debit")
+    party = {"party_type": "Customer", "party": customer}
+    row = {"cost_center": "Main - SJ"}
+    return insert(
+        erpnext,
+        "Journal Entry",
+        **{"docstatus": 1, **fields},
+        voucher_type="Journal Entry",
+        company="ScoopJoy",
+        posting_date=day.isoformat(),
+        user_remark=remark,
+        accounts=[
+            {"account": "Debtors - SJ", f"{side}_in_account_currency": abs(amount), **party, **row},
+            {
+                "account": income,
+                f"{other}_in_account_currency": abs(amount),
+                **(party if party_on_income else {}),
+                **row,
+            },
+        ],
+    )
+
+
 # -- oracles ----------------------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,23 @@ class BookedEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherRoyalty:
+    """A submitted Journal Entry without a key of ours that a franchise owes or is credited a royalty by.
+
+    Attributes:
+        name: of the Journal Entry.
+        day: its posting date; of which business day it is meant to be, nobody can tell.
+        customer: the franchise.
+        amount: what the franchise owes by it, in INR; negative where it is a credit.
+    """
+
+    name: str
+    day: date
+    customer: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What headquarters acknowledged last for a day: revision (None: nothing), and the royalty in INR if it is known."""
 
@@ -60,6 +77,7 @@ class DayRecord:
         invoices: submitted Sales Invoices of franchises.
         annotated: what those invoices say of their royalty, and what invoices of others say that say anything.
         entries: our royalty entries whose key is of this day, cancelled ones included.
+        others: royalty entries posted on this day that are not ours.
         former: customers of such entries that are no franchise now.
         statements: Journal Entries that have a royalty statement attached.
         headquarters: what it acknowledged last; None: there is no headquarters.
@@ -76,3 +94,4 @@ class DayRecord:
     headquarters: Told | None = None
     open_shifts: tuple[str, ...] = ()
     unbooked: tuple[UnbookedSales, ...] = ()
+    others: tuple[OtherRoyalty, ...] = ()

@@ -22,6 +22,7 @@ class What(StrEnum):
     RATE_CHANGED = "rate changed after the close"
     FORMER = "royalty of a former franchise"
     OF_NOBODY = "royalty entry of nobody"
+    NOT_OURS = "royalty entry without our key"
     KEY_UNREADABLE = "key cannot be read"
     KEY_TWICE = "key is there twice"
     REVISION_MISSING = "revision is missing"

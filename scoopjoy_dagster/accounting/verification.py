@@ -72,6 +72,7 @@ def verify_day(
         (
             *day.royalties(),
             *day.of_nobody(),
+            *day.not_ours(),
             *day.keys(),
             *day.general_ledger(),
             *day.shares(),
@@ -199,6 +200,20 @@ class _Day:
                     expected=ZERO,
                     actual=entry.posted.amount,
                 )
+
+    def not_ours(self) -> Iterator[DayDifference]:
+        """Entries of others for the same royalties, which the rule and the close do not know of."""
+        names = {action.royalty.customer: action.royalty.customer_name for action in self.plan.actions}
+        for one in self.record.others:
+            yield self.difference(
+                names.get(one.customer, one.customer),
+                What.NOT_OURS,
+                f"{one.name} is posted besides our entries: a person or another program made it",
+                "If it charges the same sales again, cancel it in ERPNext. If it is meant, leave it: the close neither counts "
+                "nor changes it.",
+                expected=ZERO,
+                actual=one.amount,
+            )
 
     # -- the entries themselves -------------------------------------------------------------------------------
 

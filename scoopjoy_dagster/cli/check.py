@@ -17,7 +17,8 @@ from scoopjoy_dagster.cli.next_command import OTHER_ROYALTIES, Days, days_on_rec
 from scoopjoy_dagster.cli.show import print_checks
 from scoopjoy_dagster.cli.workplace import workplace
 from scoopjoy_dagster.definitions import site_resources
-from scoopjoy_dagster.erpnext.errors import ERPNextError
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter
+from scoopjoy_dagster.erpnext.errors import ERPNextError, Rejected
 from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties
 from scoopjoy_dagster.erpnext.preflight import Check, check_site
 from scoopjoy_dagster.erpnext.site import Site
@@ -98,19 +99,36 @@ def _site(settings: Settings, day: date) -> Iterator[Check]:
 
 
 def _other_royalties(site: Site, go_live: date) -> Iterator[Check]:
-    """Whether a pipeline that was there before has posted days that are ours."""
-    found = read_other_royalties(site.client, go_live)
+    """Whether somebody else, or a pipeline that was there before, has posted royalties on days that are ours."""
+    try:
+        books = site.books()
+    except Rejected:
+        return  # there is no such company: said already
+    in_group: Filter = ["customer_group", "descendants of (inclusive)", books.franchise_group]
+    customers = [str(row["name"]) for row in site.client.rows("Customer", ["name"], [in_group])]
+    try:
+        found, has_field = read_other_royalties(site, books, customers, go_live), True
+    except Rejected:
+        found, has_field = read_other_royalties(site, books, customers, go_live, no_key=()), False
     if not found:
         yield Check("ok", OTHER_ROYALTIES, f"none is posted on {go_live} or later without our key")
         return
-    days = sorted({one.day for one in found})
+    days, names = sorted({one.day for one in found}), sorted({one.name for one in found})
     span = f"on {days[0]}" if len(days) == 1 else f"on {len(days)} days from {days[0]} to {days[-1]}"
-    named = ", ".join(one.name for one in found[:3]) + (", ..." if len(found) > 3 else "")
+    named = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    if not has_field:
+        yield Check(
+            "warning",
+            OTHER_ROYALTIES,
+            f"{_counted(len(names))} {span} ({named}) cannot be told from ours: Journal Entry has no field {KEY_FIELD}",
+            "Run `scoopjoy setup`, then `scoopjoy check` again.",
+        )
+        return
     yield Check(
         "warning",
         OTHER_ROYALTIES,
-        f"{_counted(len(found))} {span} {'is' if len(found) == 1 else 'are'} not ours ({named}): the close would charge these days again",
-        f"Set SCOOPJOY_GO_LIVE to a day after {days[-1]}, or cancel {'it' if len(found) == 1 else 'them'} in ERPNext (docs/from-the-frappe-pipeline.md).",
+        f"{_counted(len(names))} {span} {'is' if len(names) == 1 else 'are'} not ours ({named}): the close counts none of them",
+        "Cancel in ERPNext what charges the same sales as the close; leave what is meant (docs/from-the-frappe-pipeline.md).",
     )
 
 

@@ -90,6 +90,7 @@ def explain(site: Site, settings: Settings, subject: str, day_text: str | None, 
         {one.invoice: one for one in record.annotated},
         tuple(one for one in plan.findings if one.who.partition(": ")[0] == royalty.customer_name),
         tuple(range_reading.read_deliveries(site, books.company, day, day, ["report", "hq"])),
+        tuple(one for one in record.others if one.customer == royalty.customer),
     )
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from scoopjoy_dagster.accounting.day_record import Annotated, BookedEntry
+from scoopjoy_dagster.accounting.day_record import Annotated, BookedEntry, OtherRoyalty
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.keys import revision_of
 from scoopjoy_dagster.accounting.money import ZERO
@@ -37,6 +37,7 @@ class Explanation:
         carried: what each invoice says of its royalty.
         findings: what a close would say about the franchise.
         deliveries: what was told about the day, over all channels.
+        others: royalty entries of the franchise posted on the day that are not ours.
     """
 
     books: Books
@@ -48,6 +49,7 @@ class Explanation:
     carried: dict[str, Annotated]
     findings: tuple[Finding, ...]
     deliveries: tuple[DeliveryRecord, ...]
+    others: tuple[OtherRoyalty, ...] = ()
 
     @property
     def product(self) -> Decimal:
@@ -61,8 +63,8 @@ class Explanation:
 
     @property
     def agrees(self) -> bool:
-        """Whether the ledger holds what the rule says."""
-        return self.action.kind in {"adopt", "skip"}
+        """Whether the ledger holds what the rule says, and nothing besides."""
+        return self.action.kind in {"adopt", "skip"} and not self.others
 
     @property
     def shares(self) -> dict[str, Decimal]:
@@ -106,6 +108,7 @@ class Explanation:
             "royalty": f"{royalty.amount:.2f}",
             "entries": [_entry(one) for one in self.entries],
             "ledger": f"{self.ledger:.2f}",
+            "not_ours": [{"journal_entry": one.name, "amount": f"{one.amount:.2f}"} for one in self.others],
             "difference": f"{self.ledger - royalty.amount:.2f}",
             "agrees": self.agrees,
             "reason": self.action.reason,
@@ -174,6 +177,10 @@ def print_explanation(out: Console, found: Explanation) -> None:
         _print_entry(out, one, number)
     if not found.entries:
         say("No entry of ours is there for this day.")
+    for other in found.others:
+        say(
+            f"Not ours   {escape(other.name)}: {other.amount:.2f} posted besides, by a person or another program"
+        )
     colour, verdict = ("green", "agrees with the rule") if found.agrees else ("red", "differs from the rule")
     say(
         f"Ledger     {found.ledger:.2f} {currency}: [{colour}]{verdict}[/] "

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from scoopjoy_dagster.accounting.day_record import Annotated, BookedEntry, DayRecord, Told
+from scoopjoy_dagster.accounting.day_record import (
+    Annotated,
+    BookedEntry,
+    DayRecord,
+    OtherRoyalty,
+    Told,
+)
 from scoopjoy_dagster.accounting.figures import DayFigures
 from scoopjoy_dagster.accounting.keys import day_of_key, key_range
 from scoopjoy_dagster.accounting.money import ZERO, exact
@@ -28,6 +34,7 @@ from scoopjoy_dagster.accounting.royalties import (
 from scoopjoy_dagster.accounting.shifts import unbooked_sales
 from scoopjoy_dagster.erpnext import deliveries, invoice_royalty, pos, royalty_entries, statements
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
+from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties
 from scoopjoy_dagster.erpnext.sale_documents import sale_rows
 from scoopjoy_dagster.erpnext.site import Books, Site
 
@@ -85,6 +92,9 @@ def read_days(
     told = _told(read_deliveries(site, books.company, first, last, ["hq"])) if headquarters else {}
     openings = pos.openings(site, first, last, remember=False)
     unbooked = unbooked_sales(pos.till_sales(site, first, last, remember=False), openings)
+    others: dict[date, list[OtherRoyalty]] = defaultdict(list)
+    for one in read_other_royalties(site, books, [one.customer for one in customers], first, last):
+        others[one.day].append(one)
     days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
     return [
         DayRecord(
@@ -97,6 +107,7 @@ def read_days(
             told.get(day, Told()) if headquarters else None,
             tuple(one.label for one in pos.of_day(openings, day) if one.status == "Open"),
             tuple(one for one in unbooked if one.day == day),
+            tuple(others.get(day, ())),
         )
         for day in days
     ]

@@ -22,7 +22,7 @@ from scoopjoy_dagster_tests.cli.closed_world import (
 )
 from scoopjoy_dagster_tests.cli.conftest import Command
 from scoopjoy_dagster_tests.cli.world import Templates, World, running_world
-from scoopjoy_dagster_tests.world import amend, change
+from scoopjoy_dagster_tests.world import amend, by_hand, change
 
 PAISA = Decimal("0.01")
 
@@ -318,3 +318,12 @@ def test_names_from_erpnext_are_no_markup_on_paper(world: World, command: Comman
     paper = command("explain", "[bold]Kora[/x]", "--date", day.isoformat())
     assert paper.code == 0
     assert f"Royalty of [bold]Kora[/x] ({KORAMANGALA}) for {day}" in paper.text
+
+
+def test_an_entry_by_hand_is_shown_and_is_no_agreement(world: World, command: Command, day: date) -> None:
+    name = by_hand(world.erpnext, KORAMANGALA, day)
+    found = explained(command, KORAMANGALA, "--date", day.isoformat(), code=2)
+    assert found["not_ours"] == [{"journal_entry": name, "amount": "96.66"}]
+    assert found["difference"] == "0.00"
+    assert explained(command, HEBBAL, "--date", day.isoformat())["not_ours"] == []
+    assert f"{name}: 96.66" in command("explain", KORAMANGALA, "--date", day.isoformat()).text

@@ -32,7 +32,7 @@ from scoopjoy_dagster_tests.cli.closed_world import (
 )
 from scoopjoy_dagster_tests.cli.conftest import Command
 from scoopjoy_dagster_tests.cli.world import Templates, World, running_world
-from scoopjoy_dagster_tests.world import amend, change
+from scoopjoy_dagster_tests.world import amend, by_hand, change
 
 
 @pytest.fixture
@@ -483,12 +483,23 @@ def test_months_are_cut_at_their_ends() -> None:
     assert list(months(date(2028, 2, 29), date(2028, 2, 29))) == [(date(2028, 2, 29), date(2028, 2, 29))]
 
 
+def test_an_entry_by_hand_between_the_same_accounts_is_a_difference_of_its_own(
+    world: World, command: Command
+) -> None:
+    day = world.open_days[1]
+    name = by_hand(world.erpnext, KORAMANGALA, day)
+    (row,) = verified(command, world)["differences"]
+    assert (row["what"], row["who"], row["business_day"]) == (What.NOT_OURS, KORAMANGALA, day.isoformat())
+    assert (row["expected"], row["actual"]) == ("0.00", "96.66")
+    assert name in row["message"]
+
+
 def test_the_number_of_requests_grows_with_months_and_not_with_franchises_and_nothing_is_written() -> None:
     """Where every day is right; amended entries and former franchises cost a few requests more in their month."""
     few, many = (_cost(franchises) for franchises in (2, 12))
     assert few == many
     thirty, sixty = few
-    assert sixty - thirty == 12  # the list calls of one month more
+    assert sixty - thirty == 13  # the list calls of one month more
 
 
 def _cost(franchises: int) -> tuple[int, int]:

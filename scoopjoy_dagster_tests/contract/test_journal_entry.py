@@ -483,3 +483,60 @@ def test_a_submitted_entry_is_neither_edited_nor_deleted(robot: Caller, books: B
     robot.put(JE, name, user_remark="changed").refused(417, "UpdateAfterSubmitError")
     robot.put(JE, name, docstatus=0).refused(417, "DocstatusTransitionError")
     assert robot.delete(JE, name).refused(417, "ValidationError").messages
+
+
+# Entries that are not ours: known by the rows of their table, or by their remark
+
+
+def test_a_list_finds_entries_by_a_row_or_by_the_remark_and_its_rows_by_their_party(
+    robot: Caller, books: Books, key: str
+) -> None:
+    one, two = (books.customer(robot, f"By Hand {number}") for number in (1, 2))
+    by_account = robot.insert(JE, **books.royalty(one, 12.5), docstatus=1).value["name"]
+    other = books.royalty(two, 40, user_remark=f"{key} for somebody")
+    other["accounts"][1]["account"] = books.temporary
+    by_remark = robot.insert(JE, **other, docstatus=1).value["name"]
+    ours = robot.insert(JE, **books.royalty(one, 7), **{KEY: key}, docstatus=1).value["name"]
+    neither = books.royalty(two, 3)
+    neither["accounts"][1]["account"] = books.temporary
+    robot.insert(JE, **neither, docstatus=1).accepted()
+
+    answer = robot.rpc(
+        "frappe.client.get_list",
+        doctype=JE,
+        fields=["name", "posting_date", "amended_from"],
+        filters=[
+            ["docstatus", "=", 1],
+            ["company", "=", books.company],
+            ["posting_date", ">=", books.day],
+            [KEY, "is", "not set"],
+        ],
+        or_filters=[
+            ["Journal Entry Account", "account", "=", books.income],
+            [JE, "user_remark", "like", f"{key} for %"],
+        ],
+        order_by="posting_date asc, name asc",
+        limit_page_length=0,
+    )
+    names = {row["name"] for row in answer.value}
+    assert {by_account, by_remark} <= names
+    assert ours not in names
+    rows = robot.rpc(
+        "frappe.client.get_list",
+        doctype="Journal Entry Account",
+        fields=["parent", "party", "debit", "credit"],
+        filters=[
+            ["parent", "in", sorted(names)],
+            ["parenttype", "=", JE],
+            ["party_type", "=", "Customer"],
+            ["party", "in", [one, two]],
+            ["account", "!=", books.income],
+        ],
+        order_by="parent asc, idx asc",
+        parent=JE,
+        limit_page_length=0,
+    ).value
+    assert {(row["parent"], row["party"], money(row["debit"]), money(row["credit"])) for row in rows} == {
+        (by_account, one, money(12.5), money(0)),
+        (by_remark, two, money(40), money(0)),
+    }
