@@ -126,8 +126,8 @@ def insert(erpnext: SandboxERPNext, doctype: str, *, user: str = "Administrator"
         return session.insert(session.new(doctype, values)).name
 
 
-def amend(erpnext: SandboxERPNext, entry: str, amount: Decimal) -> str:
-    """Amend a cancelled Journal Entry to another amount and submit it, as the desk does. Returns the amendment."""
+def amend(erpnext: SandboxERPNext, entry: str, amount: Decimal, *, docstatus: int = 1) -> str:
+    """Amend a cancelled Journal Entry to another amount, as the desk does, and submit it. Returns the amendment."""
     old = erpnext.documents("Journal Entry", name=entry)[0]
     rows = [
         {
@@ -148,7 +148,7 @@ def amend(erpnext: SandboxERPNext, entry: str, amount: Decimal) -> str:
         posting_date=old["posting_date"],
         amended_from=entry,
         accounts=rows,
-        docstatus=1,
+        docstatus=docstatus,
     )
 
 

@@ -470,13 +470,16 @@ def _compare(
     stuck = [entry for entry in entries if entry.docstatus != SUBMITTED]
     if stuck:
         names = ", ".join(entry.name for entry in stuck)
-        state = "cancelled" if stuck[0].docstatus == CANCELLED else "left as a draft"
+        drafts = ", ".join(entry.name for entry in stuck if entry.docstatus != CANCELLED)
+        state, todo = (
+            ("left as a draft", f"Submit {drafts}") if drafts else ("cancelled", "Amend and submit the entry")
+        )
         finding = Finding(
             "error",
             f"royalty entry {state} by a person",
             royalty.customer_name,
             f"{names}: {difference:.2f} of {royalty.amount:.2f} for {day} are not in the ledger, and we do not undo a person's decision",
-            "Amend and submit the entry in ERPNext; if the day's royalty is waived, then post a credit of your own against it.",
+            f"{todo} in ERPNext; if the day's royalty is waived, then post a credit of your own against it.",
         )
         return Action("refuse", royalty, difference, finding.message), [finding]
 

@@ -317,9 +317,19 @@ def test_a_royalty_that_rounds_to_nothing_is_told_with_rate_and_base(
     )
 
 
-@pytest.mark.parametrize(("docstatus", "state"), [(2, "cancelled"), (0, "left as a draft")])
-def test_what_a_person_undid_is_refused_with_the_amount_that_is_missing(docstatus: int, state: str) -> None:
-    undone = [entry(1, "0", docstatus=docstatus), entry(2, "0", docstatus=2)]
+@pytest.mark.parametrize(
+    ("first", "second", "state", "todo"),
+    [
+        (2, 2, "cancelled", "Amend and submit the entry"),
+        (0, 2, "left as a draft", "Submit JE-2"),
+        (2, 0, "left as a draft", "Submit JE-3"),
+        (0, 0, "left as a draft", "Submit JE-2, JE-3"),
+    ],
+)
+def test_what_a_person_undid_is_refused_with_the_amount_that_is_missing(
+    first: int, second: int, state: str, todo: str
+) -> None:
+    undone = [entry(1, "0", docstatus=first), entry(2, "0", docstatus=second)]
     made = plan(sale("1500"), posted=[entry(0, "80"), *undone])
     message = "JE-2, JE-3: 40.00 of 120.00 for 2026-11-22 are not in the ledger, and we do not undo a person's decision"
     assert made.actions == (
@@ -331,8 +341,7 @@ def test_what_a_person_undid_is_refused_with_the_amount_that_is_missing(docstatu
             f"royalty entry {state} by a person",
             "Franchise Adyar",
             message,
-            "Amend and submit the entry in ERPNext; if the day's royalty is waived, then post a credit of your own "
-            "against it.",
+            f"{todo} in ERPNext; if the day's royalty is waived, then post a credit of your own against it.",
         ),
     )
 

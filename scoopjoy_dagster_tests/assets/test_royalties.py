@@ -462,6 +462,21 @@ def test_an_entry_that_a_person_amended_to_the_right_amount_is_adopted(chain: Wo
     settled(chain)
 
 
+def test_an_amendment_that_is_still_a_draft_is_to_be_submitted(chain: World) -> None:
+    chain.a_day()
+    assert chain.close("royalties").success
+    (entry,) = entries(chain.erpnext, THANE)
+    seed.cancel_document(chain.erpnext, "Journal Entry", entry["name"])
+    heir = amend(chain.erpnext, entry["name"], Decimal("72.50"), docstatus=0)
+    day = chain.close("royalties")
+    (row,) = day.exceptions("royalties")
+    assert (row["what"], row["who"]) == ("royalty entry left as a draft by a person", THANE)
+    assert row["action"].startswith(f"Submit {heir} in ERPNext")
+    change(chain.erpnext, "Journal Entry", heir, docstatus=1)
+    assert chain.close("royalties").success
+    settled(chain)
+
+
 def test_an_entry_that_a_person_amended_to_another_amount_is_followed_by_the_difference(chain: World) -> None:
     chain.a_day()
     assert chain.close("royalties").success
