@@ -113,6 +113,7 @@ def site_resources(settings: Settings) -> dict[str, Any]:
             username=settings.smtp_username,
             password=_secret("SMTP_PASSWORD", settings.smtp_password.get_secret_value()),
             sender=settings.smtp_sender,
+            ehlo_name=settings.smtp_ehlo_name,
             report_role=settings.report_role,
             report_recipients=list(settings.report_recipients),
             report_outlets=list(settings.report_outlets),

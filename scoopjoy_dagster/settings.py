@@ -201,6 +201,12 @@ class Settings(BaseSettings):
     smtp_username: str = _env("SMTP_USERNAME", "", description="Login at the mail server; empty: none")
     smtp_password: SecretStr = _env("SMTP_PASSWORD", SecretStr(""), description="Password at the mail server")
     smtp_sender: str = _env("SMTP_SENDER", "", description="From address of reports and alerts")
+    smtp_ehlo_name: str = _env(
+        "SMTP_EHLO_NAME",
+        "",
+        pattern=r"^(|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[A-Za-z0-9:.]+\])$",
+        description="Name that this machine gives itself to the mail server; empty: the domain of SMTP_SENDER",
+    )
     report_role: str = _env(
         "SCOOPJOY_REPORT_ROLE",
         "Sales Manager",

@@ -120,6 +120,7 @@ def test_without_any_setting_there_is_one_sentence_for_each_needed_one() -> None
         ("SMTP_PORT", "0", "greater than or equal to 1"),
         ("SMTP_PORT", "65536", "less than or equal to 65535"),
         ("SMTP_SECURITY", "ssl", "starttls"),
+        ("SMTP_EHLO_NAME", "our relay", ""),
         ("SCOOPJOY_REPORT_RECIPIENTS", "asha@scoopjoy.example, ravi", "e-mail addresses"),
         ("SCOOPJOY_ALERT_RECIPIENTS", "everybody", "e-mail addresses"),
         ("SCOOPJOY_AUTOMATION", "yes", "'on' or 'off'"),

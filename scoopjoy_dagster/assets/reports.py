@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from email.utils import parseaddr
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -137,7 +136,9 @@ class _Sender:
     ) -> None:
         self._site, self._mail, self._now, self._links = site, mail, now, links
         self._facts = facts
-        self._domain = parseaddr(mail.sender)[1].rpartition("@")[2] or "localhost"
+        from scoopjoy_dagster.reporting.mail import sender_domain
+
+        self._domain = sender_domain(mail.sender)
         self.findings: list[Finding] = []
         self.lines: list[PlanLine] = []
 

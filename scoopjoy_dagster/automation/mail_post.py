@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from datetime import date, datetime
 from email.message import EmailMessage
-from email.utils import parseaddr
 
 import dagster as dg
 
@@ -20,6 +19,7 @@ from scoopjoy_dagster.reporting.mail import (
     MailUnavailable,
     build_message,
     deterministic_message_id,
+    sender_domain,
 )
 from scoopjoy_dagster.resources.mail import MailResource
 
@@ -107,7 +107,6 @@ class MailPost:
         return trouble or ("" if told else "the mail server refuses every recipient")
 
     def _message(self, alert: Alert, recipient: str) -> EmailMessage:
-        domain = parseaddr(self._mail.sender)[1].rpartition("@")[2] or "localhost"
         day = date.fromisoformat(alert.day)
         return build_message(
             sender=self._mail.sender,
@@ -117,7 +116,9 @@ class MailPost:
             text=alert.text,
             inline_images={},
             attachments=[],
-            message_id=deterministic_message_id("alert", alert.key, day, 0, recipient, domain),
+            message_id=deterministic_message_id(
+                "alert", alert.key, day, 0, recipient, sender_domain(self._mail.sender)
+            ),
             date=self._now,
         )
 

@@ -82,6 +82,9 @@ class SMTPSettings:
     """The From address, with or without a name: `ScoopJoy <close@example.com>`."""
     timeout_s: float = 30
     """Seconds to wait for each answer of the server."""
+    ehlo_name: str = ""
+    """The name that we give ourselves in EHLO; empty: the domain of the sender. Not the machine's own, as smtplib has it: a
+    container has none, and relays refuse `localhost` and bare addresses."""
 
     def __post_init__(self) -> None:
         if bool(self.username) != bool(self.password):
@@ -119,6 +122,14 @@ def deterministic_message_id(
     unique = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
     label = re.sub(r"[^a-z0-9]+", "-", kind.lower()).strip("-") or "mail"
     return f"<{label}.{day.isoformat()}.r{revision}.{unique}@{domain}>"
+
+
+def sender_domain(sender: str) -> str:
+    """The domain of a sender's address, with letters that SMTP can carry; `localhost` where it has none."""
+    try:
+        return _address(sender).domain
+    except InvalidAddress:
+        return "localhost"
 
 
 def build_message(
@@ -186,6 +197,7 @@ class Mailer:
 
     def __init__(self, settings: SMTPSettings) -> None:
         self._settings = settings
+        self._name = settings.ehlo_name or sender_domain(settings.sender)
         self._smtp: smtplib.SMTP | None = None
 
     def __enter__(self) -> Self:
@@ -287,14 +299,14 @@ class Mailer:
             if settings.security == "tls":
                 context = ssl.create_default_context()
                 smtp = smtplib.SMTP_SSL(
-                    settings.host, settings.port, timeout=settings.timeout_s, context=context
+                    settings.host, settings.port, self._name, timeout=settings.timeout_s, context=context
                 )
             else:
-                smtp = smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout_s)
-            smtp.ehlo_or_helo_if_needed()
+                smtp = smtplib.SMTP(settings.host, settings.port, self._name, timeout=settings.timeout_s)
+            self._greet(smtp)
             if settings.security == "starttls":
                 smtp.starttls(context=ssl.create_default_context())
-                smtp.ehlo_or_helo_if_needed()
+                self._greet(smtp)
             if settings.username and settings.password:
                 smtp.login(settings.username, settings.password)
         except (smtplib.SMTPException, OSError, ValueError) as error:
@@ -303,6 +315,23 @@ class Mailer:
             # "from None": the errors of a login may carry what was sent.
             raise MailUnavailable(f"{self._server} cannot be used: {self._reason(error)}") from None
         return smtp
+
+    @staticmethod
+    def _greet(smtp: smtplib.SMTP) -> None:
+        """EHLO, or HELO for a server that knows no other.
+
+        Raises:
+            SMTPHeloError: with what the server said to EHLO; smtplib's own greeting forgets it when the server then hangs up.
+        """
+        code, said = smtp.ehlo()
+        if code // 100 == 2:
+            return
+        try:
+            older = code // 100 == 5 and smtp.helo()[0] // 100 == 2
+        except _CONNECTION_ERRORS:
+            older = False
+        if not older:
+            raise smtplib.SMTPHeloError(code, said)
 
     @property
     def _server(self) -> str:
@@ -315,6 +344,13 @@ class Mailer:
         match error:
             case smtplib.SMTPAuthenticationError():
                 return f"the login of {self._settings.username} failed, {error.smtp_code} {self._clean(error.smtp_error)}"
+            case smtplib.SMTPHeloError():
+                return (
+                    f"it does not take the name that we give ourselves (EHLO {self._name}), "
+                    f"{error.smtp_code} {self._clean(error.smtp_error)}. Set SMTP_EHLO_NAME to a name that it takes"
+                )
+            case smtplib.SMTPResponseException():
+                return f"{error.smtp_code} {self._clean(error.smtp_error)}"
             case ssl.SSLError():
                 return f"TLS failed, {self._clean(error)}. Check the host name, the port and the certificate"
             case _:

@@ -18,6 +18,7 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     username: str = Field(default="", description="Login; empty: none.")
     password: str = Field(default="", repr=False, description="Password.")
     sender: str = Field(default="", description="From address.")
+    ehlo_name: str = Field(default="", description="Name in EHLO; empty: the domain of the sender.")
     timeout_s: float = Field(default=30.0, description="Seconds to wait for the mail server.")
     report_role: str = Field(
         default="Sales Manager", description="Enabled users with this role get the report."
@@ -58,5 +59,6 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 password=self.password or None,
                 sender=self.sender,
                 timeout_s=self.timeout_s,
+                ehlo_name=self.ehlo_name,
             )
         )

@@ -50,6 +50,20 @@ def test_each_manager_gets_one_mail_with_html_pdf_and_xlsx(settled: World) -> No
     assert day.outcome("reports")["written"] == 2
 
 
+def test_a_relay_that_wants_a_real_name_takes_the_mails_and_its_words_are_in_the_row_where_it_does_not(
+    settled: World,
+) -> None:
+    settled.mail.wants_names = True
+    settled.mail_options = {"ehlo_name": "localhost"}
+    (row,) = settled.close("reports").exceptions("reports")
+    assert "550 5.7.1 this is no name of a mail host" in row["message"]
+    assert got(settled) == []
+    settled.mail_options = {}
+    assert settled.close("reports").success
+    assert got(settled) == sorted(MANAGERS)
+    assert settled.mail.names[-1] == "scoopjoy.example"
+
+
 def test_each_mail_has_a_delivery_record(settled: World) -> None:
     assert settled.close("reports").success
     found = records(settled)

@@ -62,6 +62,7 @@ def test_a_step_that_fails_and_is_made_good_is_told_by_mail_and_channel_and_then
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     World(chain_site, instance, headquarters, mail_sink).a_day()
+    mail_sink.wants_names = True
     robot = chain_site.robot
     with receiver.at(http_port) as url:
         environment = {
@@ -75,6 +76,7 @@ def test_a_step_that_fails_and_is_made_good_is_told_by_mail_and_channel_and_then
             "SMTP_PORT": str(mail_sink.smtp_port),
             "SMTP_SECURITY": "none",
             "SMTP_SENDER": "close@scoopjoy.example",
+            "SMTP_EHLO_NAME": "relay-7.scoopjoy.example",
             "SCOOPJOY_REPORT_RECIPIENTS": "reports@scoopjoy.example",
             "SCOOPJOY_ALERT_CHANNELS": url,
             "SCOOPJOY_HEARTBEAT_URL": f"http://127.0.0.1:{http_port}/ping/{SECRET}",
@@ -112,6 +114,7 @@ def test_a_step_that_fails_and_is_made_good_is_told_by_mail_and_channel_and_then
     mails = [mail for mail in mail_sink.messages if mail.recipient != "reports@scoopjoy.example"]
     told = {mail.recipient for mail in mails}
     assert told
+    assert set(mail_sink.names) == {"relay-7.scoopjoy.example"}
     for subject in (failure, recovery):
         assert {mail.recipient for mail in mails if mail.subject == subject} == told
         assert len([mail for mail in mails if mail.subject == subject]) == len(told)

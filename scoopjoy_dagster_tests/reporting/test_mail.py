@@ -4,7 +4,10 @@ import logging
 import re
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
@@ -25,6 +28,7 @@ from scoopjoy_dagster.reporting.mail import (
     deterministic_message_id,
 )
 from scoopjoy_dagster.reporting.render import render_report_mail
+from scoopjoy_dagster.sandbox.mail import MailSink
 from scoopjoy_dagster_tests.reporting.conftest import MailServer
 from scoopjoy_dagster_tests.reporting.samples import DAY, FINDINGS, day_report, empty_report
 
@@ -304,6 +308,91 @@ def test_a_message_that_is_too_large_is_refused_for_its_recipient(start_server: 
             mailer.send(large)
         mailer.send(message())
     assert len(server.taken) == 1
+
+
+# The name in EHLO
+
+
+@pytest.mark.parametrize(
+    ("sender", "ehlo_name", "said"),
+    [
+        (SENDER, "", "scoopjoy.example"),
+        ("close@bücher.example", "", "xn--bcher-kva.example"),
+        (SENDER, "relay-7.scoopjoy.example", "relay-7.scoopjoy.example"),
+    ],
+)
+def test_we_give_the_domain_of_the_sender_or_the_name_of_the_settings_and_not_that_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch, sender: str, ehlo_name: str, said: str
+) -> None:
+    monkeypatch.setattr(socket, "getfqdn", lambda *_: "localhost")  # as in a container
+    sink = MailSink()
+    sink.wants_names = True
+    sink.start()
+    try:
+        settings = SMTPSettings(
+            sink.host, sink.smtp_port, "none", None, None, sender, timeout_s=10, ehlo_name=ehlo_name
+        )
+        with Mailer(settings) as mailer:
+            mailer.send(message(sender=sender))
+        assert (sink.names, len(sink.messages)) == ([said], 1)
+        with pytest.raises(MailUnavailable) as error:
+            Mailer(replace(settings, ehlo_name="localhost")).__enter__()
+    finally:
+        sink.stop()
+    for part in ("EHLO localhost", "550 5.7.1 this is no name of a mail host", "SMTP_EHLO_NAME"):
+        assert part in str(error.value)
+
+
+def relay(script: dict[str, str]) -> Iterator[tuple[int, list[str]]]:
+    """A server that gives these answers by command, and hangs up where an answer ends in `!`."""
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rwb", buffering=0) as wire:
+                wire.write(b"220 relay\r\n")
+                for line in wire:
+                    said.append(line.decode().strip())
+                    answer = script[said[-1].partition(" ")[0].upper()]
+                    wire.write(f"{answer.rstrip('!')}\r\n".encode())
+                    if answer.endswith("!"):
+                        return
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1], said
+        thread.join(10)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ({"EHLO": "421 4.7.0 Try again later, closing connection. (EHLO)!"}, "421 4.7.0 Try again later"),
+        ({"EHLO": "550 5.7.1 go away!"}, "550 5.7.1 go away"),
+        ({"EHLO": "504 5.5.2 need a full name", "HELO": "504 no!"}, "504 5.5.2 need a full name"),
+    ],
+    ids=["not now and hangs up", "never and hangs up", "never"],
+)
+def test_what_the_server_says_to_our_name_is_told_in_its_words(script: dict[str, str], words: str) -> None:
+    with contextmanager(relay)(script) as (port, said):
+        settings = SMTPSettings("127.0.0.1", port, "none", None, None, SENDER, timeout_s=10)
+        with pytest.raises(MailUnavailable) as error:
+            Mailer(settings).__enter__()
+    assert said[0].upper() == "EHLO SCOOPJOY.EXAMPLE"
+    assert words in str(error.value)
+
+
+def test_a_server_that_knows_no_ehlo_is_greeted_as_of_old() -> None:
+    with (
+        contextmanager(relay)({"EHLO": "502 what?", "HELO": "250 relay", "QUIT": "221 bye!"}) as (
+            port,
+            said,
+        ),
+        Mailer(SMTPSettings("127.0.0.1", port, "none", None, None, SENDER, timeout_s=10)),
+    ):
+        pass
+    assert [one.casefold() for one in said] == ["ehlo scoopjoy.example", "helo scoopjoy.example", "quit"]
 
 
 # TLS and login

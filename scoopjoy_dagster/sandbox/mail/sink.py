@@ -64,11 +64,15 @@ class MailSink:
         messages: every mail, one entry for each recipient, in the order of arrival.
         smtp_port: port of the SMTP server, once started.
         on_taken: called with every mail as it is taken, before the sender is told.
+        names: what senders have called themselves, in the order of connections.
+        wants_names: refuse senders without a name of their own: ``localhost``, a bare word, an address.
     """
 
     def __init__(self) -> None:
         self.messages: list[ReceivedMail] = []
         self.smtp_port = 0
+        self.names: list[str] = []
+        self.wants_names = False
         self.on_taken: Callable[[ReceivedMail], None] | None = None
         self._losses: deque[_Loss | None] = deque()
         self._refused: dict[str, int] = {}
@@ -152,6 +156,21 @@ class MailSink:
             self._smtp = None
 
     # The hooks of aiosmtpd: their names and parameters are its own.
+
+    async def handle_EHLO(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, name: str, responses: list[str]
+    ) -> list[str]:
+        """Note how the sender calls itself; as strict relays do, refuse one that has no name."""
+        answer = await self.handle_HELO(server, session, envelope, name)
+        return responses if answer.startswith("250") else [answer]
+
+    async def handle_HELO(self, server: SMTP, session: Session, _envelope: Envelope, name: str) -> str:  # noqa: N802
+        """As ``handle_EHLO``."""
+        self.names.append(name)
+        if self.wants_names and (name.startswith("[") or "." not in name):
+            return "550 5.7.1 this is no name of a mail host"
+        session.host_name = name
+        return f"250 {server.hostname}"
 
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
