@@ -250,14 +250,20 @@ def _not_posted(action: Action, problem: ERPNextError) -> Finding:
             "ERPNext takes no entry for a disabled customer: enable it, materialize royalties for the day, and disable it again; "
             "or set the policy former_franchises to keep.",
         )
+    if isinstance(problem, NameTaken):
+        return Finding(
+            "error",
+            "royalty not posted",
+            action.royalty.customer_name,
+            f"{action.amount:.2f} are not in the ledger: in every naming series ERPNext gives a name that is taken",
+            "Set the counters of the naming series (rows *naming series behind*), then re-run `royalties` for this day.",
+        )
     return Finding(
         "error",
         "royalty not posted",
         action.royalty.customer_name,
         f"{problem.said} (royalty of {action.amount:.2f})",
-        "Set the counters of the naming series (rows *naming series behind*), then re-run `royalties` for this day."
-        if isinstance(problem, NameTaken)
-        else "Mend what ERPNext names, then materialize royalties for the day again.",
+        "Mend what ERPNext names, then materialize royalties for the day again.",
     )
 
 

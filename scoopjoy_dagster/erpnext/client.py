@@ -237,8 +237,8 @@ class Client:
             if isinstance(problem, NameTaken):
                 raise NameTaken(
                     doing,
-                    f"{problem.said}; the counter of its naming series is behind the names that exist: "
-                    "set it in ERPNext's Document Naming Settings",
+                    "it is not stored: the counter of its naming series is behind the names that exist "
+                    f"({problem.said}); set it in ERPNext's Document Naming Settings",
                     status=problem.status,
                     exc_type=problem.exc_type,
                 )
