@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scoopjoy_dagster.accounting.day_record import Annotated, BookedEntry, DayRecord, Told
+from scoopjoy_dagster.accounting.day_record import Annotated, BookedEntry, DayRecord, OtherRoyalty, Told
 from scoopjoy_dagster.accounting.differences import DayVerdict, What, by_month
 from scoopjoy_dagster.accounting.keys import revision_of, royalty_key
 from scoopjoy_dagster.accounting.policy import FormerFranchises, NegativeDays, RoyaltyPolicy
@@ -351,6 +351,10 @@ TAMPERED: dict[str, tuple[Callable[[DayRecord], DayRecord], list[str]]] = {
         [What.TOLD_OTHERWISE],
     ),
     "shift open": (lambda day: replace(day, open_shifts=("POS-OPE-1 (Bandra, asha)",)), [What.SHIFT_OPEN]),
+    "charged by hand as well": (
+        lambda day: replace(day, others=(OtherRoyalty("JV-7", DAY, BANDRA.customer, Decimal("9.66")),)),
+        [What.NOT_OURS],
+    ),
     "sale at a till arrived late": (lambda day: replace(day, unbooked=(LATE,)), [What.UNBOOKED]),
 }
 

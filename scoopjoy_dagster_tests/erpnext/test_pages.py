@@ -163,6 +163,7 @@ class Many:
     def __init__(self, customers: int, each: int) -> None:
         self.counts = {f"C{number:04d}": each for number in range(customers)}
         self.client = _Made(self)
+        self.company = {"name": "ScoopJoy"}
 
 
 class _Made(Client):
