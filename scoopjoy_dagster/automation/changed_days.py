@@ -249,7 +249,7 @@ def _joined(closed: Closed, now: DayNow, franchises: Collection[str]) -> set[str
 
 
 def _sold_changed(then: Sold, current: Sold) -> str:
-    if not then.newest:
+    if then.invoices and not then.newest:
         return f"{_counted(then.invoices, 'invoice')} when closed, {current.invoices} now"
     was = f"{_counted(then.invoices, 'invoice')} of {then.sales:,.2f}"
     if (then.invoices, then.sales) == (current.invoices, current.sales):

@@ -37,9 +37,7 @@ def sale(amount: str, customer: str = "Adyar", name: str = "SINV-1") -> BaseInvo
     return BaseInvoice(name, customer, Decimal(amount), Decimal(amount) < 0, "INR", Decimal(amount))
 
 
-def entry(
-    customer: str, revision: int, amount: str, base: str, rate: str = "5", **more: object
-) -> PostedEntry:
+def entry(of: str, revision: int, amount: str, base: str, rate: str = "5", **more: object) -> PostedEntry:
     made = PostedEntry(
         f"JE-{of}-{revision}",
         royalty_key("ScoopJoy", DAY, of, revision),
