@@ -168,7 +168,7 @@ def print_explanation(out: Console, found: Explanation) -> None:
     )
     say(f"Rate       {_plain(royalty.rate)} %, {escape(found.rate_source)}")
     say(f"Product    {_plain(found.product)} exactly, rounded {found.rounding}")
-    say(f"Royalty    {royalty.amount:.2f} {currency} by the rule as it is now")
+    say(f"Royalty    {royalty.amount:.2f} {currency} by the rule")
     say(f"Policy     {escape(found.policy.sentence)}\n")
     for number, one in enumerate(found.entries):
         _print_entry(out, one, number)

@@ -116,7 +116,7 @@ def test_the_same_on_paper(world: World, command: Command, day: date) -> None:
         f"Base {found['base']} INR, base_grand_total of {len(found['invoices'])} invoices",
         "Rate 4.5 %, Customer.custom_royalty_percentage",
         f"Product {found['product']} exactly, rounded half up to 2 decimals",
-        f"Royalty {found['royalty']} INR by the rule as it is now",
+        f"Royalty {found['royalty']} INR by the rule",
         f"Policy {found['policy_version']}: ",
         f"key {found['entries'][0]['key']}, digest {found['entries'][0]['digest']}",
         f"run {found['entries'][0]['run_id']}; reason: ",

@@ -117,7 +117,7 @@ def test_closed_days_have_no_differences_and_the_sums_of_a_month_are_those_of_th
     assert f"{world.last_day:%Y-%m}" in table.out
     assert "0 differences on 0 of 3 days" in table.text
     assert "nothing was written" in table.text
-    assert "rule as it is now" in table.text
+    assert "at the rate that it was posted at" in table.text
     assert table.err == ""
     assert world.writes == 0
 
