@@ -100,7 +100,6 @@ def site_resources(settings: Settings) -> dict[str, Any]:
             base=settings.royalty_base.value,
             rounding=settings.rounding.value,
             negative_days=settings.negative_days.value,
-            former_franchises=settings.former_franchises.value,
             locked_days=settings.locked_days.value,
         ),
         "headquarters": HeadquartersResource(

@@ -19,7 +19,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from scoopjoy_dagster.accounting.money import Rounding
-from scoopjoy_dagster.accounting.policy import Base, FormerFranchises, LockedDays, NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.accounting.policy import Base, LockedDays, NegativeDays, RoyaltyPolicy
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES, wrong_series
 from scoopjoy_dagster.nearest import nearest
 
@@ -139,11 +139,6 @@ class Settings(BaseSettings):
         NegativeDays.SKIP,
         description="`skip` posts nothing for a negative base, `reverse` swaps the sides",
     )
-    former_franchises: FormerFranchises = _env(
-        "SCOOPJOY_FORMER_FRANCHISES",
-        FormerFranchises.REVERSE,
-        description="`reverse` takes back what is posted for a customer that is no franchise any more, `keep` leaves it",
-    )
     locked_days: LockedDays = _env(
         "SCOOPJOY_LOCKED_DAYS",
         LockedDays.EXCEPTION,
@@ -182,12 +177,6 @@ class Settings(BaseSettings):
         ge=1,
         le=400,
         description="Days back in which changes after the close are looked for",
-    )
-    late_change_terms: Literal["tell", "follow"] = _env(
-        "SCOOPJOY_LATE_CHANGE_TERMS",
-        "tell",
-        description="Closed days of which only rates, exemptions or franchises have changed: `tell` names them, "
-        "`follow` runs them again",
     )
     smtp_host: str = _env(
         "SMTP_HOST", "", description="Mail server; empty: no mail is sent, and every run says so"
@@ -410,7 +399,6 @@ class Settings(BaseSettings):
             self.royalty_base,
             self.rounding,
             self.negative_days,
-            self.former_franchises,
             self.locked_days,
         )
 

@@ -119,6 +119,35 @@ def change(erpnext: SandboxERPNext, doctype: str, name: str, **values: Any) -> N
         session.save(doc)
 
 
+PARTIES = (
+    ("Sales Invoice", "customer"),
+    ("POS Invoice", "customer"),
+    ("GL Entry", "party"),
+    ("Journal Entry Account", "party"),
+)
+
+
+def rename(erpnext: SandboxERPNext, old: str, new: str) -> None:
+    """Rename a Customer as ERPNext does: whatever links to it follows, and no document is modified."""
+    with erpnext.site.transaction():
+        erpnext.site.db.run(
+            'UPDATE "tabCustomer" SET name = ?, customer_name = ? WHERE name = ?', (new, new, old)
+        )
+        _relink(erpnext, old, new)
+
+
+def merge(erpnext: SandboxERPNext, old: str, new: str) -> None:
+    """Merge a Customer into another as ERPNext does when it is renamed with `merge`."""
+    with erpnext.site.transaction():
+        erpnext.site.db.run('DELETE FROM "tabCustomer" WHERE name = ?', (old,))
+        _relink(erpnext, old, new)
+
+
+def _relink(erpnext: SandboxERPNext, old: str, new: str) -> None:
+    for doctype, column in PARTIES:
+        erpnext.site.db.run(f'UPDATE "tab{doctype}" SET {column} = ? WHERE {column} = ?', (new, old))
+
+
 def insert(erpnext: SandboxERPNext, doctype: str, *, user: str = "Administrator", **values: Any) -> str:
     """Insert a document; returns its name."""
     session = erpnext.session(user)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from scoopjoy_dagster.accounting.figures import DayFigures, FranchiseFigures
+from scoopjoy_dagster.accounting.figures import DayFigures, FranchiseFigures, with_names_of_now
 from scoopjoy_dagster.accounting.keys import normalised, without_revision
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.royalties import SUBMITTED, PostedEntry, RoyaltyPlan
@@ -411,7 +411,7 @@ def headquarters_equals_ours(
             sentence=f"{sentence}; its figures were not kept.",
             figures={**figures, "differs": "not kept"},
         )
-    then = {one.customer: one for one in told.franchises}
+    then = with_names_of_now(told.franchises, ours.franchises)
     now = {one.customer: one for one in ours.franchises}
     differences = [
         Difference(name, by)

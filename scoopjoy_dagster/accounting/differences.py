@@ -19,8 +19,6 @@ class What(StrEnum):
 
     MISSING = "royalty missing"
     DIFFERS = "royalty differs"
-    RATE_CHANGED = "rate changed after the close"
-    FORMER = "royalty of a former franchise"
     OF_NOBODY = "royalty entry of nobody"
     NOT_OURS = "royalty entry without our key"
     KEY_UNREADABLE = "key cannot be read"

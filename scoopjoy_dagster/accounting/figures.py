@@ -6,7 +6,7 @@ The figures told last are kept with the delivery record, so that a revision can 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ from scoopjoy_dagster.accounting.royalties import Action
 
 @dataclass(frozen=True, slots=True)
 class FranchiseFigures:
-    """One franchise's day: number of invoices, base in INR, rate in percent, royalty in INR."""
+    """One franchise's day: number of invoices, base in INR, rate in percent, royalty in INR, name of its first entry."""
 
     customer: str
     customer_name: str
@@ -24,6 +24,7 @@ class FranchiseFigures:
     base: Decimal
     rate: Decimal
     royalty: Decimal
+    entry: str = ""
 
     @property
     def sentence(self) -> str:
@@ -73,6 +74,7 @@ class DayFigures:
                         Decimal(row["base"]),
                         Decimal(row["rate"]),
                         Decimal(row["royalty"]),
+                        str(row.get("entry", "")),
                     )
                     for row in found["franchises"]
                 ),
@@ -102,6 +104,7 @@ def franchise_figures(action: Action) -> FranchiseFigures:
         royalty.base,
         royalty.rate,
         royalty.amount,
+        action.entries[0].name if action.entries else "",
     )
 
 
@@ -115,7 +118,7 @@ def changes(before: DayFigures | None, after: DayFigures, reasons: Mapping[str, 
     """
     if before is None:
         return (Change("The day", "not kept", "", "the figures of the revision before were not kept"),)
-    then = {one.customer: one for one in before.franchises}
+    then = with_names_of_now(before.franchises, after.franchises)
     now = {one.customer: one for one in after.franchises}
     found = [
         _franchise(then.get(customer), now.get(customer), reasons.get(customer, ""))
@@ -136,6 +139,24 @@ def changes(before: DayFigures | None, after: DayFigures, reasons: Mapping[str, 
             "The day", "", "", "the totals are the same; documents, counted amounts or exceptions changed"
         ),
     )
+
+
+def with_names_of_now(
+    then: Iterable[FranchiseFigures], now: Collection[FranchiseFigures]
+) -> dict[str, FranchiseFigures]:
+    """The figures of before by the customer of now: one that was renamed since has its entry still, and else its figures."""
+    left = {one.customer: one for one in then}
+    found = {one.customer: left.pop(one.customer) for one in now if one.customer in left}
+    for one in now:
+        if one.customer not in found:
+            same = [
+                old
+                for old in left.values()
+                if (old.entry == one.entry if old.entry and one.entry else _figures(old) == _figures(one))
+            ]
+            if same:
+                found[one.customer] = left.pop(same[0].customer)
+    return found | left
 
 
 def _figures(one: FranchiseFigures | None) -> tuple[int, Decimal, Decimal, Decimal]:

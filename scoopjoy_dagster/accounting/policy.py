@@ -29,13 +29,6 @@ class NegativeDays(StrEnum):
     REVERSE = "reverse"
 
 
-class FormerFranchises(StrEnum):
-    """What happens to a posted royalty whose customer is no franchise any more: taken back, or left as it is."""
-
-    REVERSE = "reverse"
-    KEEP = "keep"
-
-
 class LockedDays(StrEnum):
     """Where a difference goes whose day the books no longer take: nowhere (an exception), or to the next open day."""
 
@@ -53,7 +46,6 @@ class RoyaltyPolicy:
         base: which total of the invoice counts.
         rounding: applied once, at franchise x day.
         negative_days: what a negative base does.
-        former_franchises: what happens to the royalty of a customer that was disabled or left the franchise group.
         locked_days: where a difference goes whose day is locked. It moves a posting date and never an amount, so it
             is no part of the version.
         precision: decimals of the company's currency (2 for INR).
@@ -64,7 +56,6 @@ class RoyaltyPolicy:
     base: Base = Base.GRAND_TOTAL
     rounding: Rounding = Rounding.HALF_UP
     negative_days: NegativeDays = NegativeDays.SKIP
-    former_franchises: FormerFranchises = FormerFranchises.REVERSE
     locked_days: LockedDays = LockedDays.EXCEPTION
     precision: int = 2
 
@@ -73,11 +64,12 @@ class RoyaltyPolicy:
         """Name and fingerprint: two policies that could give different royalties have different versions."""
         rate = format(self.default_rate.normalize(), "f")
         content = f"{rate}|{self.base}|{self.rounding}|{self.negative_days}|{self.precision}"
-        if (
-            self.former_franchises is FormerFranchises.KEEP
-        ):  # a later option: without it, versions stay what they were
-            content += f"|{self.former_franchises}"
         return f"{self.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+    @property
+    def terms(self) -> str:
+        """What decides an amount besides the rate, as codes that every entry carries: `grand_total half_up skip`."""
+        return f"{self.base} {self.rounding} {self.negative_days}"
 
     @property
     def sentence(self) -> str:
@@ -90,9 +82,4 @@ class RoyaltyPolicy:
             f"{self.version}: each franchise's own rate, {rate} % where none is set, of {self.base.field}; "
             f"rounded {self.rounding.value.replace('_', ' ')} once per franchise and day; "
             f"a day with a negative base {negative}"
-            + (
-                "; a former franchise keeps what is posted"
-                if self.former_franchises is FormerFranchises.KEEP
-                else ""
-            )
         )

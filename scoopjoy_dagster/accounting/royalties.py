@@ -2,13 +2,15 @@
 
 `plan_royalties` is the whole rule. It is pure: a re-run of a day that is right is a plan of nothing but *adopt*
 and *skip*, and a late change is a plan with one signed *adjust*. A posted entry is never edited, cancelled or
-deleted: what it should have been is reached by posting the difference.
+deleted: what it should have been is reached by posting the difference. What was posted keeps the terms that it was
+posted by (`posted_terms`): a new rate never charges a closed day, unless a person asks for that.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -17,10 +19,16 @@ from typing import Literal
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.keys import digest, normalised, revision_of, royalty_key, without_revision
 from scoopjoy_dagster.accounting.money import ZERO, allocate, rounded
-from scoopjoy_dagster.accounting.policy import FormerFranchises, NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.accounting.policy import NegativeDays, RoyaltyPolicy
 
 HIGHEST_RATE = Decimal(100)
 SUBMITTED, CANCELLED = 1, 2
+
+BY_DEFAULT = "default_rate"
+"""The code beside the policy's on an entry whose franchise had no rate of its own."""
+
+NAMED = 5
+"""So many franchises or invoices are named in one sentence; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +73,13 @@ class PostedEntry:
         customer: the party by the ledger, which follows a renamed Customer as the key cannot; empty where the ledger
             never had a row of the entry.
         booked: whether the ledger has a row of it; a submitted entry without one was not read completely.
-        base, rate, policy: what the franchise's royalty of the whole day followed from when it was posted.
+        base, rate, policy, terms: what the royalty of the day followed from when it was posted: base in INR, rate in percent,
+            version of the policy, and its codes (`RoyaltyPolicy.terms`; empty on an entry of an earlier version).
         posting_date: the business day, or a later one when that was locked.
         reason: why it was posted, for people.
         run: the Dagster run that posted it.
+        adjusts: the first entry, where this one adjusts it.
+        created: when it was made, in site time as ERPNext writes it.
     """
 
     name: str
@@ -84,6 +95,9 @@ class PostedEntry:
     posting_date: date | None = None
     reason: str = ""
     run: str = ""
+    terms: str = ""
+    adjusts: str = ""
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +111,14 @@ class FormerFranchise:
 
 @dataclass(frozen=True, slots=True)
 class Royalty:
-    """What one franchise owes for the day, and how that follows: `amount` = `base` x `rate` %, rounded once."""
+    """What one franchise owes for the day, and how that follows: `amount` = `base` x `rate` %, rounded once.
+
+    Attributes:
+        terms: codes of the policy that it was computed by, as every entry carries them (`RoyaltyPolicy.terms`).
+        kept: why the amount is what is posted, whatever was sold; empty where it follows from the base.
+        merged: entries of a customer that was merged into this one; `amount` has theirs as they were posted, and what
+            else was sold is computed at `rate`.
+    """
 
     customer: str
     customer_name: str
@@ -106,8 +127,9 @@ class Royalty:
     rate: Decimal
     amount: Decimal
     policy_version: str
-    former: str = ""
-    """Why the customer is no franchise any more; empty for a franchise."""
+    terms: str = ""
+    kept: str = ""
+    merged: tuple[PostedEntry, ...] = ()
 
     @property
     def invoice_count(self) -> int:
@@ -120,9 +142,14 @@ class Royalty:
         return max((one.newest for one in self.invoices), default="")
 
     @property
-    def kept(self) -> bool:
-        """Whether it is that of a former franchise, kept by the policy: what was written about it stays as it is."""
-        return bool(self.former) and self.amount != 0
+    def frozen(self) -> bool:
+        """Whether what was written about it, on invoices and on its statement, stays as it is."""
+        return bool(self.kept) and self.amount != 0
+
+    @property
+    def own_base(self) -> Decimal:
+        """The base without what a merged customer's entries were posted on, in INR."""
+        return self.base - base_of(self.merged)
 
     def shares(self, precision: int) -> dict[str, Decimal]:
         """Each invoice's share of the royalty, in INR; they add up to `amount` to the paisa. Needs the rows.
@@ -132,6 +159,8 @@ class Royalty:
         """
         if any(not invoice.name for invoice in self.invoices):
             raise ValueError(f"the invoices of {self.customer} are added up: their shares are not known")
+        if self.kept and self.base == 0:
+            return {invoice.name: rounded(ZERO, precision) for invoice in self.invoices}
         parts = allocate(self.amount, [invoice.base for invoice in self.invoices], precision)
         return {invoice.name: part for invoice, part in zip(self.invoices, parts, strict=True)}
 
@@ -157,18 +186,41 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class RoyaltyPlan:
-    """All actions of the day, in order of customer, and what a person should know."""
+    """All actions of the day, in order of customer, and what a person should know.
+
+    `findings` are about the day, and its report lists them. `notes` are about what has become of the franchises since it was
+    posted (another rate, disabled, moved): news for who runs the day again, and none about the day.
+    """
 
     company: str
     day: date
     policy: RoyaltyPolicy
     actions: tuple[Action, ...]
     findings: tuple[Finding, ...]
+    notes: tuple[Finding, ...] = ()
 
     @property
     def due(self) -> Decimal:
         """Sum of all royalties of the day by the rule, in INR."""
         return sum((action.royalty.amount for action in self.actions), ZERO)
+
+    @property
+    def policy_version(self) -> str:
+        """The policy that the day was posted by; several, where it was by several; the one in force before anything is posted."""
+        posted = {one.royalty.policy_version for one in self.actions if one.entries}
+        return ", ".join(sorted(posted - {""})) or self.policy.version
+
+    @property
+    def policy_sentence(self) -> str:
+        """The policy that the day was posted by, in words."""
+        version = self.policy_version
+        return self.policy.sentence if version == self.policy.version else f"as posted, by {version}"
+
+    def sentence_for(self, royalty: Royalty) -> str:
+        """The policy that a royalty was posted by, in words."""
+        if royalty.policy_version == self.policy.version:
+            return self.policy.sentence
+        return f"{royalty.policy_version}: {royalty.terms or 'as posted'}"
 
     def writes(self) -> list[Action]:
         """The actions that post a Journal Entry."""
@@ -183,8 +235,8 @@ class RoyaltyPlan:
 
         def detailed(action: Action) -> Action:
             found = rows.get(action.royalty.customer)
-            if found is None or action.royalty.former:
-                return action  # what a former franchise was invoiced is in no royalty
+            if found is None:
+                return action
             base = sum((one.base for one in found), ZERO)
             if (len(found), base) != (action.royalty.invoice_count, action.royalty.base):
                 raise ValueError(
@@ -221,6 +273,7 @@ def plan_royalties(
     posted: Iterable[PostedEntry],
     former: Iterable[FormerFranchise] = (),
     company_currency: str = "INR",
+    re_rate: bool = False,
 ) -> RoyaltyPlan:
     """Compare what the rule says with what the ledger holds, franchise by franchise.
 
@@ -233,6 +286,7 @@ def plan_royalties(
         posted: our royalty entries of `day`, cancelled ones included.
         former: customers of submitted entries of `day` that are seen to be no franchise any more.
         company_currency: invoices in any other currency are counted at their base amount and listed.
+        re_rate: a person wants today's terms for this day, too: rate, exemption, policy, and who is a franchise.
     """
     by_customer: dict[str, list[BaseInvoice]] = defaultdict(list)
     for invoice in invoices:
@@ -242,27 +296,39 @@ def plan_royalties(
 
     actions: list[Action] = []
     findings: list[Finding] = []
-    for franchise in sorted(franchises, key=lambda one: one.customer):
-        own = tuple(sorted(by_customer.get(franchise.customer, ()), key=lambda one: (one.name, one.currency)))
-        mine = _pop(entries, company, day, franchise.customer)
-        royalty, notes = _royalty(franchise, own, policy, company_currency)
-        findings += notes
-        if any(note.severity == "error" for note in notes):
-            actions.append(Action("refuse", royalty, ZERO, notes[-1].message))
+    notes = _Notes(day)
+    everybody: list[Franchise | FormerFranchise] = [*franchises, *former]
+    keys = {one.customer: without_revision(royalty_key(company, day, one.customer, 0)) for one in everybody}
+    of_somebody = set(keys.values())
+    for one in sorted(everybody, key=lambda one: one.customer):
+        mine = entries.pop(normalised(one.customer), []) + entries.pop(keys[one.customer], [])
+        own = tuple(sorted(by_customer.get(one.customer, ()), key=lambda each: (each.name, each.currency)))
+        standing = _standing(mine, of_somebody - {keys[one.customer]})
+        about: list[Finding] = []
+        if isinstance(one, FormerFranchise):
+            if not standing:
+                continue
+            royalty = _former(one, own, standing, policy, re_rate=re_rate)
+            if re_rate:
+                notes.taken_back(one, standing)
+            else:
+                notes.former(one, royalty, standing)
+        elif standing and not re_rate:
+            notes.franchise(one, standing, policy)
+            royalty, about = _as_posted(one, own, standing, policy, company_currency)
+        else:
+            merged = standing.merged if standing else ()
+            royalty, about = _royalty(one, own, _todays(one, policy), policy, company_currency, merged)
+        findings += about
+        if any(note.severity == "error" for note in about):
+            actions.append(Action("refuse", royalty, ZERO, about[-1].message))
             continue
-        action, problem = _compare(company, day, royalty, mine, taken)
+        action, problem = _compare(company, day, royalty, mine, taken, standing)
         actions.append(action)
         findings += problem
-
-    for one in sorted(former, key=lambda one: one.customer):
-        mine = _pop(entries, company, day, one.customer)
-        if mine:
-            action, problem = _former(company, day, one, mine, policy, taken)
-            actions.append(action)
-            findings += problem
     findings += _unexplained(entries.values(), company_currency)
     actions.sort(key=lambda action: action.royalty.customer)
-    return RoyaltyPlan(company, day, policy, tuple(actions), tuple(findings))
+    return RoyaltyPlan(company, day, policy, tuple(actions), tuple(findings), tuple(notes.gathered()))
 
 
 def _by_customer(posted: Iterable[PostedEntry]) -> dict[str, list[PostedEntry]]:
@@ -280,56 +346,6 @@ def _taken(posted: Iterable[PostedEntry]) -> dict[str, int]:
         key = without_revision(entry.key)
         found[key] = max(found.get(key, 0), revision_of(entry.key))
     return found
-
-
-def _pop(entries: dict[str, list[PostedEntry]], company: str, day: date, customer: str) -> list[PostedEntry]:
-    """Take a customer's entries out of those that are left."""
-    by_key = without_revision(royalty_key(company, day, customer, 0))
-    return entries.pop(normalised(customer), []) + entries.pop(by_key, [])
-
-
-def _former(
-    company: str,
-    day: date,
-    former: FormerFranchise,
-    entries: Sequence[PostedEntry],
-    policy: RoyaltyPolicy,
-    taken: Mapping[str, int],
-) -> tuple[Action, list[Finding]]:
-    """A former franchise owes nothing for the day by the rule: what is posted is taken back, or kept by the policy."""
-    live = _live(entries)
-    posted = sum((entry.amount for entry in live), ZERO)
-    names = ", ".join(entry.name for entry in live)
-    if policy.former_franchises is FormerFranchises.KEEP and posted:
-        last = live[-1]
-        royalty = Royalty(
-            former.customer, former.customer_name, (), last.base, last.rate, posted, last.policy, former.why
-        )
-        note = Finding(
-            "warning",
-            "former franchise",
-            former.customer_name,
-            f"{former.why}; {names} keep {posted:.2f} for {day}, as the policy says",
-            "Nothing is to do; reverse the entry in ERPNext if the franchise owes nothing for this day.",
-        )
-        return Action("adopt", royalty, ZERO, f"{former.why}; {names} stay posted", entries=live), [note]
-    nothing = rounded(ZERO, policy.precision)
-    royalty = Royalty(
-        former.customer, former.customer_name, (), ZERO, ZERO, nothing, policy.version, former.why
-    )
-    action, problem = _compare(company, day, royalty, entries, taken)
-    if action.kind == "adjust":
-        problem = [
-            Finding(
-                "warning",
-                "former franchise",
-                former.customer_name,
-                f"{former.why}: {posted:.2f} posted for {day} by {names} are not owed any more and are to be taken back",
-                "If it still owes its royalty for this day, put it back into the franchise group, or set the policy "
-                "former_franchises to keep, and materialize royalties for the day again.",
-            )
-        ]
-    return action, problem
 
 
 def _unexplained(left: Iterable[Sequence[PostedEntry]], currency: str) -> list[Finding]:
@@ -352,16 +368,245 @@ def _unexplained(left: Iterable[Sequence[PostedEntry]], currency: str) -> list[F
 def _live(entries: Iterable[PostedEntry]) -> tuple[PostedEntry, ...]:
     """The submitted entries, first one first."""
     return tuple(
-        sorted((one for one in entries if one.docstatus == SUBMITTED), key=lambda one: revision_of(one.key))
+        sorted(
+            (one for one in entries if one.docstatus == SUBMITTED),
+            key=lambda one: (revision_of(one.key), normalised(one.key)),
+        )
     )
 
 
-def _royalty(
-    franchise: Franchise, invoices: tuple[BaseInvoice, ...], policy: RoyaltyPolicy, company_currency: str
+# -- what is posted, and by which terms -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What is in the ledger for one customer and day.
+
+    Attributes:
+        live: all submitted entries, first one first.
+        newest: the last entry of the chain that adjustments go on with. Its terms are those of the day: the first entry's,
+            or those of the re-rating since.
+        merged: the entries of other chains. Two customers that ERPNext has merged have two first entries of a day; the one
+            with the lower key goes on, and the other stays as it is.
+    """
+
+    live: tuple[PostedEntry, ...]
+    newest: PostedEntry
+    merged: tuple[PostedEntry, ...]
+
+    @property
+    def amount(self) -> Decimal:
+        """What is posted in all, in INR."""
+        return sum((one.amount for one in self.live), ZERO)
+
+
+def _standing(entries: Iterable[PostedEntry], of_others: AbstractSet[str]) -> _Standing | None:
+    """What stands of these entries of one customer; None when nothing does.
+
+    `of_others` are the keys of the other customers: an entry under one of them was booked on this customer by mistake.
+    """
+    live = _live(entries)
+    if not live:
+        return None
+    own = [one for one in live if without_revision(one.key) not in of_others] or list(live)
+    first = without_revision(own[0].key)
+    others = {one.name for one in own if revision_of(one.key) == 0 and without_revision(one.key) != first}
+    merged = tuple(one for one in own if one.name in others or one.adjusts in others)
+    return _Standing(live, [one for one in own if one not in merged][-1], merged)
+
+
+def base_of(merged: Iterable[PostedEntry]) -> Decimal:
+    """The base that these chains of entries were posted on: that of the last entry of each, in INR."""
+    last: dict[str, PostedEntry] = {}
+    for one in merged:
+        last[one.adjusts or one.name] = one
+    return sum((one.base for one in last.values()), ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """By what a royalty is computed: rate in percent (0 pays nothing), codes and version of the policy."""
+
+    rate: Decimal
+    codes: str
+    policy_version: str
+
+
+def _todays(franchise: Franchise, policy: RoyaltyPolicy) -> _Terms:
+    if franchise.exempt:
+        return _Terms(ZERO, policy.terms, policy.version)
+    if franchise.rate == 0:
+        return _Terms(policy.default_rate, f"{policy.terms} {BY_DEFAULT}", policy.version)
+    return _Terms(franchise.rate, policy.terms, policy.version)
+
+
+def _not_followed(standing: _Standing, policy: RoyaltyPolicy) -> str:
+    """Why what is posted cannot follow another base: it was posted by another rule than this run's. Empty when it can."""
+    newest = standing.newest
+    if newest.rate == 0 and sum((one.amount for one in standing.live if one not in standing.merged), ZERO):
+        return "the rate of the entry is not known"
+    if newest.terms:
+        codes = newest.terms.removesuffix(BY_DEFAULT).strip()
+        return f"posted by {codes}" if codes != policy.terms else ""
+    return f"posted by the policy {newest.policy or 'unknown'}" if newest.policy != policy.version else ""
+
+
+def _as_posted(
+    franchise: Franchise,
+    invoices: tuple[BaseInvoice, ...],
+    standing: _Standing,
+    policy: RoyaltyPolicy,
+    company_currency: str,
 ) -> tuple[Royalty, list[Finding]]:
+    """The royalty by the terms that the day was posted by."""
+    why = _not_followed(standing, policy)
+    if why:
+        return _kept(franchise, invoices, standing, why), []
+    newest = standing.newest
+    terms = _Terms(newest.rate, newest.terms or policy.terms, newest.policy)
+    royalty, findings = _royalty(franchise, invoices, terms, policy, company_currency, standing.merged)
+    if royalty.amount * royalty.base < 0:
+        # Of merged customers: more was cancelled of what one of them had sold than the other's rate can give back.
+        return _kept(franchise, invoices, standing, "posted for customers that were merged since"), []
+    return royalty, findings
+
+
+def _former(
+    former: FormerFranchise,
+    invoices: tuple[BaseInvoice, ...],
+    standing: _Standing,
+    policy: RoyaltyPolicy,
+    *,
+    re_rate: bool,
+) -> Royalty:
+    """A former franchise keeps what was posted; where a person wants today's rule for the day, it owes nothing."""
+    if not re_rate:
+        return _kept(former, invoices, standing, former.why)
+    nothing = rounded(ZERO, policy.precision)
+    return Royalty(
+        former.customer, former.customer_name, (), ZERO, ZERO, nothing, policy.version, policy.terms
+    )
+
+
+def _kept(
+    customer: Franchise | FormerFranchise, invoices: tuple[BaseInvoice, ...], standing: _Standing, why: str
+) -> Royalty:
+    newest = standing.newest
+    return Royalty(
+        customer.customer,
+        customer.customer_name,
+        invoices,
+        sum((one.base for one in invoices), ZERO),
+        newest.rate,
+        standing.amount,
+        newest.policy,
+        newest.terms,
+        why,
+        standing.merged,
+    )
+
+
+class _Notes:
+    """What has become of the franchises since the day was posted, gathered: one row for each kind, whatever their number."""
+
+    def __init__(self, day: date) -> None:
+        self._day = day
+        self._rates: list[str] = []
+        self._rules: list[str] = []
+        self._left: list[Finding] = []
+
+    def franchise(self, franchise: Franchise, standing: _Standing, policy: RoyaltyPolicy) -> None:
+        """A franchise whose royalty is posted."""
+        why, then = _not_followed(standing, policy), standing.newest.rate
+        if why:
+            self._rules.append(f"{franchise.customer_name} ({why})")
+        elif (now := _todays(franchise, policy).rate) != then:
+            self._rates.append(f"{franchise.customer_name} (posted at {_percent(then)}, now {_percent(now)})")
+
+    def former(self, former: FormerFranchise, royalty: Royalty, standing: _Standing) -> None:
+        """A former franchise that keeps what was posted."""
+        names = ", ".join(one.name for one in standing.live)
+        sold = base_of([standing.newest, *standing.merged])
+        changed = (
+            f"; its sales of the day were {sold:.2f} then and are {royalty.base:.2f} now, which changes nothing"
+            if sold != royalty.base
+            else ""
+        )
+        self._left.append(
+            Finding(
+                "warning",
+                "former franchise",
+                former.customer_name,
+                f"{former.why}; {names} keep {standing.amount:.2f} for {self._day}{changed}",
+                "Nothing is to do. If the franchise owes nothing for this day, run `scoopjoy close --date "
+                f"{self._day} --re-rate`, which takes the royalty back.",
+            )
+        )
+
+    def taken_back(self, former: FormerFranchise, standing: _Standing) -> None:
+        """A former franchise whose royalty a person wants to be taken back."""
+        if standing.amount:
+            names = ", ".join(one.name for one in standing.live)
+            self._left.append(
+                Finding(
+                    "warning",
+                    "former franchise",
+                    former.customer_name,
+                    f"{former.why}: {standing.amount:.2f} posted for {self._day} by {names} are taken back, as this run was "
+                    "asked to",
+                    "If it still owes its royalty for this day, put it back into the franchise group and run the day again "
+                    "with --re-rate.",
+                )
+            )
+
+    def gathered(self) -> Iterator[Finding]:
+        """The rows."""
+        yield from self._left
+        if self._rates:
+            yield Finding(
+                "warning",
+                "posted rate kept",
+                self._day.isoformat(),
+                f"the rate has changed since this day was posted: {_some(self._rates)}",
+                "Nothing is to do: posted days keep their rate. To apply today's rates to this day, too, run "
+                f"`scoopjoy close --date {self._day} --re-rate`.",
+            )
+        if self._rules:
+            yield Finding(
+                "warning",
+                "posted by another policy",
+                self._day.isoformat(),
+                f"what is posted stays as it is, whatever was sold since: {_some(self._rules)}",
+                "To post a later change of sales by the rule of then, launch the day with that rule at royalty_policy. To apply "
+                f"today's rule to this day, run `scoopjoy close --date {self._day} --re-rate`.",
+            )
+
+
+# -- the rule -------------------------------------------------------------------------------------------------
+
+
+def _royalty(
+    franchise: Franchise,
+    invoices: tuple[BaseInvoice, ...],
+    terms: _Terms,
+    policy: RoyaltyPolicy,
+    company_currency: str,
+    merged: tuple[PostedEntry, ...] = (),
+) -> tuple[Royalty, list[Finding]]:
+    """What a franchise owes by these terms, and what a person should know of it."""
+    rate, findings = terms.rate, list[Finding]()
     base = sum((invoice.base for invoice in invoices), ZERO)
-    findings: list[Finding] = []
-    rate = franchise.rate
+    nothing = Royalty(
+        franchise.customer,
+        franchise.customer_name,
+        invoices,
+        base,
+        rate,
+        rounded(ZERO, policy.precision),
+        terms.policy_version,
+        terms.codes,
+        merged=merged,
+    )
     if not ZERO <= rate <= HIGHEST_RATE:
         findings.append(
             Finding(
@@ -372,21 +617,19 @@ def _royalty(
                 "Correct Royalty Percentage on the Customer in ERPNext and run the day again.",
             )
         )
-        return _owed(franchise, invoices, base, ZERO, ZERO, policy), findings
-    if franchise.exempt:
-        return _owed(franchise, invoices, base, ZERO, ZERO, policy), findings
+        return replace(nothing, rate=ZERO), findings
     if rate == 0:
-        rate = policy.default_rate
-        if invoices:
-            findings.append(
-                Finding(
-                    "warning",
-                    "no royalty rate set",
-                    franchise.customer_name,
-                    f"the default of {rate.normalize():f} % was used: ERPNext cannot tell 0 from empty",
-                    "Set Royalty Percentage on the Customer, or tick Royalty Exempt if it truly pays nothing.",
-                )
+        return nothing, findings
+    if invoices and terms.codes.endswith(BY_DEFAULT):
+        findings.append(
+            Finding(
+                "warning",
+                "no royalty rate set",
+                franchise.customer_name,
+                f"the default of {_percent(rate)} was used: ERPNext cannot tell 0 from empty",
+                "Set Royalty Percentage on the Customer, or tick Royalty Exempt if it truly pays nothing.",
             )
+        )
     findings += [
         Finding(
             "warning",
@@ -408,45 +651,34 @@ def _royalty(
                 "Agree with the franchise how the excess is settled, or set the policy negative_days to reverse.",
             )
         )
-        return _owed(franchise, invoices, base, rate, ZERO, policy), findings
-    amount = rounded(base * rate / 100, policy.precision, policy.rounding)
-    if amount == 0 and base != 0:
+        return nothing, findings
+    if base == 0:
+        return nothing, findings
+    amount = rounded(nothing.own_base * rate / 100, policy.precision, policy.rounding)
+    amount += sum((one.amount for one in merged), ZERO)
+    if amount == 0:
         findings.append(
             Finding(
                 "warning",
                 "royalty rounds to zero",
                 franchise.customer_name,
-                f"{rate.normalize():f} % of {base:.2f} {company_currency} rounds to 0.00; ERPNext refuses an empty entry",
+                f"{_percent(rate)} of {base:.2f} {company_currency} rounds to 0.00; ERPNext refuses an empty entry",
                 "Nothing is to do; the day is listed so that it is not missed.",
             )
         )
-    return _owed(franchise, invoices, base, rate, amount, policy), findings
-
-
-def _owed(
-    franchise: Franchise,
-    invoices: tuple[BaseInvoice, ...],
-    base: Decimal,
-    rate: Decimal,
-    amount: Decimal,
-    policy: RoyaltyPolicy,
-) -> Royalty:
-    return Royalty(
-        franchise.customer,
-        franchise.customer_name,
-        invoices,
-        base,
-        rate,
-        rounded(amount, policy.precision),
-        policy.version,
-    )
+    return replace(nothing, amount=amount), findings
 
 
 def _compare(
-    company: str, day: date, royalty: Royalty, entries: Sequence[PostedEntry], taken: Mapping[str, int]
+    company: str,
+    day: date,
+    royalty: Royalty,
+    entries: Sequence[PostedEntry],
+    taken: Mapping[str, int],
+    standing: _Standing | None,
 ) -> tuple[Action, list[Finding]]:
     """What to post for one franchise, given all its entries of the day and the highest revision of every key."""
-    live = _live(entries)
+    live = standing.live if standing else ()
     unbooked = [entry for entry in live if not entry.booked]
     if unbooked:
         names = ", ".join(entry.name for entry in unbooked)
@@ -490,19 +722,19 @@ def _compare(
         {
             "key": normalised(key),
             "amount": difference,
-            "base": royalty.base,
+            "base": royalty.own_base,
             "rate": royalty.rate,
             "policy": royalty.policy_version,
         }
     )
-    if not live:
+    if not standing:
         reason = f"{royalty.rate.normalize():f} % of {royalty.base:.2f}"
         return Action("create", royalty, difference, reason, key, content), []
     return Action(
         "adjust",
         royalty,
         difference,
-        _what_changed(royalty, live[-1], posted),
+        _what_changed(royalty, standing.newest, posted),
         key,
         content,
         live[0].name,
@@ -512,56 +744,44 @@ def _compare(
 
 def _what_changed(royalty: Royalty, last: PostedEntry, posted: Decimal) -> str:
     """Why the royalty is another one than what is posted: from what the last entry was computed on to what counts now."""
-    changes = [royalty.former] if royalty.former else []
-    if not royalty.former:
-        if last.base != royalty.base:
-            changes.append(f"base {last.base:.2f} -> {royalty.base:.2f}")
-        if last.rate != royalty.rate:
-            changes.append(f"rate {last.rate.normalize():f} % -> {royalty.rate.normalize():f} %")
-        if last.policy and last.policy != royalty.policy_version:
-            changes.append(f"policy {last.policy} -> {royalty.policy_version}")
+    changes = []
+    if last.base != royalty.own_base:
+        changes.append(f"base {last.base:.2f} -> {royalty.own_base:.2f}")
+    if last.rate != royalty.rate:
+        changes.append(f"rate {_percent(last.rate)} -> {_percent(royalty.rate)}")
+    if last.policy and last.policy != royalty.policy_version:
+        changes.append(f"policy {last.policy} -> {royalty.policy_version}")
     if not changes:
         changes.append("an entry was changed by a person")
     return f"royalty {posted:.2f} -> {royalty.amount:.2f}: " + ", ".join(changes)
 
 
-_ADDED, _GONE = "added", "cancelled or no longer of this day"
-
-
-def with_named_invoices(plan: RoyaltyPlan, annotated: Mapping[str, Iterable[str]]) -> RoyaltyPlan:
-    """The plan whose adjustments also name the invoices that came and went since the day was annotated.
-
-    Args:
-        plan: the day's plan, with the rows of those who are adjusted (`RoyaltyPlan.with_rows`).
-        annotated: by the name of a first entry, the invoices (cancelled ones included) that say they bore its royalty.
-    """
+def with_named_invoices(
+    plan: RoyaltyPlan, added: Mapping[str, Iterable[str]], cancelled: Mapping[str, Iterable[str]]
+) -> RoyaltyPlan:
+    """The plan whose adjustments also name the invoices that came and went since the last entry; both by customer."""
 
     def named(action: Action) -> Action:
-        before = set(annotated.get(action.adjusts, ()))
-        if action.kind != "adjust" or action.royalty.former or not before:
-            return action  # without annotations nothing is known of the day before
-        if any(not invoice.name for invoice in action.royalty.invoices):
-            raise ValueError(f"the invoices of {action.royalty.customer} are added up and have no names")
-        now = {invoice.name for invoice in action.royalty.invoices}
-        # A cancelled invoice says for ever that it bore royalty: the adjustment that followed has named it already.
-        told = {
-            name.partition(" and ")[0]
-            for entry in action.entries
-            for note in entry.reason.split("; ")
-            if note.endswith(_GONE)
-            for name in note.removesuffix(f" {_GONE}").split(", ")
-        }
-        gone = before - now - told
-        notes = [f"{_some(names)} {what}" for names, what in ((now - before, _ADDED), (gone, _GONE)) if names]
+        if action.kind != "adjust":
+            return action
+        customer = action.royalty.customer
+        notes = [
+            f"{_some(sorted(names))} {what}"
+            for names, what in ((added.get(customer), "added"), (cancelled.get(customer), "cancelled"))
+            if names
+        ]
         return replace(action, reason="; ".join([action.reason, *notes]))
 
     return replace(plan, actions=tuple(named(action) for action in plan.actions))
 
 
-def _some(names: Iterable[str]) -> str:
-    """A few names in order; the rest is counted."""
-    ordered = sorted(names)
-    return ", ".join(ordered[:5]) + (f" and {len(ordered) - 5} more" if len(ordered) > 5 else "")
+def _percent(rate: Decimal) -> str:
+    return f"{rate.normalize():f} %"
+
+
+def _some(names: Sequence[str]) -> str:
+    """A few names; the rest is counted."""
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _why_nothing(royalty: Royalty) -> str:

@@ -3,8 +3,7 @@
 Here: the comparison of one day, as a pure function. Not here: reading ERPNext (`erpnext.range_reading`), printing,
 and the rule itself, which is `royalties.plan_royalties`: a second opinion on the rule would be a second rule.
 
-The rule is the one of today: policy, rates and franchises as they are now. A day that was closed at another rate
-differs from it; the entry carries base, rate and policy of its own, so both are shown and the row says why.
+A posted day is compared by the terms that it was posted by, as a close does: a rate that has changed since is no difference.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from decimal import Decimal
 from scoopjoy_dagster.accounting.day_record import Annotated, BookedEntry, DayRecord
 from scoopjoy_dagster.accounting.differences import DayDifference, DayVerdict, What
 from scoopjoy_dagster.accounting.keys import normalised, revision_of, royalty_key, without_revision
-from scoopjoy_dagster.accounting.money import ZERO, rounded
+from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import (
     SUBMITTED,
@@ -155,27 +154,15 @@ class _Day:
         names = ", ".join(one.name for one in live)
         message = (
             f"{names}: posted on a base of {last.base:.2f} at {_percent(last.rate)} (policy {last.policy or 'unknown'}); "
-            f"the rule as it is now says {_by_rule(action)} (policy {action.royalty.policy_version})"
+            f"the rule says {_by_rule(action)} (policy {action.royalty.policy_version})"
         )
-        todo = f"{self.close_again} It posts the difference as a signed adjustment."
-        if action.royalty.former:
-            what, message = What.FORMER, f"{names} stay posted: {action.reason}"
-            todo = f"If the franchise still owes it, put the Customer back into the group; otherwise: {todo}"
-        elif (
-            last.rate != action.royalty.rate
-            and last.base == action.royalty.base
-            and posted
-            == rounded(last.base * last.rate / 100, self.plan.policy.precision, self.plan.policy.rounding)
-        ):
-            what = What.RATE_CHANGED
-            todo = (
-                "It was right when it was posted. Nothing is to do if the new rate only counts from a later day on; "
-                f"otherwise: {todo}"
-            )
-        else:
-            what = What.DIFFERS
         return self.difference(
-            action.royalty.customer_name, what, message, todo, expected=action.royalty.amount, actual=posted
+            action.royalty.customer_name,
+            What.DIFFERS,
+            message,
+            f"{self.close_again} It posts the difference as a signed adjustment.",
+            expected=action.royalty.amount,
+            actual=posted,
         )
 
     def _refused(self, action: Action) -> DayDifference:
@@ -326,11 +313,12 @@ class _Day:
                     actual=shares,
                 )
             return
-        if action and action.royalty.kept:
+        if action and action.royalty.frozen:
             return  # what was written about it stays as it is
         posted = sum((one.amount for one in live), ZERO)
         first = live[0].name
-        wrong = [one.invoice for one in invoices if one.journal_entry and one.journal_entry != first]
+        merged = {one.name for one in action.royalty.merged} if action else set()
+        wrong = [one.invoice for one in invoices if one.journal_entry not in {"", first, *merged}]
         if wrong:
             yield self.difference(
                 who,
@@ -347,7 +335,7 @@ class _Day:
                 expected=posted,
                 actual=shares,
             )
-        elif action and action.kind == "adopt":
+        elif action and action.kind == "adopt" and not merged:
             yield from self._wrong_shares(action, invoices)
 
     def _wrong_shares(self, action: Action, invoices: Sequence[Annotated]) -> Iterator[DayDifference]:

@@ -87,7 +87,8 @@ def report_of(facts: DayFacts, past: Past, view: str = "") -> DayReport:
         business_day=day,
         currency=facts.books.currency,
         revision=0,
-        policy=plan.policy.sentence,
+        policy=plan.policy_sentence,
+        policy_version=plan.policy_version,
         outlets=frame(
             "outlets",
             [
@@ -163,7 +164,7 @@ def _invoice_rows(facts: DayFacts) -> list[dict[str, object]]:
         royalty = action.royalty
         if any(not invoice.name for invoice in royalty.invoices):
             continue
-        shares = royalty.shares(plan.policy.precision) if royalty.amount and not royalty.kept else {}
+        shares = royalty.shares(plan.policy.precision) if royalty.amount else {}
         rows += [
             {
                 "invoice": invoice.name,

@@ -9,7 +9,7 @@ from functools import partial
 import dagster as dg
 
 from scoopjoy_dagster.accounting.findings import Finding
-from scoopjoy_dagster.accounting.money import ZERO
+from scoopjoy_dagster.accounting.money import ZERO, allocate
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import Action, RoyaltyPlan
 from scoopjoy_dagster.assets import royalties
@@ -43,12 +43,16 @@ def is_right(action: Action, marked: Sequence[Marked]) -> bool:
     an invoice that came, left or was replaced since shows in these sums; `scoopjoy verify` compares each of them.
     """
     royalty = action.royalty
-    if royalty.kept:
+    if royalty.frozen:
         return True
-    if royalty.former or not action.entries:
+    if royalty.kept or not action.entries:
         return not any(one.entry or one.share or one.rate for one in marked)
-    wanted = Marked(action.entries[0].name, royalty.rate, royalty.invoice_count, royalty.amount)
-    return not royalty.invoice_count or list(marked) == [wanted]
+    merged = {entry.name for entry in royalty.merged}
+    own = [one for one in marked if one.entry not in merged]
+    count = royalty.invoice_count - sum(one.invoices for one in marked if one.entry in merged)
+    share = royalty.amount - sum((one.share for one in marked if one.entry in merged), ZERO)
+    wanted = Marked(action.entries[0].name, royalty.rate, count, share)
+    return own == [wanted] if count else not (royalty.invoice_count and share)
 
 
 def wrong_customers(the_plan: RoyaltyPlan, marked: Mapping[str, Sequence[Marked]]) -> dict[str, int]:
@@ -57,7 +61,7 @@ def wrong_customers(the_plan: RoyaltyPlan, marked: Mapping[str, Sequence[Marked]
     Those that bear no royalty any more (their customer left the franchises) but still say so are among them.
     """
     actions = {action.royalty.customer: action for action in the_plan.actions}
-    kept = {action.entries[0].name for action in the_plan.actions if action.royalty.kept}
+    kept = {action.entries[0].name for action in the_plan.actions if action.royalty.frozen}
     nobody = [one for one in marked if one not in actions]
     wrong = [
         customer for customer, action in actions.items() if not is_right(action, marked.get(customer, ()))
@@ -74,14 +78,23 @@ def wanted_annotations(
     `found` are its invoices.
     """
     royalty = action.royalty
-    present = [one.annotation for one in found]
-    if not action.entries:
-        return [(one, nothing(one)) for one in present]
-    first, shares = action.entries[0].name, royalty.shares(precision)
+    if royalty.kept or not action.entries:
+        return [(one.annotation, nothing(one.annotation)) for one in found]
+    # An invoice of a customer that was merged into this one stays as it was posted.
+    merged = {entry.name for entry in royalty.merged}
+    stay = [one.annotation for one in found if one.annotation.journal_entry in merged]
+    rest = [one for one in found if one.annotation.journal_entry not in merged]
+    if not sum((one.invoice.base for one in rest), ZERO):
+        stay, rest = [], list(found)
+    share = royalty.amount - sum((one.share for one in stay), ZERO)
+    parts = allocate(share, [one.invoice.base for one in rest], precision)
+    first = action.entries[0].name
     return [
-        (one, replace(one, rate=royalty.rate, share=shares[one.invoice], journal_entry=first))
-        for one in present
-        if one.invoice in shares  # what a former franchise was invoiced is in no royalty
+        *((one, one) for one in stay),
+        *(
+            (one.annotation, replace(one.annotation, rate=royalty.rate, share=part, journal_entry=first))
+            for one, part in zip(rest, parts, strict=True)
+        ),
     ]
 
 
@@ -93,15 +106,15 @@ def nothing(present: Annotation) -> Annotation:
 def changed_annotations(the_plan: RoyaltyPlan, rows: Mapping[str, Sequence[InvoiceRow]]) -> list[Annotation]:
     """What must be written to the invoices of these customers; `rows` by customer. See `wrong_customers`."""
     actions = {action.royalty.customer: action for action in the_plan.actions}
-    kept = {action.entries[0].name for action in the_plan.actions if action.royalty.kept}
+    kept = {action.entries[0].name for action in the_plan.actions if action.royalty.frozen}
     changed: list[Annotation] = []
     for customer, found in sorted(rows.items()):
         action = actions.get(customer)
-        if action is None or (action.royalty.former and not action.royalty.kept):
+        if action is None:
             changed += [
                 nothing(one.annotation) for one in found if one.annotation.journal_entry not in {"", *kept}
             ]
-        elif not action.royalty.kept:
+        elif not action.royalty.frozen:
             pairs = wanted_annotations(action, found, the_plan.policy.precision)
             changed += [wanted for present, wanted in pairs if present != wanted]
     return changed
@@ -141,7 +154,7 @@ def read_statements(site: Site, reading: Mapping[date, DayReading]) -> dict[str,
             action.entries[0].name
             for one in reading.values()
             for action in one.plan.actions
-            if action.entries and not action.royalty.kept
+            if action.entries and not action.royalty.frozen
         ],
     )
 
@@ -197,9 +210,9 @@ def annotate_invoices(
         # Another run was there since the sums were read: control totals must not rely on them.
         site.client.remembered.forget()
     done.attached.add(keep_statements(site, [one for one in todo.statements if one.present]))
-    owing = [one for one in the_plan.actions if one.entries and not one.royalty.kept]
+    owing = [one for one in the_plan.actions if one.entries and not one.royalty.frozen]
     shares = sum((one.royalty.amount for one in owing if one.royalty.invoice_count), ZERO)
-    seen = sum(one.royalty.invoice_count for one in the_plan.actions if not one.royalty.kept)
+    seen = sum(one.royalty.invoice_count for one in the_plan.actions if not one.royalty.frozen)
     attached_now, right = done.attached.written, done.attached.right
     return Outcome(
         NAME,

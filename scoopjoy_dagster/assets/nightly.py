@@ -70,7 +70,7 @@ def close_days(
     tools = Tools.of(context.resources)
     changed = policy_override(tools)
     if changed:
-        context.log.warning("The royalty policy is overridden for this run: %s", changed)
+        context.log.warning("This run computes royalties by other terms: %s", changed)
     stamp = {RUN_FIELD: context.run.run_id, POLICY_FIELD: tools.royalty_policy.policy.version}
     record = _Record(context, several=len(days) > 1)
     waiting = days_left_undone(context.instance, context.run, asset, days) if record.several else {}
@@ -202,15 +202,18 @@ class _Counted:
 
 
 def policy_override(tools: Tools) -> str:
-    """How the royalty policy of this run differs from the settings, in words; empty when it does not."""
-    return ", ".join(
+    """By what this run computes royalties that other runs do not, in words; empty when there is nothing."""
+    policy = [
         f"{name} {ours} instead of {settings}"
         for name, (settings, ours) in overrides(tools.royalty_policy).items()
+    ]
+    return ", ".join(
+        [*policy, *(["re_rate (today's terms instead of the posted ones)"] if tools.close.re_rate else [])]
     )
 
 
 def with_override(outcome: Outcome, changed: str) -> Outcome:
-    """The outcome, which says that its amounts were made by another policy than the one in the settings."""
+    """The outcome, which says that its amounts were made by other terms than those of other runs."""
     if not changed:
         return outcome
     facts = {**outcome.facts, "policy_override": changed}
@@ -224,8 +227,9 @@ def _overridden(day: date, changed: str) -> Finding:
         "warning",
         "royalty policy overridden",
         day.isoformat(),
-        f"this run was launched with {changed}: its amounts are not those of the settings",
-        "Meant for this run only? The next run of the day without it books the difference back. Meant for good? Change the settings.",
+        f"this run was launched with {changed}",
+        "What it books keeps its terms: later runs do not change it. If it was not meant, run the day again by the settings, "
+        "with re_rate.",
     )
 
 

@@ -54,12 +54,12 @@ def preview_day(site: Site, tools: Tools, day: date) -> Iterator[Preview]:
     )
     pending = sum(one.kind in {"create", "complete", "wait", "retry", "selling"} for one in actions)
     books = royalties.checked_books(site)
-    reading = royalties.read_days(site, books, policy, [day])[day]
+    reading = royalties.read_days(site, books, policy, [day], re_rate=tools.close.re_rate)[day]
     plan = royalties.named(site, books, reading.plan)
     yield Preview(
         royalties.NAME,
         tuple(royalties.plan_line(one, one.reason, one.adjusts) for one in plan.actions),
-        (*_before_closing(day, pending), *plan.findings),
+        (*_before_closing(day, pending), *plan.findings, *plan.notes),
     )
     if pending or plan.unsettled():
         reason = "after the shifts are closed" if pending else "after the royalties are posted"
@@ -100,7 +100,7 @@ def _annotations(site: Site, books: Books, reading: royalties.DayReading) -> Ite
         wanted = [
             one
             for action in detailed.actions
-            if action.royalty.customer in rows and not action.royalty.kept
+            if action.royalty.customer in rows and not action.royalty.frozen
             for _, one in invoices.wanted_annotations(
                 action, part[action.royalty.customer], plan.policy.precision
             )

@@ -9,7 +9,7 @@ from functools import partial
 import dagster as dg
 
 from scoopjoy_dagster.accounting.findings import Finding
-from scoopjoy_dagster.accounting.inputs import DayInputs, day_inputs, terms_of
+from scoopjoy_dagster.accounting.inputs import Sold, together
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import (
@@ -26,7 +26,7 @@ from scoopjoy_dagster.assets.royalty_posting import BooksLocked, Posting
 from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext import royalty_entries
 from scoopjoy_dagster.erpnext.errors import ERPNextError, NameTaken, Rejected
-from scoopjoy_dagster.erpnext.invoice_royalty import annotated_invoices, invoice_rows
+from scoopjoy_dagster.erpnext.invoice_royalty import cancelled_since, invoice_rows
 from scoopjoy_dagster.erpnext.sales_totals import DaySales, day_sales
 from scoopjoy_dagster.erpnext.site import Books, Site
 from scoopjoy_dagster.reporting.loading import load_ahead
@@ -36,23 +36,27 @@ NAME = "royalties"
 
 @dataclass(frozen=True, slots=True)
 class DayReading:
-    """What the rule and the ledger say for a day, what it was computed from, and what the invoices say of their royalty."""
+    """What the rule and the ledger say for a day, and what the invoices say of their royalty."""
 
     plan: RoyaltyPlan
-    terms: Mapping[str, str]
     sales: DaySales
 
-    def inputs(self) -> DayInputs:
-        """What the royalties follow from; added up from all invoices, so asked for once."""
-        return day_inputs(self.terms, self.sales.invoices)
+    @property
+    def sold(self) -> Sold:
+        """What was sold to those that the plan is about."""
+        return together(
+            Sold(one.count, one.sales, one.newest)
+            for action in self.plan.actions
+            for one in action.royalty.invoices
+        )
 
 
 def read_days(
-    site: Site, books: Books, policy: RoyaltyPolicy, days: Sequence[date]
+    site: Site, books: Books, policy: RoyaltyPolicy, days: Sequence[date], *, re_rate: bool = False
 ) -> dict[date, DayReading]:
     """These days: franchises, sums of their invoices, our entries and their ledger rows. Reads only.
 
-    As many list calls for a month of a thousand franchises as for a day of one.
+    As many list calls for a month of a thousand franchises as for a day of one. With `re_rate` the plans are by today's terms.
     """
     first, last = days[0], days[-1]
     franchises = royalty_entries.franchises(site, books.franchise_group)
@@ -61,7 +65,6 @@ def read_days(
     former = royalty_entries.former_franchises(
         site, franchises, [one for entries in posted.values() for one in entries], books.franchise_group
     )
-    terms = terms_of(franchises)
     found: dict[date, DayReading] = {}
     for day in days:
         sold, entries = sales.get(day, DaySales()), posted.get(day, [])
@@ -75,8 +78,9 @@ def read_days(
             posted=entries,
             former=[one for one in former if one.customer in customers],
             company_currency=books.currency,
+            re_rate=re_rate,
         )
-        found[day] = DayReading(the_plan, terms, sold)
+        found[day] = DayReading(the_plan, sold)
     return found
 
 
@@ -86,7 +90,11 @@ def plan(site: Site, books: Books, policy: RoyaltyPolicy, day: date) -> RoyaltyP
 
 
 def named(site: Site, books: Books, the_plan: RoyaltyPlan) -> RoyaltyPlan:
-    """The plan whose adjustments name the invoices that came and went. Reads only, and only where something is adjusted.
+    """The plan whose adjustments name the invoices that came and went since the last entry. Reads only, and only where
+    something is adjusted.
+
+    An invoice that names an entry was there when that was posted; an amended one names the entry of the one before, and is
+    told by when it was made.
 
     Raises:
         Rejected: somebody booked for these franchises while the day was read.
@@ -94,14 +102,25 @@ def named(site: Site, books: Books, the_plan: RoyaltyPlan) -> RoyaltyPlan:
     adjusted = [action for action in the_plan.actions if action.kind == "adjust"]
     if not adjusted:
         return the_plan
-    counts = {one.royalty.customer: one.royalty.invoice_count for one in adjusted if not one.royalty.former}
+    counts = {one.royalty.customer: one.royalty.invoice_count for one in adjusted if one.royalty.invoices}
+    since = {one.royalty.customer: max(entry.created for entry in one.entries) for one in adjusted}
     rows = {
-        customer: [one.invoice for one in found]
+        customer: found
         for part in invoice_rows(site, books, the_plan.policy, the_plan.day, counts)
         for customer, found in part.items()
     }
-    annotated = annotated_invoices(site, [action.adjusts for action in adjusted])
-    return with_named_invoices(with_rows(the_plan, rows), annotated)
+    added = {
+        customer: [
+            one.invoice.name
+            for one in found
+            if one.invoice.newest > since[customer]
+            or (one.modified > since[customer] and not one.annotation.journal_entry)
+        ]
+        for customer, found in rows.items()
+    }
+    cancelled = cancelled_since(site, books, the_plan.day, since)
+    detailed = with_rows(the_plan, {customer: [one.invoice for one in rows[customer]] for customer in rows})
+    return with_named_invoices(detailed, added, cancelled)
 
 
 def with_rows(the_plan: RoyaltyPlan, rows: Mapping[str, Sequence[BaseInvoice]]) -> RoyaltyPlan:
@@ -130,11 +149,17 @@ def checked_books(site: Site) -> Books:
 
 
 def plan_days(
-    site: Site, policy: RoyaltyPolicy, days: Sequence[date], *, today: date, url: Callable[[str, str], str]
+    site: Site,
+    policy: RoyaltyPolicy,
+    days: Sequence[date],
+    *,
+    today: date,
+    url: Callable[[str, str], str],
+    re_rate: bool = False,
 ) -> Days:
     """The royalties of `days` from one reading, and what posts those of each day. `today` is site time."""
     books = site.books()
-    reading = read_days(site, books, policy, days)
+    reading = read_days(site, books, policy, days, re_rate=re_rate)
     # Asked once, and only where something is to be posted.
     any_writes = any(one.plan.writes() for one in reading.values())
     problems = site.wrong_accounts(books) if any_writes else []
@@ -151,9 +176,9 @@ def post_royalties(
     site: Site, books: Books, reading: DayReading, *, today: date, url: Callable[[str, str], str]
 ) -> Outcome:
     """Post what is missing in the ledger of a day; a franchise that fails never hides the others. `today` is site time."""
-    the_plan, inputs = named(site, books, reading.plan), reading.inputs()
+    the_plan, sales = named(site, books, reading.plan), reading.sold
     day, policy = the_plan.day, the_plan.policy
-    findings = list(the_plan.findings)
+    findings = [*the_plan.findings, *the_plan.notes]
     if not the_plan.actions:
         findings.append(
             Finding(
@@ -201,12 +226,16 @@ def post_royalties(
         lines=tuple(lines),
         facts={
             "policy_version": policy.version,
-            "invoices": inputs.invoices,
-            "base": str(inputs.base),
+            "invoices": sales.invoices,
+            "base": str(sum((action.royalty.base for action in the_plan.actions), ZERO)),
             "currency": books.currency,
         },
-        # The late changes sensor compares both with what it reads later.
-        record={"sold": inputs.sold, "terms": dict(inputs.terms)},
+        # The late changes sensor compares this with what it reads later.
+        record={
+            "sales": str(sales.sales),
+            "newest": sales.newest,
+            "customers": [action.royalty.customer for action in the_plan.actions],
+        },
     )
 
 
@@ -247,8 +276,7 @@ def _not_posted(action: Action, problem: ERPNextError) -> Finding:
             "royalty not posted",
             action.royalty.customer_name,
             f"{problem.said} (royalty of {action.amount:.2f}: {action.reason})",
-            "ERPNext takes no entry for a disabled customer: enable it, materialize royalties for the day, and disable it again; "
-            "or set the policy former_franchises to keep.",
+            "ERPNext takes no entry for a disabled customer: enable it, run the day again, and disable it again.",
         )
     if isinstance(problem, NameTaken):
         return Finding(
@@ -289,8 +317,9 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         **Green** means: one submitted Journal Entry per franchise is in the ledger, receivable account with the franchise as
         party against royalty income with the cost center. Base: the day's submitted Sales Invoices of the franchise, returns
         with their sign. Rate: the franchise's own, or the policy's default. Rounded once per franchise and day. It is an
-        accrual, not a tax invoice. A later change of the day is followed by one signed *adjustment* that says what changed;
-        posted entries are never edited, cancelled or deleted.
+        accrual, not a tax invoice. A later change of sales is followed by one signed *adjustment* that says what changed, at
+        the rate that the day was posted at; posted entries are never edited, cancelled or deleted. `re_rate: true` in the
+        launchpad applies today's rates to the day.
 
         **Red** means: at least one franchise is not booked, and invoices, reports and headquarters wait. The others are booked.
         `exception_table` names the franchise, the reason and what to do; then materialize the day again: what is booked
@@ -307,6 +336,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                 window,
                 today=tools.clock.site_now().date(),
                 url=tools.erpnext.document_url,
+                re_rate=tools.close.re_rate,
             ),
             ahead=load_ahead,  # each entry gets a statement, and each day a report
         )

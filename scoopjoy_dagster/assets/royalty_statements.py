@@ -47,7 +47,7 @@ def statement_of(plan: RoyaltyPlan, action: Action, currency: str) -> RoyaltySta
         customer_name=royalty.customer_name,
         business_day=plan.day,
         currency=currency,
-        policy=plan.policy.sentence,
+        policy=plan.sentence_for(royalty),
         policy_version=royalty.policy_version,
         rate=royalty.rate,
         base=royalty.base,
@@ -116,7 +116,7 @@ def plan_statements(
 
     found = []
     for action in plan.actions:
-        if not action.entries or action.royalty.kept:
+        if not action.entries or action.royalty.frozen:
             continue
         entry = action.entries[0].name
         statement = statement_of(plan, action, books.currency)

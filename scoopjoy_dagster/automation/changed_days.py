@@ -14,19 +14,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NaiveDatetime, ValidationError
 
-from scoopjoy_dagster.accounting.inputs import SOLD_FORM, DayInputs, day_inputs, terms_of
+from scoopjoy_dagster.accounting.inputs import Sold, together
 from scoopjoy_dagster.accounting.keys import digest
-from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
+from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.royalties import Franchise
 from scoopjoy_dagster.erpnext.changes import DayNow, Touched
 
 REASON_LENGTH = 250
 """Characters of a reason. PostgreSQL indexes run tags, and refuses values of some 2,700 bytes."""
 
-DAYS_NAMED, TERMS_NAMED = 12, 5
-"""How many days, and how many customers with their terms, a sentence names; the rest is counted."""
-
-NO_FRANCHISE = "no franchise"
+DAYS_NAMED = 12
+"""How many days a sentence names; the rest is counted."""
 
 
 class Memory(BaseModel):
@@ -35,17 +33,17 @@ class Memory(BaseModel):
     Attributes:
         watermark: newest `modified` that was read, in site time; None before the first look.
         fingerprint: of what the last look has read.
-        waiting: touched or changed days whose turn is still to come.
+        waiting: touched or changed days whose turn is still to come, and when they were touched last, in site time.
         rotation: the last day that was compared in turn, without being touched.
         requested: for each day that a run was asked for and that is not right yet, what it looked like then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     watermark: NaiveDatetime | None = None
     fingerprint: str = ""
-    waiting: tuple[date, ...] = ()
+    waiting: dict[date, NaiveDatetime | None] = {}
     rotation: date | None = None
     requested: dict[date, str] = {}
 
@@ -66,10 +64,9 @@ class Closed:
         record: number of the materialization, new with every close.
         at: when that was, in site time, by this machine's clock; None where nothing is recorded.
         franchises: how many the close knew.
-        invoices, base: those that bore royalty, and their base in INR; empty text where nothing is recorded.
-        sold: digest of these invoices; empty for a day closed by an older version.
-        terms: of all who were franchises then, by customer (`accounting.inputs.terms_of`).
-        policy_version: the policy in force then.
+        sold: what was sold to those that it counted; None where nothing is recorded. Of a close by an earlier version only the
+            number of invoices is known.
+        customers: those that it counted, as they were called then.
         royalties: what franchises owed for the day, in INR.
         shifts: number of POS shifts; None where nothing is recorded.
     """
@@ -77,11 +74,8 @@ class Closed:
     record: int
     at: datetime | None = None
     franchises: int = 0
-    invoices: str = ""
-    base: str = ""
-    sold: str = ""
-    terms: Mapping[str, str] = field(default_factory=dict)
-    policy_version: str = ""
+    sold: Sold | None = None
+    customers: frozenset[str] = frozenset()
     royalties: Decimal | None = None
     shifts: int | None = None
 
@@ -89,19 +83,26 @@ class Closed:
     def of(cls, record: int, at: datetime, royalties: Mapping[str, Any], shifts: Mapping[str, Any]) -> Closed:
         """From the outcomes of `royalties` and `closed_shifts` (`assets.outcome.Outcome.as_dict`)."""
         facts, kept = royalties.get("facts") or {}, royalties.get("record") or {}
-        seen = shifts.get("seen")
+        seen, sales = shifts.get("seen"), _amount(kept.get("sales"))
+        invoices = facts.get("invoices")
+        sold = Sold(int(invoices or 0), sales or ZERO, str(kept.get("newest") or "")) if kept else None
         return cls(
             record,
             at,
             int(royalties.get("seen") or 0),
-            str(facts.get("invoices") or ""),
-            str(facts.get("base") or ""),
-            str(kept.get("sold") or ""),
-            dict(kept.get("terms") or {}),
-            str(facts.get("policy_version") or ""),
+            sold,
+            frozenset(kept.get("customers") or kept.get("terms") or ()),
             _amount(royalties.get("amount")),
             None if seen is None else int(seen),
         )
+
+    def is_same(self, now: Sold) -> bool:
+        """Whether this is what was sold when the day was closed."""
+        if (
+            self.sold and not self.sold.newest
+        ):  # nothing was sold, or by an earlier version, which kept no sums
+            return self.sold.invoices == now.invoices
+        return self.sold == now
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,26 +111,25 @@ class Change:
 
     Attributes:
         day: the business day.
-        reason: why a run is to be asked for, for people; empty when only terms have changed and people are told.
+        reason: why a run is asked for, for people.
         state: what the day looks like now.
         run_key: what the run is asked for under.
-        terms: the customers whose terms have changed, from and to.
     """
 
     day: date
     reason: str
     state: str
     run_key: str
-    terms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The days that a tick compares, oldest first, and those that must wait."""
+    """The days that a tick compares, oldest first; those that must wait; and when each touched day was touched last."""
 
     compare: tuple[date, ...]
     waiting: frozenset[date]
     rotation: date | None
+    touched: Mapping[date, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,8 @@ def turn(
 ) -> Turn:
     """Whose turn it is: days that were touched, and a share of the others, so that each is compared once in a while.
 
-    A day that a run is working on waits: only after the run is known what it took into account. A day that was
+    Of the touched days those come first that were touched last: a late invoice of today does not wait behind the many days
+    that somebody touched an hour ago. A day that a run is working on waits: only after the run is known what it took into account. A day that was
     never closed, or whose last run failed, belongs to the nightly schedule.
 
     Args:
@@ -164,9 +165,10 @@ def turn(
         share: how many touched and how many other days a tick compares at most.
     """
     ready = [day for day in window if day in settled and day not in in_flight]
-    news = touched.days if touched.fingerprint != memory.fingerprint else frozenset()
-    called = set(memory.waiting) | news
-    chosen = [day for day in ready if day in called][:share]
+    news = touched.days if touched.fingerprint != memory.fingerprint else {}
+    called = {*memory.waiting, *news}
+    touched_at = {day: at for day, at in {**memory.waiting, **news}.items() if at}
+    chosen = _newest_first((day for day in ready if day in called), touched_at)[:share]
     later = [day for day in ready if memory.rotation is None or day > memory.rotation]
     in_turn = (later or ready)[:share]
     waiting = called & (set(ready) | set(in_flight) & set(window)) - set(chosen) - set(in_turn)
@@ -174,42 +176,41 @@ def turn(
         tuple(sorted({*chosen, *in_turn})),
         frozenset(waiting),
         in_turn[-1] if in_turn else memory.rotation,
+        touched_at,
     )
 
 
-def change_of(
-    day: date,
-    closed: Closed | None,
-    now: DayNow,
-    policy: RoyaltyPolicy,
-    franchises: Sequence[Franchise],
-    *,
-    follow_terms: bool,
-) -> Change | None:
+def _newest_first(days: Iterable[date], touched: Mapping[date, datetime]) -> list[date]:
+    """Days by when they were touched last, newest first; then those that were not, oldest first."""
+    ordered = sorted(days)
+    known = [day for day in ordered if day in touched]
+    return sorted(known, key=touched.__getitem__, reverse=True) + [
+        day for day in ordered if day not in touched
+    ]
+
+
+def change_of(day: date, closed: Closed | None, now: DayNow, franchises: Collection[str]) -> Change | None:
     """How a day differs from its close; None when it does not.
 
-    Invoices count as a change also when their customer has left the franchises since. Those of a customer that has
-    joined them since count when the newest was created after the close; otherwise only its terms have changed.
-    The policy in force is no difference: old days follow a new one only when a person runs them.
+    Sales count of those whom the close counted, of whoever owes royalties for the day by the ledger, and of a franchise that
+    was made one since if its newest invoice was created after the close. Rates, exemptions and the policy are no difference:
+    a posted day keeps its own.
 
     Args:
         day: the business day.
         closed: what its newest close has recorded.
-        now: the day with the invoices of all who are or were franchises.
-        policy: the policy in force.
-        franchises: those of now.
-        follow_terms: whether a run is to be asked for because of new terms alone.
+        now: the day with the sales of all who are or were franchises.
+        franchises: the customers that are franchises now.
     """
     closed = closed or Closed(record=0)
-    counted = {**closed.terms, **_joined(closed, now, terms_of(franchises))}
-    # Under another policy than today's the base may have been another field too, and the record does not name it.
-    bases = [policy.base, *(Base if closed.policy_version not in {"", policy.version} else ())]
-    current, *others = (day_inputs(counted, now.invoices[base]) for base in bases)
+    counted = closed.customers | now.payers | _joined(closed, now, franchises)
+    current = _sold(now, counted)
     reasons: list[str] = []
-    if not closed.sold:
+    if closed.sold is None:
         reasons.append("closed by an older version, which has not recorded what it was closed with")
-    elif not any(_same_sold(closed, one) for one in (current, *others)):
-        reasons.append(_sold_changed(closed, current))
+    # A franchise without a royalty that was renamed since is only seen to be the same when everybody is counted.
+    elif not closed.is_same(current) and not closed.is_same(_sold(now, now.sold)):
+        reasons.append(_sold_changed(closed.sold, current))
     # The record shows two decimals.
     if closed.royalties is not None and closed.royalties != Decimal(f"{now.ledger:.2f}"):
         reasons.append(
@@ -219,15 +220,11 @@ def change_of(
         reasons.append(f"{_counted(closed.shifts, 'POS shift')} when closed, {now.shifts} now")
     if now.open_shifts:
         reasons.append(f"open POS shifts: {', '.join(now.open_shifts)}")
-    new_terms = _new_terms(closed, now, franchises)
-    if not reasons and not new_terms:
+    if not reasons:
         return None
-    if new_terms and (reasons or follow_terms):
-        reasons.append(f"terms: {_some(new_terms)}")
     state = digest(
         {
-            "sold": current.sold,
-            "terms": list(new_terms) if follow_terms else [],
+            "sold": [current.invoices, current.sales, current.newest],
             "ledger": now.ledger,
             "shifts": now.shifts,
             "open": list(now.open_shifts),
@@ -235,46 +232,29 @@ def change_of(
     )
     # With the record in it, the same change after another close is another change.
     key = digest({"record": closed.record, "state": state})[:16]
-    return Change(day, _short("; ".join(reasons)), state, f"late:{day.isoformat()}:{key}", new_terms)
+    return Change(day, _short("; ".join(reasons)), state, f"late:{day.isoformat()}:{key}")
 
 
-def _joined(closed: Closed, now: DayNow, terms: Mapping[str, str]) -> dict[str, str]:
-    """Franchises of now that were none when the day was closed, and have an invoice that was made after that."""
+def _sold(now: DayNow, customers: Iterable[str]) -> Sold:
+    return together(now.sold[one] for one in customers if one in now.sold)
+
+
+def _joined(closed: Closed, now: DayNow, franchises: Collection[str]) -> set[str]:
+    """Franchises of now that the close did not count, and that have an invoice that was made after it."""
     return {
-        customer: terms[customer]
-        for customer in now.created.keys() & terms.keys() - closed.terms.keys()
-        if closed.at is None or now.created[customer] > closed.at
+        customer
+        for customer in now.sold.keys() & set(franchises) - closed.customers
+        if closed.at is None or datetime.fromisoformat(now.sold[customer].newest) > closed.at
     }
 
 
-def _new_terms(closed: Closed, now: DayNow, franchises: Sequence[Franchise]) -> tuple[str, ...]:
-    """Whose terms are other ones than when the day was closed, from and to; of customers with invoices of the day."""
-    if not closed.sold:
-        return ()
-    terms, names = terms_of(franchises), {one.customer: one.customer_name for one in franchises}
-    compared = [
-        (customer, closed.terms.get(customer, NO_FRANCHISE), terms.get(customer, NO_FRANCHISE))
-        for customer in sorted(now.created)
-    ]
-    return tuple(
-        f"{names.get(customer, customer)} {then} -> {today}"
-        for customer, then, today in compared
-        if then != today
-    )
-
-
-def _same_sold(closed: Closed, now: DayInputs) -> bool:
-    """Whether the same was sold. A digest of an earlier version cannot be compared: then number and base are."""
-    if closed.sold.startswith(SOLD_FORM):
-        return closed.sold == now.sold
-    return (closed.invoices, _amount(closed.base)) == (str(now.invoices), now.base)
-
-
-def _sold_changed(closed: Closed, current: DayInputs) -> str:
-    then = f"{_counted(closed.invoices, 'invoice')} of {_shown(closed.base)}"
-    if (closed.invoices, _amount(closed.base)) == (str(current.invoices), current.base):
-        return f"{then} when closed and now, but an invoice is another one"
-    return f"{then} when closed, {current.invoices} of {current.base:,.2f} now"
+def _sold_changed(then: Sold, current: Sold) -> str:
+    if then.invoices and not then.newest:
+        return f"{_counted(then.invoices, 'invoice')} when closed, {current.invoices} now"
+    was = f"{_counted(then.invoices, 'invoice')} of {then.sales:,.2f}"
+    if (then.invoices, then.sales) == (current.invoices, current.sales):
+        return f"{was} when closed and now, but an invoice is another one"
+    return f"{was} when closed, {current.invoices} of {current.sales:,.2f} now"
 
 
 def decide(
@@ -286,26 +266,26 @@ def decide(
     window: Collection[date],
     limit: int,
 ) -> Decision:
-    """Which of the changed days a run is asked for, oldest first and `limit` at most; the rest wait.
+    """Which of the changed days a run is asked for, those touched last first and `limit` at most; the rest wait.
 
     A change is asked for once, whatever becomes of its run: a failed one is alerted, and the nightly schedule takes
     over; a cancelled one was a person's decision. A day that is right again is forgotten, so that the same change
-    later on is a new one. A change without a reason for a run is only told, by every tick that compares its day.
+    later on is a new one.
     """
-    by_day = {change.day: change for change in sorted(changes, key=lambda one: one.day)}
-    changed = {day: change for day, change in by_day.items() if change.reason}
-    told = [change for change in by_day.values() if not change.reason]
-    fresh = [one for one in changed.values() if memory.requested.get(one.day) != one.state]
+    changed = {change.day: change for change in changes}
+    order = _newest_first(changed, the_turn.touched)
+    fresh = [changed[day] for day in order if memory.requested.get(day) != changed[day].state]
     asked, rest = fresh[:limit], fresh[limit:]
     requested = {
         day: state
         for day, state in memory.requested.items()
         if day in window and (day not in the_turn.compare or day in changed)
     } | {one.day: one.state for one in asked}
+    waiting = the_turn.waiting | {one.day for one in rest}
     remembered = Memory(
         watermark=max((one for one in (memory.watermark, touched.newest) if one), default=None),
         fingerprint=touched.fingerprint,
-        waiting=tuple(sorted(the_turn.waiting | {one.day for one in rest})),
+        waiting={day: the_turn.touched.get(day) for day in sorted(waiting)},
         rotation=the_turn.rotation,
         requested=dict(sorted(requested.items())),
     )
@@ -317,12 +297,6 @@ def decide(
         parts.append(f"at a later tick: {_days(one.day for one in rest)}")
     if again:
         parts.append(f"requested before, and no run has put it right: {_days(again)}")
-    if told:
-        terms = _some({text for one in told for text in one.terms})
-        parts.append(
-            f"only terms changed, nothing requested: {_days(one.day for one in told)} ({terms}); "
-            "backfill these days if the new terms hold for the past"
-        )
     return Decision(tuple(asked), remembered, "; ".join(parts))
 
 
@@ -345,16 +319,9 @@ def _counted(number: int | str, what: str) -> str:
 
 
 def _days(days: Iterable[date]) -> str:
-    return _first([day.isoformat() for day in days], DAYS_NAMED)
-
-
-def _some(terms: Iterable[str]) -> str:
-    return _first(sorted(terms), TERMS_NAMED)
-
-
-def _first(texts: Sequence[str], limit: int) -> str:
-    more = f" and {len(texts) - limit} more" if len(texts) > limit else ""
-    return ", ".join(texts[:limit]) + more
+    named = sorted(day.isoformat() for day in days)
+    more = f" and {len(named) - DAYS_NAMED} more" if len(named) > DAYS_NAMED else ""
+    return ", ".join(named[:DAYS_NAMED]) + more
 
 
 def _amount(text: object) -> Decimal | None:
@@ -362,11 +329,6 @@ def _amount(text: object) -> Decimal | None:
         return Decimal(str(text))
     except InvalidOperation:
         return None
-
-
-def _shown(text: str) -> str:
-    amount = _amount(text)
-    return text if amount is None else f"{amount:,.2f}"
 
 
 def _short(text: str) -> str:

@@ -1,9 +1,8 @@
 """The sensor that finds days touched after their close, and requests just those.
 
 A business day is closed an hour after it has ended, and people go on working in ERPNext: an invoice is back-dated,
-returned or cancelled, a rate corrected, a POS device comes back online with a shift of last week. The close of such a
-day run again posts the difference; this sensor is who runs it. New terms alone (a rate, an exemption, a franchise that
-came or left) need not hold for the past: of those it tells people, or by a setting runs the days as well.
+returned or cancelled, a POS device comes back online with a shift of last week. The close of such a day run again posts
+the difference; this sensor is who runs it. A new rate is no change of a posted day, which keeps its own.
 
 It looks in two ways. By `modified`, every tick: cheap, and quick to notice, but blind for what leaves no timestamp
 (a document deleted, a backup restored, a change by SQL) and woken by our own annotations. So a touched day is only a
@@ -28,7 +27,6 @@ from scoopjoy_dagster.erpnext.royalty_entries import franchises
 from scoopjoy_dagster.partitions import day_of, site_time
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
-from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 
 if TYPE_CHECKING:
     from scoopjoy_dagster.automation.changed_days import Change, Closed
@@ -48,7 +46,7 @@ ROTATION_S = 3600
 
 FEWEST_PER_TICK = 8
 REQUESTS_PER_TICK = 3
-"""Runs that one tick asks for at most: a rate that changes touches the whole window, and the night's run needs room."""
+"""Runs that one tick asks for at most: the night's run needs room."""
 
 PAGE = 1000
 """Materializations that Dagster's storage is asked for at a time."""
@@ -60,12 +58,10 @@ def build(
     *,
     status: dg.DefaultSensorStatus,
     window_days: int,
-    follow_terms: bool,
 ) -> dg.SensorDefinition:
     """The sensor, for the job that closes one of these business days.
 
-    The newest `window_days` ended days are looked at; with `follow_terms` a day is also requested when only the terms of
-    franchises have changed. `status` says whether the sensor is on before anybody has touched it.
+    The newest `window_days` ended days are looked at. `status` says whether the sensor is on before anybody has touched it.
     """
     share = max(FEWEST_PER_TICK, math.ceil(window_days * INTERVAL_S / ROTATION_S))
 
@@ -76,13 +72,11 @@ def build(
         default_status=status,
         tags={"scoopjoy/purpose": "late-changes"},
         description=f"Finds days of the last {window_days} that were touched after their close (invoices, shifts, "
-        "cancelled royalty entries) and runs just those again. Days of which only the terms of franchises have changed are "
-        + ("run as well." if follow_terms else "named in the tick history."),
+        "cancelled royalty entries) and runs just those again.",
     )
     def late_changes(
         context: dg.SensorEvaluationContext,
         erpnext: ERPNextResource,
-        royalty_policy: RoyaltyPolicyResource,
         clock: ClockResource,
     ) -> dg.SensorResult | dg.SkipReason:
         from scoopjoy_dagster.automation import changed_days
@@ -114,21 +108,14 @@ def build(
                 missing = changed_days.too_few_franchises(closed.get(max(settled)), known)
                 if missing:
                     return dg.SkipReason(missing)
+                franchises_now = {one.customer for one in known}
                 # Whoever was a franchise when a day was closed still counts with its invoices of the day.
-                customers = {one.customer for one in known}.union(*(one.terms for one in closed.values()))
+                customers = franchises_now.union(*(one.customers for one in closed.values()))
                 now = changes.read_days(site, books, customers, turn.compare)
         except ERPNextError as problem:
             return dg.SkipReason(f"ERPNext could not be read, the next tick tries again: {problem}")
         found = [
-            changed_days.change_of(
-                day,
-                closed.get(day),
-                now[day],
-                royalty_policy.policy,
-                known,
-                follow_terms=follow_terms,
-            )
-            for day in turn.compare
+            changed_days.change_of(day, closed.get(day), now[day], franchises_now) for day in turn.compare
         ]
         decision = changed_days.decide(
             memory,

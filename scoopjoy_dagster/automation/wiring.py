@@ -48,7 +48,6 @@ def build(days: dg.DailyPartitionsDefinition, job: nightly.Job, settings: Settin
                 job,
                 status=sensing,
                 window_days=settings.late_change_days,
-                follow_terms=settings.late_change_terms == "follow",
             ),
         ],
     )

@@ -143,11 +143,12 @@ def close_day(
     day: date,
     *,
     only: Sequence[str] = (),
+    re_rate: bool = False,
     tell: Tell,
     mirror: Mirror | None = None,
 ) -> DayResult:
     """Close one day; see `close_days`."""
-    return close_days(definitions, instance, [day], only=only, tell=tell, mirror=mirror)[0]
+    return close_days(definitions, instance, [day], only=only, re_rate=re_rate, tell=tell, mirror=mirror)[0]
 
 
 def close_days(
@@ -156,13 +157,14 @@ def close_days(
     days: Sequence[date],
     *,
     only: Sequence[str] = (),
+    re_rate: bool = False,
     tell: Tell,
     tags: Mapping[str, str] | None = None,
     mirror: Mirror | None = None,
 ) -> list[DayResult]:
     """Run the job for a day, or once for all days of a range, in this process; recorded in the instance like every other run.
 
-    `days` follow each other without a gap. `mirror` shows the run in ERPNext while it goes on; see `cli.desk_mirror`.
+    `days` follow each other without a gap. With `re_rate` today's terms are applied to them. `mirror` shows the run in ERPNext while it goes on; see `cli.desk_mirror`.
     """
     run_id = str(uuid.uuid4())
     job = definitions.resolve_job_def(JOB)
@@ -178,7 +180,10 @@ def close_days(
             raise_on_error=False,
             asset_selection=[dg.AssetKey(name) for name in only] or None,
             tags={"scoopjoy/triggered_by": f"command line ({_user()})", **span, **(tags or {})},
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config={
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                "resources": {"close": {"config": {"re_rate": True}}} if re_rate else {},
+            },
         )
     wall_s = time.monotonic() - started
     events = _events(instance, run_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -19,7 +20,9 @@ from scoopjoy_dagster.definitions import site_resources
 from scoopjoy_dagster.settings import Settings
 
 
-def print_plan(out: Console, settings: Settings, day: date, only: Sequence[str], *, as_json: bool) -> int:
+def print_plan(
+    out: Console, settings: Settings, day: date, only: Sequence[str], *, re_rate: bool, as_json: bool
+) -> int:
     """Print what a close of `day` would do. Returns the exit code: 2 when something would be refused, else 0."""
     from dagster import build_resources
 
@@ -28,6 +31,8 @@ def print_plan(out: Console, settings: Settings, day: date, only: Sequence[str],
         resources.erpnext.open() as site,
     ):
         tools = Tools.of(resources)
+        if re_rate:
+            tools = replace(tools, close=tools.close.model_copy(update={"re_rate": True}))
         plans = [one for one in preview_day(site, tools, day) if not only or one.asset in only]
     if as_json:
         click.echo(

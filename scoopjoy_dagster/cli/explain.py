@@ -12,7 +12,7 @@ from rich.console import Console
 
 from scoopjoy_dagster.accounting.day_record import BookedEntry
 from scoopjoy_dagster.accounting.keys import day_of_key, normalised, royalty_key, without_revision
-from scoopjoy_dagster.accounting.royalties import Action, Franchise, Royalty, RoyaltyPlan
+from scoopjoy_dagster.accounting.royalties import BY_DEFAULT, Action, Franchise, RoyaltyPlan
 from scoopjoy_dagster.accounting.verification import entries_by_customer, plan_of
 from scoopjoy_dagster.cli.closing import closable_day
 from scoopjoy_dagster.cli.explanation import Explanation, print_explanation
@@ -83,9 +83,10 @@ def explain(site: Site, settings: Settings, subject: str, day_text: str | None, 
     return Explanation(
         books,
         policy,
+        plan.sentence_for(royalty),
         day,
         action,
-        _rate_source(franchises, royalty),
+        _rate_source(franchises, action),
         tuple(entries.get(royalty.customer, ())),
         {one.invoice: one for one in record.annotated},
         tuple(one for one in plan.findings if one.who.partition(": ")[0] == royalty.customer_name),
@@ -194,9 +195,12 @@ def _unknown(subject: str, day: date, actions: Sequence[Action]) -> str:
 # -- how the amount came about --------------------------------------------------------------------------------
 
 
-def _rate_source(franchises: Sequence[Franchise], royalty: Royalty) -> str:
-    if royalty.former:
-        return f"no franchise any more: {royalty.former}"
+def _rate_source(franchises: Sequence[Franchise], action: Action) -> str:
+    royalty = action.royalty
+    if action.entries:
+        default = ", the policy's default" if royalty.terms.endswith(BY_DEFAULT) else ""
+        kept = f"; {royalty.kept}" if royalty.kept else ""
+        return f"as {action.entries[0].name} was posted{default}{kept}"
     terms = next(one for one in franchises if one.customer == royalty.customer)
     if terms.exempt:
         return f"exempt: Customer.{royalty_entries.EXEMPT_FIELD} is ticked"

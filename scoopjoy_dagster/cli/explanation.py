@@ -42,6 +42,7 @@ class Explanation:
 
     books: Books
     policy: RoyaltyPolicy
+    policy_sentence: str
     day: date
     action: Action
     rate_source: str
@@ -88,7 +89,7 @@ class Explanation:
             "customer": royalty.customer,
             "customer_name": royalty.customer_name,
             "policy_version": royalty.policy_version,
-            "policy": self.policy.sentence,
+            "policy": self.policy_sentence,
             "invoices": [
                 {
                     "invoice": one.name,
@@ -171,8 +172,8 @@ def print_explanation(out: Console, found: Explanation) -> None:
     )
     say(f"Rate       {_plain(royalty.rate)} %, {escape(found.rate_source)}")
     say(f"Product    {_plain(found.product)} exactly, rounded {found.rounding}")
-    say(f"Royalty    {royalty.amount:.2f} {currency} by the rule as it is now")
-    say(f"Policy     {escape(found.policy.sentence)}\n")
+    say(f"Royalty    {royalty.amount:.2f} {currency} by the rule")
+    say(f"Policy     {escape(found.policy_sentence)}\n")
     for number, one in enumerate(found.entries):
         _print_entry(out, one, number)
     if not found.entries:

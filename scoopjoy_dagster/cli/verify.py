@@ -162,8 +162,8 @@ def _progress(console: Console, first: date, last: date) -> Iterator[Tell]:
 
 def _print(out: Console, found: Verification) -> None:
     out.print(
-        f"Compared with the rule as it is now: {escape(found.policy.sentence)}.\n"
-        "A day that was closed at another rate or policy differs from it; such rows name both.",
+        f"Compared with the rule: {escape(found.policy.sentence)}.\n"
+        "What is posted is compared at the rate that it was posted at.",
         highlight=False,
         soft_wrap=True,
     )

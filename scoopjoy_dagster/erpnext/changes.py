@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from scoopjoy_dagster.accounting.inputs import Sold, together
 from scoopjoy_dagster.accounting.keys import day_of_key, digest, key_range
 from scoopjoy_dagster.accounting.money import ZERO, exact
 from scoopjoy_dagster.accounting.policy import Base
-from scoopjoy_dagster.accounting.royalties import CANCELLED, SUBMITTED, BaseInvoice
+from scoopjoy_dagster.accounting.royalties import CANCELLED, SUBMITTED, PostedEntry
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
-from scoopjoy_dagster.erpnext.royalty_entries import royalties_by_day
+from scoopjoy_dagster.erpnext.royalty_entries import entries_between
 from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, sale_rows
 from scoopjoy_dagster.erpnext.site import Books, Site
 
@@ -27,12 +28,12 @@ class Touched:
     """What a look by `modified` has found. A touched day may have changed; most often it was only annotated.
 
     Attributes:
-        days: business days that a touched document is about.
+        days: business days that a touched document is about, each with when one was touched last, in site time.
         newest: the newest `modified` that was read, in site time; None when nothing was.
         fingerprint: of all that was read: the same as long as nothing else is touched.
     """
 
-    days: frozenset[date] = frozenset()
+    days: Mapping[date, datetime] = field(default_factory=dict)
     newest: datetime | None = None
     fingerprint: str = ""
 
@@ -42,16 +43,15 @@ class DayNow:
     """A business day as ERPNext has it now.
 
     Attributes:
-        invoices: the sales to the customers asked for, once with each base that a policy may name.
-        created: when the newest of a customer's invoices was created, in site time. (`modified` says less: our own
-            annotations touch it.)
+        sold: by customer of those asked for and of `payers`, what was sold.
+        payers: parties of our submitted royalty entries of the day by the ledger, which follows a renamed Customer.
         ledger: what franchises owe by our royalty entries of the day, in INR.
         shifts: number of submitted POS Opening Entries that began on the day.
         open_shifts: names of those that are open.
     """
 
-    invoices: Mapping[Base, Sequence[BaseInvoice]] = field(default_factory=dict)
-    created: Mapping[str, datetime] = field(default_factory=dict)
+    sold: Mapping[str, Sold] = field(default_factory=dict)
+    payers: frozenset[str] = frozenset()
     ledger: Decimal = ZERO
     shifts: int = 0
     open_shifts: tuple[str, ...] = ()
@@ -82,9 +82,6 @@ def touched_since(site: Site, books: Books, first: date, last: date, since: date
     - Sales Invoices and POS Invoices by their posting date, cancelled ones too: cancelling touches them.
     - POS Opening Entries by the day on which the shift began; opening, closing and reopening a shift touch them.
     - Royalty entries of ours that were cancelled, by the day in their key. Only a person cancels one.
-    - Customers: their rate, exemption, group or whether they are disabled may have changed, so every day on which they
-      have an invoice.
-    - Customer Groups: one may have been moved into the franchises or out of them, so every day.
     """
     found = _Found()
     new = ["modified", ">=", _stamp(since)]
@@ -95,22 +92,19 @@ def touched_since(site: Site, books: Books, first: date, last: date, since: date
     posted: list[Filter] = [submitted, company, ["posting_date", "between", days], new]
     for sale in SALE_DOCUMENTS:
         for row in found.read(site, sale.doctype, ["posting_date"], posted):
-            found.days.add(_day(row["posting_date"]))
+            found.touch(_day(row["posting_date"]), row)
     for row in found.read(
         site, "POS Opening Entry", ["period_start_date"], [submitted, company, *_began(first, last), new]
     ):
-        found.days.add(_day(row["period_start_date"]))
+        found.touch(_day(row["period_start_date"]), row)
     lowest, after = key_range("royalty", books.company, first, last)
     ours: list[Filter] = [[KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after], ["docstatus", "=", CANCELLED]]
     for row in found.read(site, "Journal Entry", [KEY_FIELD], [*ours, new]):
         day = day_of_key(str(row[KEY_FIELD]), "royalty", books.company)
-        found.days |= {day} if day else set()
-    customers = [str(row["name"]) for row in found.read(site, "Customer", [], [new])]
-    found.days |= _days_of(site, books, customers, days)
-    if found.read(site, "Customer Group", [], [new]):
-        found.days |= {first + timedelta(days=offset) for offset in range((last - first).days + 1)}
+        if day:
+            found.touch(day, row)
     return Touched(
-        frozenset(day for day in found.days if first <= day <= last),
+        {day: at for day, at in found.days.items() if first <= day <= last},
         max(found.moments, default=None),
         digest({"documents": found.marks}),
     )
@@ -120,7 +114,7 @@ def touched_since(site: Site, books: Books, first: date, last: date, since: date
 class _Found:
     """What the lists of one look have brought so far."""
 
-    days: set[date] = field(default_factory=set)
+    days: dict[date, datetime] = field(default_factory=dict)
     moments: list[datetime] = field(default_factory=list)
     marks: list[list[str]] = field(default_factory=list)
 
@@ -130,19 +124,27 @@ class _Found:
         self.marks += [[doctype, str(row["name"]), str(row["modified"])] for row in rows]
         return rows
 
+    def touch(self, day: date, row: Row) -> None:
+        at = _moment(row)
+        self.days[day] = max(at, self.days.get(day, at))
+
 
 def read_days(
     site: Site, books: Books, customers: Collection[str], days: Collection[date]
 ) -> dict[date, DayNow]:
     """These business days as they are now, with the filters by which royalties are computed and shifts are closed.
 
-    `customers` are those whose invoices are read: the franchises, and whoever was one when the days were closed.
+    `customers` are those whose sales are read, besides those who owe royalties for the days.
     """
     if not days:
         return {}
     first, last = min(days), max(days)
-    invoices, created = _invoices(site, books, customers, days)
-    ledger = royalties_by_day(site, books, first, last)
+    entries = {
+        day: [one for one in found if one.docstatus == SUBMITTED]
+        for day, found in entries_between(site, books, first, last).items()
+    }
+    payers = {day: frozenset(one.customer for one in found if one.customer) for day, found in entries.items()}
+    sold = _sold(site, books, {*customers, *(one for day in days for one in payers.get(day, ()))}, days)
     shifts: dict[date, list[Row]] = defaultdict(list)
     for row in site.client.rows(
         "POS Opening Entry",
@@ -152,9 +154,9 @@ def read_days(
         shifts[_day(row["period_start_date"])].append(row)
     return {
         day: DayNow(
-            invoices[day],
-            created[day],
-            ledger.get(day, ZERO),
+            sold[day],
+            payers.get(day, frozenset()),
+            _owed(entries.get(day, ())),
             len(shifts[day]),
             tuple(str(row["name"]) for row in shifts[day] if row["status"] == "Open"),
         )
@@ -162,62 +164,36 @@ def read_days(
     }
 
 
-def _invoices(
+def _owed(entries: Sequence[PostedEntry]) -> Decimal:
+    return sum((one.amount for one in entries), ZERO)
+
+
+def _sold(
     site: Site, books: Books, customers: Collection[str], days: Collection[date]
-) -> tuple[dict[date, dict[Base, list[BaseInvoice]]], dict[date, dict[str, datetime]]]:
-    """The sales of these days to these customers, with each base; and when the newest was created."""
+) -> dict[date, dict[str, Sold]]:
+    """The sales of these days to these customers, added up by the server."""
     rows = sale_rows(
         site,
         [
-            "name",
-            "customer",
-            "posting_date",
-            "creation",
-            "is_return",
-            "currency",
-            *(base.field for base in Base),
+            *("posting_date", "customer"),
+            site.dialect.count("invoices"),
+            site.dialect.total(Base.GRAND_TOTAL.field, "sales"),
+            site.dialect.newest("creation", "newest"),
         ],
         [
             ["company", "=", books.company],
             ["posting_date", "in", sorted(day.isoformat() for day in days)],
             ["customer", "in", sorted(customers)],
         ],
+        group_by="posting_date, customer",
+        order_by="posting_date asc, customer asc",
     )
-    found: dict[date, dict[Base, list[BaseInvoice]]] = {day: {base: [] for base in Base} for day in days}
-    created: dict[date, dict[str, datetime]] = {day: {} for day in days}
+    found: dict[date, dict[str, Sold]] = {day: {} for day in days}
     for row in rows:
-        day, customer = _day(row["posting_date"]), str(row["customer"])
-        moment = datetime.fromisoformat(str(row["creation"]))
-        created[day][customer] = max(moment, created[day].get(customer, moment))
-        for base in Base:
-            found[day][base].append(
-                BaseInvoice(
-                    str(row["name"]),
-                    customer,
-                    exact(row[base.field]),
-                    bool(row["is_return"]),
-                    str(row["currency"]),
-                    exact(row[Base.GRAND_TOTAL.field]),
-                    newest=str(row["creation"]),
-                )
-            )
-    return found, created
-
-
-def _days_of(site: Site, books: Books, customers: Sequence[str], days: Sequence[str]) -> set[date]:
-    """The days between two on which these customers have bought."""
-    rows = sale_rows(
-        site,
-        ["posting_date"],
-        [
-            ["company", "=", books.company],
-            ["posting_date", "between", list(days)],
-            ["customer", "in", list(customers)],
-        ],
-        group_by="posting_date",
-        order_by="posting_date asc",
-    )
-    return {_day(row["posting_date"]) for row in rows}
+        of_day, customer = found[_day(row["posting_date"])], str(row["customer"])
+        more = Sold(int(row["invoices"]), exact(row["sales"]), str(row["newest"]))
+        of_day[customer] = together([of_day.get(customer, Sold()), more])
+    return found
 
 
 def _began(first: date, last: date) -> list[Filter]:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import exact
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
-from scoopjoy_dagster.accounting.royalties import BaseInvoice
+from scoopjoy_dagster.accounting.royalties import CANCELLED, BaseInvoice
 from scoopjoy_dagster.erpnext import annotation_script
 from scoopjoy_dagster.erpnext.batches import cut
 from scoopjoy_dagster.erpnext.client import PAGE, Row
@@ -50,10 +50,11 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceRow:
-    """A submitted Sales Invoice or POS Invoice, and what it says of its royalty."""
+    """A submitted Sales Invoice or POS Invoice, what it says of its royalty, and when it was last touched, in site time."""
 
     invoice: BaseInvoice
     annotation: Annotation
+    modified: str
 
 
 def invoice_rows(
@@ -76,7 +77,10 @@ def invoice_rows(
         for sale in SALE_DOCUMENTS:
             for page in site.client.pages(
                 sale.doctype,
-                ["name", "customer", *amounts, "is_return", "currency", "creation", RATE, SHARE, ENTRY],
+                [
+                    *("name", "customer", *amounts, "is_return", "currency", "creation", "modified"),
+                    *(RATE, SHARE, ENTRY),
+                ],
                 [
                     ["docstatus", "=", 1],
                     *sale.only(site),
@@ -103,6 +107,7 @@ def _invoice_row(doctype: str, row: Row, policy: RoyaltyPolicy) -> InvoiceRow:
             newest=str(row["creation"]),
         ),
         Annotation(name, exact(row[RATE]), exact(row[SHARE]), str(row[ENTRY] or ""), doctype),
+        str(row["modified"]),
     )
 
 
@@ -120,14 +125,24 @@ def _parts(counts: Mapping[str, int]) -> Iterator[list[str]]:
         yield part
 
 
-def annotated_invoices(site: Site, entries: Sequence[str]) -> dict[str, list[str]]:
-    """The invoices, cancelled ones included, that say they bore the royalty of these Journal Entries, by entry."""
+def cancelled_since(site: Site, books: Books, day: date, since: Mapping[str, str]) -> dict[str, list[str]]:
+    """The cancelled sales of `day` that say they bore royalty and were cancelled after a moment (site time), both by customer."""
     found: dict[str, list[str]] = defaultdict(list)
     for sale in SALE_DOCUMENTS:
         for row in site.client.rows(
-            sale.doctype, ["name", ENTRY], [[ENTRY, "in", list(entries)], ["docstatus", "in", [1, 2]]]
+            sale.doctype,
+            ["name", "customer", "modified"],
+            [
+                ["docstatus", "=", CANCELLED],
+                ["company", "=", books.company],
+                ["posting_date", "=", day.isoformat()],
+                ["customer", "in", sorted(since)],
+                [ENTRY, "is", "set"],
+                ["modified", ">", min(since.values())],
+            ],
         ):
-            found[str(row[ENTRY])].append(str(row["name"]))
+            if str(row["modified"]) > since[str(row["customer"])]:
+                found[str(row["customer"])].append(str(row["name"]))
     return found
 
 

@@ -26,6 +26,7 @@ RATE_FIELD = "custom_royalty_percentage"
 EXEMPT_FIELD = "custom_royalty_exempt"
 ENTRY_BASE_FIELD = "custom_royalty_base"
 ENTRY_RATE_FIELD = "custom_royalty_rate"
+ENTRY_TERMS_FIELD = "custom_royalty_terms"
 ENTRY_ADJUSTS_FIELD = "custom_scoopjoy_adjusts"
 ENTRY_REASON_FIELD = "custom_scoopjoy_reason"
 
@@ -56,7 +57,10 @@ ENTRY_FIELDS = [
     ENTRY_BASE_FIELD,
     ENTRY_RATE_FIELD,
     POLICY_FIELD,
+    ENTRY_TERMS_FIELD,
+    ENTRY_ADJUSTS_FIELD,
     ENTRY_REASON_FIELD,
+    "creation",
 ]
 
 ROW_FIELDS = ("account", "party", "debit", "credit")
@@ -123,6 +127,9 @@ def _posted(row: Row, now: Row, booked: LedgerSide | None) -> PostedEntry:
         posting_date=date.fromisoformat(str(now["posting_date"])),
         reason=str(row[ENTRY_REASON_FIELD] or ""),
         run=str(row[RUN_FIELD] or ""),
+        terms=str(row[ENTRY_TERMS_FIELD] or ""),
+        adjusts=str(row[ENTRY_ADJUSTS_FIELD] or ""),
+        created=str(row["creation"]),
     )
 
 
@@ -245,8 +252,9 @@ def entry_document(
         "docstatus": 1,
         KEY_FIELD: action.key,
         DIGEST_FIELD: action.digest,
-        ENTRY_BASE_FIELD: royalty.base,
+        ENTRY_BASE_FIELD: royalty.own_base,
         ENTRY_RATE_FIELD: royalty.rate,
+        ENTRY_TERMS_FIELD: royalty.terms,
         POLICY_FIELD: royalty.policy_version,
         ENTRY_REASON_FIELD: reason,
         **site.dialect.remark(remark),

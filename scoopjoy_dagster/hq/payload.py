@@ -161,10 +161,15 @@ def digest(payload: Mapping[str, Any]) -> str:
     """SHA-256, in hex, of what the payload says of the day: two that say the same have the same digest.
 
     The revision and the changes since the one before are not about the day, and neither is a franchise without sales
-    and entries: one that is new today is no news about a day last week.
+    and entries: one that is new today is no news about a day last week. Nor is what a franchise is called: headquarters
+    learns of a renamed Customer with the days to come, and by the Journal Entries.
     """
     said = {key: value for key, value in payload.items() if key not in {"revision", "changes", "franchises"}}
-    said["franchises"] = [row for row in payload["franchises"] if row["invoices"] or row["journal_entries"]]
+    rows = [row for row in payload["franchises"] if row["invoices"] or row["journal_entries"]]
+    names = {"customer", "customer_name"}
+    said["franchises"] = sorted(
+        ({key: value for key, value in row.items() if key not in names} for row in rows), key=canonical
+    )
     return hashlib.sha256(canonical(said)).hexdigest()
 
 

@@ -30,22 +30,23 @@ _LENGTH = 32
 def report_digest(report: DayReport) -> str:
     """The first 32 hex digits of a SHA-256 over the content of the day.
 
-    Content is the company, day, currency, policy, totals, findings and the rows of the day, whatever order rows and findings
-    come in; and the outlets that it is about, where it is not about all. Of the invoices it is their number and sums by
-    outlet, and when the newest was created: so it can be told without reading each of them. The history and the days before are not (an adjusted
-    day last week is no news about this one), nor are the revision and what changed since the one before (they follow from
-    the digest), nor the looks of a rendering, nor an outlet without sales and entries: a franchise that is new today
-    is no news about a day last week.
+    Content is the company, day, currency, version of the policy, totals, findings and the rows of the day, whatever order rows
+    and findings come in; and the outlets that it is about, where it is not about all. Of the invoices it is their number and
+    sums by outlet, and when the newest was created: so it can be told without reading each of them. The history and the days
+    before are not (an adjusted day last week is no news about this one), nor are the revision and what changed since the one
+    before (they follow from the digest), nor the looks of a rendering, nor an outlet without sales and entries: a franchise
+    that is new today is no news about a day last week. Nor is what a franchise is called: a renamed Customer is no news
+    about the days before either, and its Journal Entries stay what they are.
     """
     content = {
         "kind": "day report",
         "company": report.company,
         "business_day": report.business_day,
         "currency": report.currency,
-        "policy": report.policy,
+        "policy": report.policy_version,
         "totals": dict(report.totals),
-        "newest invoices": dict(report.newest_invoices),
-        "findings": _sorted([asdict(finding) for finding in report.findings]),
+        "newest invoices": sorted(report.newest_invoices.values()),
+        "findings": _sorted([_without(asdict(finding), "who") for finding in report.findings]),
     }
     if report.view:
         content["view"] = (
@@ -53,8 +54,13 @@ def report_digest(report: DayReport) -> str:
         )  # only then: the report of the whole chain is what it was before there were views
     for name in FRAMES:
         if name not in {"history", "invoices"}:
-            content[name] = _sorted([row for row in read_rows(report, name) if not _idle(name, row)])
+            rows = [row for row in read_rows(report, name) if not _idle(name, row)]
+            content[name] = _sorted([_without(row, "customer", "customer_name") for row in rows])
     return _digest(content)
+
+
+def _without(row: Row, *names: str) -> Row:
+    return {name: value for name, value in row.items() if name not in names}
 
 
 def _idle(frame: str, row: Row) -> bool:
@@ -64,11 +70,19 @@ def _idle(frame: str, row: Row) -> bool:
 def statement_digest(statement: RoyaltyStatement) -> str:
     """The first 32 hex digits of a SHA-256 over the content of the statement.
 
-    Of the invoices it is their number, their base, and when the newest was created: the lines follow from that. The month to date is left out for the reason that the history is: a late change of another day does not make the statement
-    of this day wrong.
+    Of the invoices it is their number, their base, and when the newest was created: the lines follow from that. The month to
+    date is left out for the reason that the history is: a late change of another day does not make the statement of this day
+    wrong. So is what the franchise is called (see `report_digest`), and the policy in words: its version says it.
     """
     content = _shallow(statement)
-    for name in ("lines", "month_to_date_base", "month_to_date_royalty"):
+    for name in (
+        "lines",
+        "month_to_date_base",
+        "month_to_date_royalty",
+        "customer",
+        "customer_name",
+        "policy",
+    ):
         del content[name]
     content["kind"] = "royalty statement"
     content["entries"] = _sorted([_shallow(entry) for entry in statement.entries])

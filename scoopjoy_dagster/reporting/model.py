@@ -93,6 +93,8 @@ class DayReport:
     """0 for the first report of the day, 1.. for those that replace it."""
     policy: str
     """The royalty policy in one sentence, with its version."""
+    policy_version: str
+    """Version of the policy that the day was posted by; several, where it was by several."""
     outlets: pd.DataFrame
     shifts: pd.DataFrame
     payments: pd.DataFrame

@@ -18,7 +18,8 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """How the nightly close runs.
 
     In the launchpad, `resources: close: config: dry_run: true` makes a run that plans everything and writes nothing;
-    `resend: true` one that sends reports and headquarters' totals again.
+    `resend: true` one that sends reports and headquarters' totals again; `re_rate: true` one that applies today's rates to the
+    day.
     """
 
     dry_run: bool = Field(
@@ -29,6 +30,11 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default=False,
         description="true: send the report mails and headquarters' totals again although they were delivered (a lost mailbox, "
         "a restored headquarters). Nothing is booked twice; headquarters gets the same key and revision.",
+    )
+    re_rate: bool = Field(
+        default=False,
+        description="true: compute the day by today's rates, exemptions, policy and franchises, although it was posted by others, and "
+        "book the difference. The royalty of a customer that is no franchise any more is taken back.",
     )
     postgres_url: str = Field(
         default="",

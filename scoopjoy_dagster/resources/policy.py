@@ -7,14 +7,14 @@ import dagster as dg
 from pydantic import Field
 
 from scoopjoy_dagster.accounting.money import Rounding
-from scoopjoy_dagster.accounting.policy import Base, FormerFranchises, LockedDays, NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.accounting.policy import Base, LockedDays, NegativeDays, RoyaltyPolicy
 
 
 class RoyaltyPolicyResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The rule by which a day's royalty follows from a day's invoices.
 
-    What the launchpad changes here holds for that run only, and changes what is booked: the next run of the day without
-    it books the difference back. The run says so in its log and in its exception tables.
+    What the launchpad changes here holds for that run only. What it books stays booked: a posted day keeps its terms. A day that
+    is posted already follows another rule only with `re_rate`. The run says so in its log and in its exception tables.
     """
 
     name: str = Field(default="standard", description="What finance calls the policy; part of its version.")
@@ -30,10 +30,6 @@ class RoyaltyPolicyResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     negative_days: Literal["skip", "reverse"] = Field(
         default="skip",
         description="A day whose returns exceed its sales: books nothing, or an entry with the sides swapped.",
-    )
-    former_franchises: Literal["reverse", "keep"] = Field(
-        default="reverse",
-        description="The royalty of a customer that is no franchise any more: taken back, or left as it is.",
     )
     locked_days: Literal["exception", "next_open_day"] = Field(
         default="exception",
@@ -63,6 +59,5 @@ class RoyaltyPolicyResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             Base(self.base),
             Rounding(self.rounding),
             NegativeDays(self.negative_days),
-            FormerFranchises(self.former_franchises),
             LockedDays(self.locked_days),
         )

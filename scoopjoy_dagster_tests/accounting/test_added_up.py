@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scoopjoy_dagster.accounting.comparisons import CustomerSales, invoices_counted_and_summed
 from scoopjoy_dagster.accounting.figures import franchise_figures
 from scoopjoy_dagster.accounting.keys import royalty_key
-from scoopjoy_dagster.accounting.policy import FormerFranchises, NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.accounting.policy import NegativeDays, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import (
     BaseInvoice,
     FormerFranchise,
@@ -22,7 +22,6 @@ from scoopjoy_dagster.accounting.royalties import (
     PostedEntry,
     RoyaltyPlan,
     plan_royalties,
-    with_named_invoices,
 )
 from scoopjoy_dagster_tests.accounting.sums import added_up
 
@@ -59,7 +58,14 @@ def plan(
 
 def entry(amount: str, customer: str = "Adyar", **more: object) -> PostedEntry:
     told = PostedEntry(
-        f"JE-{customer}", royalty_key("ScoopJoy", DAY, customer, 0), 1, Decimal(amount), customer=customer
+        f"JE-{customer}",
+        royalty_key("ScoopJoy", DAY, customer, 0),
+        1,
+        Decimal(amount),
+        customer=customer,
+        base=Decimal(1),
+        rate=Decimal(8),
+        policy=RoyaltyPolicy().version,
     )
     return replace(told, **more)  # type: ignore[arg-type]
 
@@ -181,35 +187,15 @@ def test_rows_that_are_not_those_that_were_added_up_are_refused(rows: list[BaseI
         plan(added_up(ROWS)).with_rows({"Adyar": rows})
 
 
-@pytest.mark.parametrize("keeps", list(FormerFranchises))
-def test_a_former_franchise_is_left_alone_whatever_it_was_invoiced(keeps: FormerFranchises) -> None:
+def test_a_former_franchise_keeps_its_royalty_and_its_invoices_are_listed() -> None:
     gone = FormerFranchise("Adyar", "Franchise Adyar", "it was disabled")
-    made = plan(
-        added_up(ROWS),
-        franchises=[BANDRA],
-        posted=[entry("80.04")],
-        former=[gone],
-        policy=RoyaltyPolicy(former_franchises=keeps),
-    )
-    assert made.actions[0].royalty.former
+    made = plan(added_up(ROWS), franchises=[BANDRA], posted=[entry("80.04")], former=[gone])
+    assert made.actions[0].royalty.frozen
     detailed = made.with_rows(rows_of("Adyar", "Bandra"))
-    assert detailed.actions[0] == made.actions[0]
+    royalty = detailed.actions[0].royalty
+    assert [one.name for one in royalty.invoices] == ["SINV-1", "SINV-2"]
+    assert sum(royalty.shares(2).values()) == royalty.amount == Decimal("80.04")
     assert [one.name for one in detailed.actions[1].royalty.invoices] == ["SINV-3"]
-
-
-def test_an_adjustment_names_invoices_only_where_they_have_names() -> None:
-    posted = [entry("80.04"), entry("0.50", "Bandra")]
-    made = plan(added_up([*ROWS, replace(ROWS[2], name="SINV-4")]), posted=posted)
-    annotated: Mapping[str, Sequence[str]] = {"JE-Bandra": ["SINV-3"]}
-    with pytest.raises(ValueError, match=r"^the invoices of Bandra are added up and have no names$"):
-        with_named_invoices(made, annotated)
-    named = with_named_invoices(
-        made.with_rows({"Bandra": [ROWS[2], replace(ROWS[2], name="SINV-4")]}), annotated
-    )
-    assert named.actions[1].reason.endswith("; SINV-4 added")
-    # Where nothing is known of the day before, and where nothing is adjusted, no names are needed.
-    assert with_named_invoices(made, {}) == made
-    assert with_named_invoices(made, {"JE-Adyar": ["SINV-1"]}) == made
 
 
 # -- who counts invoices --------------------------------------------------------------------------------------------

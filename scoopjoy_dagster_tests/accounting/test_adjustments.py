@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoopjoy_dagster.accounting.keys import royalty_key
-from scoopjoy_dagster.accounting.policy import FormerFranchises, NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.accounting.policy import NegativeDays, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import (
     BaseInvoice,
     FormerFranchise,
@@ -29,7 +29,6 @@ NOTHING = Decimal(0)
 ADYAR = Franchise("Adyar", "Franchise Adyar", Decimal(8))
 BANDRA = Franchise("Bandra", "Franchise Bandra", Decimal(5))
 MOVED = FormerFranchise("Adyar", "Franchise Adyar", "the customer is in the group Commercial now")
-KEEP = RoyaltyPolicy(former_franchises=FormerFranchises.KEEP)
 
 
 def sale(amount: str, customer: str = "Adyar", name: str = "SINV-1") -> BaseInvoice:
@@ -42,6 +41,7 @@ def plan(
     posted: Sequence[PostedEntry] = (),
     former: Sequence[FormerFranchise] = (),
     policy: RoyaltyPolicy | None = None,
+    re_rate: bool = False,
 ) -> RoyaltyPlan:
     return plan_royalties(
         company=COMPANY,
@@ -51,6 +51,7 @@ def plan(
         invoices=invoices,
         posted=posted,
         former=former,
+        re_rate=re_rate,
     )
 
 
@@ -66,11 +67,13 @@ def carried_out(done: RoyaltyPlan, before: Sequence[PostedEntry] = ()) -> tuple[
                 action.amount,
                 action.digest,
                 action.royalty.customer,
-                base=action.royalty.base,
+                base=action.royalty.own_base,
                 rate=action.royalty.rate,
                 policy=action.royalty.policy_version,
                 posting_date=DAY,
                 reason=action.reason,
+                terms=action.royalty.terms,
+                adjusts=action.adjusts,
             )
             for number, action in enumerate(done.writes(), len(before) + 1)
         ),
@@ -86,60 +89,49 @@ def ledger() -> tuple[PostedEntry, ...]:
 # -- former franchises --------------------------------------------------------------------------------------------
 
 
-def test_a_former_franchise_s_royalty_is_taken_back_by_one_signed_adjustment_and_a_re_run_adopts(
+def test_a_former_franchise_keeps_what_is_posted_whatever_was_sold_since_and_it_is_said_each_time(
     ledger: tuple[PostedEntry, ...],
 ) -> None:
-    gone = plan(posted=ledger, former=[MOVED], franchises=())
+    for sold in ("1000", "1700"):
+        kept = plan(sale(sold), posted=ledger, former=[MOVED], franchises=())
+        (action,) = kept.actions
+        assert (action.kind, action.amount, action.royalty.amount) == ("adopt", NOTHING, Decimal("80.00"))
+        assert action.royalty.frozen
+        assert (kept.unsettled(), kept.due, kept.findings) == (None, Decimal("80.00"), ())
+        (note,) = kept.notes
+        assert (note.severity, note.what, note.who) == ("warning", "former franchise", "Franchise Adyar")
+        assert ("1000.00 then and are 1700.00 now" in note.message) == (sold == "1700")
+
+
+def test_where_a_person_wants_today_s_rule_a_former_franchise_s_royalty_is_taken_back_once(
+    ledger: tuple[PostedEntry, ...],
+) -> None:
+    gone = plan(sale("1000"), posted=ledger, former=[MOVED], franchises=(), re_rate=True)
     (action,) = gone.writes()
     assert (action.kind, action.amount, action.adjusts) == ("adjust", Decimal("-80.00"), "JE-1")
     assert action.key == royalty_key(COMPANY, DAY, "Adyar", 1)
-    assert action.reason == "royalty 80.00 -> 0.00: the customer is in the group Commercial now"
-    (finding,) = gone.findings
-    assert (finding.severity, finding.what, finding.who) == (
-        "warning",
-        "former franchise",
-        "Franchise Adyar",
-    )
-    assert "80.00" in finding.message
-    assert "JE-1" in finding.message
+    (note,) = gone.notes
+    assert (note.severity, note.what, note.who) == ("warning", "former franchise", "Franchise Adyar")
+    assert "80.00" in note.message
+    assert "JE-1" in note.message
 
     after = carried_out(gone, ledger)
-    again = plan(posted=after, former=[MOVED], franchises=())
-    assert [one.kind for one in again.actions] == ["adopt"]
-    assert again.findings == ()
-    assert again.unsettled() is None
+    for re_rate in (False, True):
+        again = plan(sale("1000"), posted=after, former=[MOVED], franchises=(), re_rate=re_rate)
+        assert [one.kind for one in again.actions] == ["adopt"]
+        assert again.due == NOTHING
+        assert again.unsettled() is None
+        assert not again.actions[0].royalty.frozen
 
 
-def test_by_policy_a_former_franchise_keeps_what_is_posted_and_it_is_said_each_time(
+def test_what_was_taken_back_from_a_former_franchise_is_posted_again_only_by_a_person_s_wish(
     ledger: tuple[PostedEntry, ...],
 ) -> None:
-    kept = plan(posted=ledger, former=[MOVED], franchises=(), policy=KEEP)
-    (action,) = kept.actions
-    assert (action.kind, action.amount, action.royalty.amount) == ("adopt", NOTHING, Decimal("80.00"))
-    assert action.royalty.kept
-    assert kept.unsettled() is None
-    assert kept.due == Decimal("80.00")
-    (finding,) = kept.findings
-    assert (finding.severity, finding.what) == ("warning", "former franchise")
-
-
-def test_what_was_taken_back_from_a_former_franchise_is_posted_again_when_it_returns(
-    ledger: tuple[PostedEntry, ...],
-) -> None:
-    ledger = carried_out(plan(posted=ledger, former=[MOVED], franchises=()), ledger)
-    back = plan(sale("1000"), posted=ledger)
-    (action,) = back.writes()
+    ledger = carried_out(plan(posted=ledger, former=[MOVED], franchises=(), re_rate=True), ledger)
+    assert plan(sale("1000"), posted=ledger).writes() == []
+    (action,) = plan(sale("1000"), posted=ledger, re_rate=True).writes()
     assert (action.kind, action.amount, action.adjusts) == ("adjust", Decimal("80.00"), "JE-1")
     assert action.key == royalty_key(COMPANY, DAY, "Adyar", 2)
-
-
-def test_a_former_franchise_whose_royalty_is_nothing_already_is_left_alone_by_either_policy(
-    ledger: tuple[PostedEntry, ...],
-) -> None:
-    ledger = carried_out(plan(posted=ledger, former=[MOVED], franchises=()), ledger)
-    for policy in (RoyaltyPolicy(), KEEP):
-        (action,) = plan(posted=ledger, former=[MOVED], franchises=(), policy=policy).actions
-        assert (action.kind, action.royalty.amount, action.royalty.kept) == ("adopt", NOTHING, False)
 
 
 def test_a_former_franchise_whose_entry_a_person_cancelled_needs_nobody(
@@ -221,12 +213,16 @@ def test_cancelled_entries_of_nobody_are_nobody_s_business() -> None:
     ],
     ids=["base", "rate", "base and rate", "policy"],
 )
-def test_an_adjustment_says_what_changed_from_what_to_what(
+def test_a_re_rating_says_what_changed_from_what_to_what(
     ledger: tuple[PostedEntry, ...], base: str, rate: str, policy: RoyaltyPolicy, says: str
 ) -> None:
-    changed = plan(sale(base), franchises=[replace(ADYAR, rate=Decimal(rate))], posted=ledger, policy=policy)
+    franchise = replace(ADYAR, rate=Decimal(rate))
+    changed = plan(sale(base), franchises=[franchise], posted=ledger, policy=policy, re_rate=True)
     (action,) = changed.writes()
     assert action.reason == says
+    # What a person wished for stays, also when a sale comes later.
+    ledger = carried_out(changed, ledger)
+    assert plan(sale(base), franchises=[ADYAR], posted=ledger, policy=policy).writes() == []
 
 
 def test_an_entry_that_a_person_amended_is_the_reason_when_nothing_else_changed(
@@ -244,32 +240,26 @@ def test_a_second_adjustment_says_what_changed_since_the_first(ledger: tuple[Pos
     assert action.adjusts == "JE-1"
 
 
-def named(before: Mapping[str, Sequence[str]], now: Sequence[str], posted: Sequence[PostedEntry]) -> str:
-    changed = plan(*(sale("700", name=name) for name in now), posted=posted)
-    (action,) = with_named_invoices(changed, before).writes()
-    return action.reason
-
-
 def test_an_adjustment_names_the_invoices_that_came_and_went(ledger: tuple[PostedEntry, ...]) -> None:
-    reason = named({"JE-1": ["SINV-1", "SINV-2"]}, ["SINV-2", "SINV-4", "SINV-3"], ledger)
-    assert reason.endswith("; SINV-3, SINV-4 added; SINV-1 cancelled or no longer of this day")
+    changed = plan(sale("700"), posted=ledger)
+    (action,) = with_named_invoices(changed, {"Adyar": ["SINV-4", "SINV-3"]}, {"Adyar": ["SINV-1"]}).writes()
+    assert (
+        action.reason
+        == "royalty 80.00 -> 56.00: base 1000.00 -> 700.00; SINV-3, SINV-4 added; SINV-1 cancelled"
+    )
+    (other,) = with_named_invoices(changed, {"Adyar": []}, {"Bandra": ["SINV-9"]}).writes()
+    assert other == changed.writes()[0]
 
 
 def test_many_invoices_are_counted_instead_of_named(ledger: tuple[PostedEntry, ...]) -> None:
-    reason = named({"JE-1": ["N1"]}, [f"N{number}" for number in range(1, 10)], ledger)
-    assert reason.endswith("; N2, N3, N4, N5, N6 and 3 more added")
-
-
-@pytest.mark.parametrize("before", [{}, {"JE-1": []}, {"JE-7": ["SINV-1"]}])
-def test_where_the_day_was_never_annotated_no_invoice_is_called_new(
-    ledger: tuple[PostedEntry, ...], before: Mapping[str, Sequence[str]]
-) -> None:
-    assert "added" not in named(before, ["SINV-8"], ledger)
+    added = {"Adyar": [f"N{number}" for number in range(2, 10)]}
+    (action,) = with_named_invoices(plan(sale("700"), posted=ledger), added, {}).writes()
+    assert action.reason.endswith("; N2, N3, N4, N5, N6 and 3 more added")
 
 
 def test_only_adjustments_get_names_and_no_amount_changes() -> None:
     first = plan(sale("1000"))
-    assert with_named_invoices(first, {"": ["SINV-0"]}) == first
+    assert with_named_invoices(first, {"Adyar": ["SINV-0"]}, {"Adyar": ["SINV-1"]}) == first
 
 
 # -- whatever happens -----------------------------------------------------------------------------------------------
@@ -278,7 +268,6 @@ NAMES = ("Adyar", "Bandra", "Colaba")
 AMOUNT = st.decimals(min_value=-50_000, max_value=100_000, places=2)
 POLICIES = (
     RoyaltyPolicy(),
-    KEEP,
     RoyaltyPolicy(default_rate=Decimal("6.5")),
     RoyaltyPolicy(negative_days=NegativeDays.REVERSE),
 )
@@ -303,15 +292,16 @@ def of_facts(
     found: dict[str, tuple[bool, Decimal, bool, list[Decimal]]],
     policy: RoyaltyPolicy,
     posted: Sequence[PostedEntry],
+    *,
+    re_rate: bool = False,
 ) -> RoyaltyPlan:
     franchises = [
         Franchise(name, name, rate, exempt) for name, (is_one, rate, exempt, _) in found.items() if is_one
     ]
     invoices = [
         BaseInvoice(f"{name}-{number}", name, amount)
-        for name, (is_one, *_, amounts) in found.items()
+        for name, (*_, amounts) in found.items()
         for number, amount in enumerate(amounts)
-        if is_one
     ]
     former = [
         FormerFranchise(name, name, "the customer is disabled")
@@ -326,47 +316,50 @@ def of_facts(
         invoices=invoices,
         posted=posted,
         former=former,
+        re_rate=re_rate,
     )
 
 
-@given(st.lists(st.tuples(facts(), st.sampled_from(POLICIES)), min_size=1, max_size=6))
-def test_after_any_changes_one_plan_settles_the_day_and_the_next_has_no_writes(
-    history: list[tuple[dict[str, tuple[bool, Decimal, bool, list[Decimal]]], RoyaltyPolicy]],
+@given(st.lists(st.tuples(facts(), st.sampled_from(POLICIES), st.booleans()), min_size=1, max_size=6))
+def test_after_any_changes_one_plan_settles_the_day_and_only_sales_or_a_person_move_posted_money(
+    history: list[tuple[dict[str, tuple[bool, Decimal, bool, list[Decimal]]], RoyaltyPolicy, bool]],
 ) -> None:
     posted: tuple[PostedEntry, ...] = ()
-    for found, policy in history:
+    terms: dict[str, tuple[Decimal, NegativeDays]] = {}
+    """By what each was posted, or re-rated since; kept by hand, beside the entries."""
+    for found, policy, re_rate in history:
         before = {
             name: sum((one.amount for one in posted if one.customer == name), NOTHING) for name in NAMES
         }
-        now = of_facts(found, policy, posted)
-        assert all(one.severity == "warning" for one in now.findings)
+        now = of_facts(found, policy, posted, re_rate=re_rate)
+        assert all(one.severity == "warning" for one in [*now.findings, *now.notes])
         assert all(one.amount for one in now.writes())
         assert len({one.royalty.customer for one in now.writes()}) == len(now.writes())
         first = {one.customer: one.name for one in reversed(posted)}
         for action in now.writes():
             assert action.adjusts == first.get(action.royalty.customer, "")
             assert action.reason
+        written = {one.royalty.customer for one in now.writes()}
         posted = carried_out(now, posted)
         assert len({one.key for one in posted}) == len(posted)
-        for action in now.actions:
-            name = action.royalty.customer
-            assert (
-                sum((one.amount for one in posted if one.customer == name), NOTHING) == action.royalty.amount
-            )
-        for name in set(NAMES) - {one.royalty.customer for one in now.actions}:
-            assert before[name] == 0
+        after = {name: sum((one.amount for one in posted if one.customer == name), NOTHING) for name in NAMES}
+        assert {one.royalty.customer: one.royalty.amount for one in now.actions} == {
+            one.royalty.customer: after[one.royalty.customer] for one in now.actions
+        }
         for name, (is_one, rate, exempt, amounts) in found.items():
-            if not is_one and policy.former_franchises is FormerFranchises.KEEP:
-                owed = before[name]
-            elif not is_one or exempt:
-                owed = NOTHING
-            else:
-                base = sum(amounts, NOTHING)
-                if policy.negative_days is NegativeDays.SKIP:
-                    base = max(base, NOTHING)
-                owed = (base * (rate or policy.default_rate) / 100).quantize(Decimal("0.01"), "ROUND_HALF_UP")
-            assert sum((one.amount for one in posted if one.customer == name), NOTHING) == owed
+            todays = (NOTHING if exempt or not is_one else rate or policy.default_rate, policy.negative_days)
+            rate_then, negative = terms.get(name, todays) if not re_rate else todays
+            base = sum(amounts, NOTHING)
+            if negative is NegativeDays.SKIP:
+                base = max(base, NOTHING)
+            owed = (base * rate_then / 100).quantize(Decimal("0.01"), "ROUND_HALF_UP")
+            follows = re_rate or (is_one and negative is policy.negative_days)
+            assert after[name] == (owed if follows else before[name])
+            if name in written and (re_rate or name not in terms):
+                terms[name] = todays
         again = of_facts(found, policy, posted)
+        if {one.royalty.customer for one in again.writes()} - written and re_rate:
+            return  # today's terms gave by chance what other terms had given for other sales: no entry carries them
         assert again.writes() == []
         assert again.unsettled() is None
         assert again.due == now.due
@@ -385,15 +378,3 @@ def test_a_name_that_was_a_renamed_customer_s_gets_a_key_that_is_free() -> None:
     (action,) = found.writes()
     assert (action.kind, action.royalty.customer, action.amount) == ("create", "Adyar", Decimal("8.00"))
     assert action.key == royalty_key(COMPANY, DAY, "Adyar", 1)
-
-
-def test_an_adjustment_names_a_cancelled_invoice_once_and_not_in_every_later_one() -> None:
-    first = plan(sale("1000"), sale("500", name="SINV-2"))
-    ledger = carried_out(first)
-    annotated = {"JE-1": ["SINV-1", "SINV-2"]}
-    second = with_named_invoices(plan(sale("1000"), posted=ledger), annotated)
-    assert second.writes()[0].reason.endswith("SINV-2 cancelled or no longer of this day")
-    ledger = carried_out(second, ledger)
-    third = with_named_invoices(plan(sale("1000"), sale("70", name="SINV-3"), posted=ledger), annotated)
-    assert third.writes()[0].reason.endswith("SINV-3 added")
-    assert "SINV-2" not in third.writes()[0].reason

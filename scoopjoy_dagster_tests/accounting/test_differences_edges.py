@@ -75,8 +75,6 @@ def test_the_words_of_every_kind_of_difference_are_those_that_programs_look_for(
     assert {one.name: one.value for one in What} == {
         "MISSING": "royalty missing",
         "DIFFERS": "royalty differs",
-        "RATE_CHANGED": "rate changed after the close",
-        "FORMER": "royalty of a former franchise",
         "OF_NOBODY": "royalty entry of nobody",
         "NOT_OURS": "royalty entry without our key",
         "KEY_UNREADABLE": "key cannot be read",

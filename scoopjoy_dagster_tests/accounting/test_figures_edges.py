@@ -19,7 +19,7 @@ def test_the_text_of_the_figures_is_one_that_other_versions_read() -> None:
     day = replace(DAY, sales=Decimal("1E+3"), franchises=(replace(ADYAR, customer_name="अड्यार"),))
     text = (
         '{"sales":"1000","royalty":"80.00","pos_sales":"210.00","shifts":2,"franchises":[{"customer":"CUST-1",'
-        '"customer_name":"अड्यार","invoices":3,"base":"1000.00","rate":"8.00","royalty":"80.00"}]}'
+        '"customer_name":"अड्यार","invoices":3,"base":"1000.00","rate":"8.00","royalty":"80.00","entry":""}]}'
     )
     assert day.as_text() == text
     assert DayFigures.from_text(text) == day

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from scoopjoy_dagster.accounting.money import Rounding
-from scoopjoy_dagster.accounting.policy import Base, FormerFranchises, LockedDays, NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.accounting.policy import Base, LockedDays, NegativeDays, RoyaltyPolicy
 
 
 def test_the_standard_policy_is_five_percent_of_the_grand_total_rounded_half_up() -> None:
@@ -17,7 +17,6 @@ def test_the_standard_policy_is_five_percent_of_the_grand_total_rounded_half_up(
         Base.GRAND_TOTAL,
         Rounding.HALF_UP,
         NegativeDays.SKIP,
-        FormerFranchises.REVERSE,
         LockedDays.EXCEPTION,
         2,
     )
@@ -33,7 +32,6 @@ def test_invoices_count_in_company_currency() -> None:
         (RoyaltyPolicy(), "standard-c2757abb"),
         (RoyaltyPolicy("festival", Decimal("10.00")), "festival-bcec2a2d"),
         (RoyaltyPolicy(precision=3), "standard-87d1bc8d"),
-        (RoyaltyPolicy(former_franchises=FormerFranchises.KEEP), "standard-69f3b78c"),
     ],
 )
 def test_a_policy_has_the_same_version_in_every_process(policy: RoyaltyPolicy, version: str) -> None:
@@ -57,11 +55,10 @@ def test_a_policy_has_the_same_version_in_every_process(policy: RoyaltyPolicy, v
                 base=Base.NET_TOTAL,
                 rounding=Rounding.DOWN,
                 negative_days=NegativeDays.REVERSE,
-                former_franchises=FormerFranchises.KEEP,
             ),
             (
                 "each franchise's own rate, 10 % where none is set, of base_net_total; rounded down once per franchise and "
-                "day; a day with a negative base is posted with sides swapped; a former franchise keeps what is posted"
+                "day; a day with a negative base is posted with sides swapped"
             ),
         ),
     ],
@@ -70,3 +67,19 @@ def test_the_policy_in_words_says_everything_that_decides_about_an_amount(
     policy: RoyaltyPolicy, words: str
 ) -> None:
     assert policy.sentence == f"{policy.version}: {words}"
+
+
+@pytest.mark.parametrize(
+    ("policy", "terms"),
+    [
+        (RoyaltyPolicy(), "grand_total half_up skip"),
+        (RoyaltyPolicy("festival", Decimal(9)), "grand_total half_up skip"),
+        (RoyaltyPolicy(base=Base.NET_TOTAL, rounding=Rounding.DOWN), "net_total down skip"),
+        (RoyaltyPolicy(negative_days=NegativeDays.REVERSE), "grand_total half_up reverse"),
+    ],
+)
+def test_the_terms_on_an_entry_say_what_decides_an_amount_besides_the_rate(
+    policy: RoyaltyPolicy, terms: str
+) -> None:
+    """They are read back for as long as the entry lives."""
+    assert policy.terms == terms

@@ -14,7 +14,6 @@ from scoopjoy_dagster.accounting.keys import royalty_key
 from scoopjoy_dagster.accounting.money import Rounding
 from scoopjoy_dagster.accounting.policy import (
     Base,
-    FormerFranchises,
     LockedDays,
     NegativeDays,
     RoyaltyPolicy,
@@ -56,7 +55,21 @@ def plan(
 
 def carry_out(the_plan: RoyaltyPlan, before: tuple[PostedEntry, ...] = ()) -> tuple[PostedEntry, ...]:
     """The ledger after a plan was applied without faults."""
-    new = tuple(PostedEntry(f"JE-{one.key}", one.key, 1, one.amount, one.digest) for one in the_plan.writes())
+    new = tuple(
+        PostedEntry(
+            f"JE-{one.key}",
+            one.key,
+            1,
+            one.amount,
+            one.digest,
+            base=one.royalty.own_base,
+            rate=one.royalty.rate,
+            policy=one.royalty.policy_version,
+            terms=one.royalty.terms,
+            adjusts=one.adjusts,
+        )
+        for one in the_plan.writes()
+    )
     return (*before, *new)
 
 
@@ -177,22 +190,15 @@ def test_the_policy_version_tells_apart_policies_that_could_give_other_royalties
             RoyaltyPolicy(base=Base.NET_TOTAL),
             RoyaltyPolicy(rounding=Rounding.HALF_EVEN),
             RoyaltyPolicy(negative_days=NegativeDays.REVERSE),
-            RoyaltyPolicy(former_franchises=FormerFranchises.KEEP),
         )
     }
-    assert len(versions) == 6
+    assert len(versions) == 5
     assert RoyaltyPolicy(default_rate=Decimal("5.00")).version == RoyaltyPolicy().version
 
 
 def test_on_which_day_a_locked_day_is_posted_is_no_other_policy() -> None:
     """It moves a posting date and never an amount: switching it must not make every posted royalty look changed."""
     assert RoyaltyPolicy(locked_days=LockedDays.NEXT_OPEN_DAY).version == RoyaltyPolicy().version
-
-
-def test_the_rule_in_words_says_that_former_franchises_keep_what_is_posted() -> None:
-    sentence = "a former franchise keeps what is posted"
-    assert sentence in RoyaltyPolicy(former_franchises=FormerFranchises.KEEP).sentence
-    assert sentence not in RoyaltyPolicy().sentence
 
 
 AMOUNT = st.decimals(min_value=-100_000, max_value=1_000_000, places=2)

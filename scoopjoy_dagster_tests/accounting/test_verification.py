@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scoopjoy_dagster.accounting.day_record import Annotated, BookedEntry, DayRecord, OtherRoyalty, Told
 from scoopjoy_dagster.accounting.differences import DayVerdict, What, by_month
 from scoopjoy_dagster.accounting.keys import revision_of, royalty_key
-from scoopjoy_dagster.accounting.policy import FormerFranchises, NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.accounting.policy import NegativeDays, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice, FormerFranchise, Franchise, PostedEntry
 from scoopjoy_dagster.accounting.shifts import TillSale, UnbookedSales
 from scoopjoy_dagster.accounting.verification import plan_of, verify_day
@@ -27,7 +27,7 @@ BANDRA = Franchise("CUST-0002", "Franchise Bandra", Decimal(5))
 FRANCHISES = (ADYAR, BANDRA)
 AS_POSTED = frozenset(
     {
-        *(What.MISSING, What.DIFFERS, What.RATE_CHANGED, What.FORMER, What.OF_NOBODY, What.KEY_UNREADABLE),
+        *(What.MISSING, What.DIFFERS, What.OF_NOBODY, What.KEY_UNREADABLE),
         "royalty entry cancelled by a person",
         "royalty entry left as a draft by a person",
     }
@@ -70,10 +70,12 @@ def close(
                 action.amount,
                 action.digest,
                 action.royalty.customer,
-                base=action.royalty.base,
+                base=action.royalty.own_base,
                 rate=action.royalty.rate,
                 policy=action.royalty.policy_version,
                 posting_date=record.day,
+                terms=action.royalty.terms,
+                adjusts=action.adjusts,
             ),
             action.adjusts,
         )
@@ -114,11 +116,7 @@ def day() -> DayRecord:
 
 rates = st.decimals("0", "100", places=3)
 paise = st.integers(-200_000, 500_000).map(lambda value: Decimal(value).scaleb(-2))
-policies = st.builds(
-    RoyaltyPolicy,
-    negative_days=st.sampled_from(NegativeDays),
-    former_franchises=st.sampled_from(FormerFranchises),
-)
+policies = st.builds(RoyaltyPolicy, negative_days=st.sampled_from(NegativeDays))
 chains = st.lists(st.tuples(rates, st.booleans()), min_size=1, max_size=4).map(
     lambda terms: tuple(
         Franchise(f"CUST-{number}", f"Franchise {number}", rate, exempt)
@@ -370,45 +368,33 @@ def test_what_was_tampered_with_is_named(name: str, day: DayRecord) -> None:
 
 def test_every_kind_of_difference_has_a_test() -> None:
     named = {str(one) for _, expected in TAMPERED.values() for one in expected}
-    assert {str(one) for one in What} - named == {What.RATE_CHANGED, What.FORMER}
+    assert {str(one) for one in What} == named & {str(one) for one in What}
 
 
-def test_a_rate_that_changed_since_is_told_apart_and_both_rates_are_shown(day: DayRecord) -> None:
-    verdict = verify(day, (replace(ADYAR, rate=Decimal("8.5")), BANDRA))
-    # The invoices carry what was posted, and nobody can know yet whether they should carry anything else.
-    assert whats(verdict) == [What.RATE_CHANGED]
-    (row,) = verdict.differences
-    assert (row.expected, row.actual, row.amount) == (Decimal("85.00"), Decimal("80.00"), Decimal("-5.00"))
-    assert f"base of 1000.00 at 8 % (policy {POLICY.version})" in row.message
-    assert "85.00: 8.5 % of 1000.00" in row.message
-    assert "It was right when it was posted" in row.action
-
-
-def test_a_changed_base_is_no_changed_rate_although_the_rate_changed_too(day: DayRecord) -> None:
-    record = replace(day, invoices=(*day.invoices, invoice("100", name="SINV-8")))
-    verdict = verify(record, (replace(ADYAR, rate=Decimal("8.5")), BANDRA))
-    assert What.DIFFERS in whats(verdict)
-    assert What.RATE_CHANGED not in whats(verdict)
+@pytest.mark.parametrize(
+    "now",
+    [replace(ADYAR, rate=Decimal("8.5")), replace(ADYAR, rate=Decimal(250)), replace(ADYAR, exempt=True)],
+)
+def test_a_posted_day_is_right_whatever_has_become_of_the_rate(day: DayRecord, now: Franchise) -> None:
+    assert verify(day, (now, BANDRA)).right
+    more = replace(day, invoices=(*day.invoices, invoice("100", name="SINV-8")))
+    (row, *_) = verify(more, (now, BANDRA)).differences
+    assert (row.what, row.expected, row.actual) == (What.DIFFERS, Decimal("88.00"), Decimal("80.00"))
+    assert "8 % of 1100.00" in row.message
 
 
 def test_a_rate_out_of_range_is_reported_without_an_amount(day: DayRecord) -> None:
-    verdict = verify(day, (replace(ADYAR, rate=Decimal(250)), BANDRA))
+    nothing = replace(day, entries=day.entries[1:])
+    verdict = verify(nothing, (replace(ADYAR, rate=Decimal(250)), BANDRA))
     row = verdict.differences[0]
     assert (row.what, row.amount) == ("royalty rate out of range", None)
 
 
-def test_a_former_franchise_owes_nothing_now_and_its_row_says_why(day: DayRecord) -> None:
+@pytest.mark.parametrize("read", [True, False], ids=["invoices read", "invoices of franchises only"])
+def test_a_former_franchise_keeps_what_was_posted(day: DayRecord, read: bool) -> None:
     left = FormerFranchise(ADYAR.customer, ADYAR.customer_name, "the customer is disabled")
-    record = replace(
-        day, invoices=tuple(one for one in day.invoices if one.customer != ADYAR.customer), former=(left,)
-    )
-    verdict = verify(record, (BANDRA,))
-    assert whats(verdict) == [What.FORMER]
-    (row,) = verdict.differences
-    assert (row.expected, row.actual) == (Decimal("0.00"), Decimal("80.00"))
-    assert "the customer is disabled" in row.message
-    kept = RoyaltyPolicy(former_franchises=FormerFranchises.KEEP)
-    assert verify(record, (BANDRA,), kept).right
+    invoices = tuple(one for one in day.invoices if read or one.customer != ADYAR.customer)
+    assert verify(replace(day, invoices=invoices, former=(left,)), (BANDRA,)).right
 
 
 def test_an_entry_of_a_renamed_customer_stays_its_own_although_the_key_has_the_old_name(

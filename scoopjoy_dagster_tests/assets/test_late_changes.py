@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any
@@ -23,6 +24,7 @@ from scoopjoy_dagster_tests.world import (
     FRANCHISES,
     INDIRANAGAR,
     MANAGERS,
+    NOW,
     RATES,
     THANE,
     Close,
@@ -32,7 +34,9 @@ from scoopjoy_dagster_tests.world import (
     entries,
     exact,
     ledger_balance,
+    merge,
     owed,
+    rename,
 )
 
 pytestmark = pytest.mark.usefixtures("quick_charts")
@@ -76,29 +80,11 @@ def submit_a_draft(chain: World) -> Decimal:
     return RATES[THANE]
 
 
-def change_rate(chain: World) -> Decimal:
-    change(chain.erpnext, "Customer", THANE, custom_royalty_percentage=9)
-    return Decimal(9)
-
-
-def exempt(chain: World) -> Decimal:
-    change(chain.erpnext, "Customer", THANE, custom_royalty_exempt=1)
-    return Decimal(0)
-
-
-def move_out(chain: World) -> Decimal:
-    change(chain.erpnext, "Customer", THANE, customer_group="Commercial")
-    return Decimal(0)
-
-
 CHANGES: dict[str, tuple[Callable[[World], Decimal], str]] = {
     "back-dated": (back_date, "base 966.68 -> 1216.69"),
     "returned": (give_back, "base 966.68 -> 866.68"),
     "cancelled": (cancel, "base 966.68 -> 900.01"),
     "added": (submit_a_draft, "base 966.68 -> 1044.45"),
-    "rate": (change_rate, "rate 7.5 % -> 9 %"),
-    "exempted": (exempt, "rate 7.5 % -> 0 %"),
-    "moved out": (move_out, "the customer is in the group Commercial now"),
 }
 
 
@@ -184,10 +170,7 @@ def test_a_late_change_is_one_adjustment_and_all_that_was_told_follows(
 
     carried = annotated(closed, THANE)
     assert sum(share for _, share, _ in carried.values()) == expected
-    if late is move_out:
-        assert set(carried.values()) == {(Decimal(0), Decimal("0.00"), "")}
-    else:
-        assert {(one_rate, entry) for one_rate, _, entry in carried.values()} == {(rate, first["name"])}
+    assert {(one_rate, entry) for one_rate, _, entry in carried.values()} == {(rate, first["name"])}
 
     now = {one["name"] for one in closed.erpnext.documents("File")}
     assert len(now - before) == len(before - now) == 1
@@ -256,59 +239,151 @@ def test_the_reason_names_the_invoices_that_came_and_went(closed: World) -> None
     added = closed.invoice(THANE, "10")
     run = closed.close("royalties")
     _, adjustment = adjusted_once(closed, run)
-    assert adjustment[REASON].endswith(f"; {added} added; {gone} cancelled or no longer of this day")
+    assert adjustment[REASON].endswith(f"; {added} added; {gone} cancelled")
 
 
-def test_a_franchise_that_moved_out_and_back_in_owes_what_it_owed(closed: World) -> None:
-    before = annotated(closed, THANE)
-    move_out(closed)
-    assert closed.close().success
-    change(closed.erpnext, "Customer", THANE, customer_group="Partner Outlets")
-    _, back = adjusted_once(closed, closed.close())
-    assert back[KEY_FIELD].endswith(":2")
-    assert owed(closed.erpnext, THANE) == Decimal("72.50")
-    assert annotated(closed, THANE) == before
-    assert closed.headquarters.days["ScoopJoy", DAY.isoformat()]["revision"] == 2
-    assert [record["revision"] for record in told(closed, "report")].count(2) == len(MANAGERS)
+def test_the_reason_names_only_what_came_and_went_since_the_entry_before(closed: World) -> None:
+    """A cancelled invoice says for ever that it bore royalty, and one that was added may not be annotated yet."""
+    gone = of_thane(closed, is_return=0)[1]
+    seed.cancel_document(closed.erpnext, "Sales Invoice", gone)
+    first = closed.invoice(THANE, "10")
+    assert closed.close("royalties").success
+    with seed.at(closed.erpnext, NOW + timedelta(hours=1)):
+        second = closed.invoice(THANE, "20")
+    run = closed.close("royalties")
+    *_, adjustment = entries(closed.erpnext, THANE)
+    assert run.success
+    assert adjustment[REASON].endswith(f"base 910.01 -> 930.01; {second} added")
+    assert (first in adjustment[REASON], gone in adjustment[REASON]) == (False, False)
+
+
+# -- what becomes of a franchise afterwards --------------------------------------------------------------------------
+
+
+def change_rate(chain: World) -> None:
+    change(chain.erpnext, "Customer", THANE, custom_royalty_percentage=9)
+
+
+def exempt(chain: World) -> None:
+    change(chain.erpnext, "Customer", THANE, custom_royalty_exempt=1)
+
+
+def move_out(chain: World) -> None:
+    change(chain.erpnext, "Customer", THANE, customer_group="Commercial")
+
+
+def disable(chain: World) -> None:
+    change(chain.erpnext, "Customer", THANE, disabled=1)
+
+
+def rename_it(chain: World) -> None:
+    rename(chain.erpnext, THANE, "Franchise Thane West")
+
+
+def other_default(chain: World) -> None:
+    chain.policy = {"default_rate": "6.5"}
+
+
+AFTERWARDS = {
+    "another rate": (change_rate, ["posted rate kept"]),
+    "exempt": (exempt, ["posted rate kept"]),
+    "moved out": (move_out, ["former franchise"]),
+    "disabled": (disable, ["former franchise"]),
+    "renamed": (rename_it, []),
+    "another default rate": (other_default, ["posted rate kept"]),
+}
+
+
+@pytest.mark.parametrize(("what", "said"), AFTERWARDS.values(), ids=AFTERWARDS)
+def test_what_becomes_of_a_franchise_moves_no_money_and_sends_nothing(
+    closed: World, what: Callable[[World], None], said: list[str]
+) -> None:
+    """Money, shares, statements, the report, and headquarters' totals of a posted day are those of its posting."""
+    what(closed)
+    mails, heard = len(closed.mail.messages), len(closed.headquarters.attempts)
+    closed.erpnext.requests.reset()
+    run = closed.close()
+    assert run.success
+    assert closed.erpnext.requests.writes == 0
+    assert (len(closed.mail.messages), len(closed.headquarters.attempts)) == (mails, heard)
+    rows = {one["what"] for one in run.warnings("royalties")} - {
+        "no royalty rate set",
+        "royalty policy overridden",
+        "returns exceed sales",
+    }
+    assert rows == set(said)
+
+
+def test_a_person_s_wish_applies_today_s_rates_to_a_posted_day_and_they_stay(closed: World) -> None:
+    change_rate(closed)
+    run = closed.close(launchpad={"close": {"re_rate": True}})
+    _, adjustment = adjusted_once(closed, run)
+    assert owed(closed.erpnext, THANE) == by_rule(closed.erpnext, THANE, Decimal(9)) == Decimal("87.00")
+    assert adjustment[REASON] == "royalty 72.50 -> 87.00: rate 7.5 % -> 9 %"
+    (row,) = run.warnings("royalties", "royalty policy overridden")
+    assert "re_rate" in row["message"]
+    assert {one_rate for one_rate, *_ in annotated(closed, THANE).values()} == {Decimal(9)}
     nothing_more(closed)
+    closed.invoice(THANE, "100")
+    assert closed.close().success
+    assert owed(closed.erpnext, THANE) == Decimal("96.00")
 
 
-def test_a_disabled_franchise_is_an_exception_with_its_amount_since_erpnext_takes_no_entry_for_it(
+def test_a_person_s_wish_takes_a_former_franchise_s_royalty_back_and_its_invoices_say_so(
     closed: World,
 ) -> None:
-    change(closed.erpnext, "Customer", THANE, disabled=1)
-    day = closed.close()
-    assert not day.success
-    (row,) = day.exceptions("royalties")
-    assert (row["what"], row["who"]) == ("royalty not posted", THANE)
-    assert "-72.50" in row["message"]
-    assert "the customer is disabled" in row["message"]
-    assert "former_franchises to keep" in row["action"]
-    assert owed(closed.erpnext, THANE) == Decimal("72.50")
-    assert {day.status(asset) for asset in ("invoices", "reports", "hq_sync")} == {"never"}
-    assert len(closed.mail.messages) == len(MANAGERS)
-
-    change(closed.erpnext, "Customer", THANE, disabled=0)
+    move_out(closed)
+    _, adjustment = adjusted_once(closed, closed.close(launchpad={"close": {"re_rate": True}}))
+    assert exact(adjustment["total_debit"]) == Decimal("72.50")
+    assert owed(closed.erpnext, THANE) == Decimal(0)
+    assert set(annotated(closed, THANE).values()) == {(Decimal(0), Decimal("0.00"), "")}
     nothing_more(closed)
 
 
-def test_by_policy_a_disabled_franchise_keeps_entry_annotations_and_statement(closed: World) -> None:
-    """Nothing that was written about it is touched; the policy's version is another, so the day is told again."""
-    closed.policy = {"former_franchises": "keep"}
-    assert closed.close().success  # the policy is new, the day is not
-    (entry,) = entries(closed.erpnext, THANE)
-    carried, statement = annotated(closed, THANE), statement_text(closed, entry["name"])
-    closed.erpnext.requests.reset()
-    change(closed.erpnext, "Customer", THANE, disabled=1)
-    day = closed.close()
-    assert day.success
-    (warning,) = day.warnings("royalties", "former franchise")
-    assert "72.50" in warning["message"]
-    assert [one["name"] for one in entries(closed.erpnext, THANE)] == [entry["name"]]
-    assert annotated(closed, THANE) == carried
-    assert statement_text(closed, entry["name"]) == statement
-    held = closed.headquarters.days["ScoopJoy", DAY.isoformat()]
-    assert Decimal(held["totals"]["royalty"]) == sum(closed.owed().values())
+def test_a_late_sale_of_a_former_franchise_is_told_and_not_charged(closed: World) -> None:
+    move_out(closed)
+    closed.invoice(THANE, "1000")
+    run = closed.close()
+    assert run.success
+    assert owed(closed.erpnext, THANE) == Decimal("72.50")
+    (row,) = run.warnings("royalties", "former franchise")
+    assert "966.68 then and are 1966.68 now" in row["message"]
+    nothing_more(closed)
+
+
+def test_what_was_posted_on_another_base_stays_until_a_person_runs_it_on_that_base(closed: World) -> None:
+    closed.policy = {"base": "net_total"}
+    closed.invoice(THANE, "1000")
+    run = closed.close()
+    assert run.success
+    assert owed(closed.erpnext, THANE) == Decimal("72.50")
+    (row,) = run.warnings("royalties", "posted by another policy")
+    assert "grand_total half_up skip" in row["message"]
+    closed.policy = {}
+    assert closed.close().success
+    assert owed(closed.erpnext, THANE) == Decimal("147.50")
+
+
+def test_two_merged_franchises_owe_what_both_were_posted_and_a_late_sale_alone(closed: World) -> None:
+    before = {**annotated(closed, THANE), **annotated(closed, INDIRANAGAR)}
+    both = owed(closed.erpnext, THANE) + owed(closed.erpnext, INDIRANAGAR)
+    merge(closed.erpnext, THANE, INDIRANAGAR)
+    run = closed.close()
+    assert run.success
+    assert run.outcome("royalties")["written"] == 0
+    assert owed(closed.erpnext, INDIRANAGAR) == both
+    assert annotated(closed, INDIRANAGAR) == before
+    added = closed.invoice(INDIRANAGAR, "100")
+    run = closed.close()
+    assert run.success
+    *_, adjustment = entries(closed.erpnext, INDIRANAGAR)
+    rate = RATES[INDIRANAGAR]  # the lower key's
+    assert owed(closed.erpnext, INDIRANAGAR) == both + rate
+    assert adjustment[REASON].endswith(f"; {added} added")
+    assert adjustment[REASON].count("->") == 2  # the royalty and the base of Indiranagar's own entry
+    now = annotated(closed, INDIRANAGAR)
+    assert {name: now[name] for name in before} == before
+    assert sum(share for _, share, _ in now.values()) == both + rate
     nothing_more(closed)
 
 
@@ -331,16 +406,7 @@ def test_a_franchise_that_is_enabled_late_gets_its_first_entry(full_chain: World
 def test_a_customer_that_is_renamed_is_not_charged_twice(closed: World) -> None:
     """ERPNext changes the party of posted entries with the name; the keys keep the old one."""
     new = "Franchise Thane West"
-    with closed.erpnext.site.transaction():
-        for doctype, column in (
-            ("Customer", "name"),
-            ("Sales Invoice", "customer"),
-            ("GL Entry", "party"),
-            ("Journal Entry Account", "party"),
-        ):
-            closed.erpnext.site.db.run(
-                f'UPDATE "tab{doctype}" SET {column} = ? WHERE {column} = ?', (new, THANE)
-            )
+    rename(closed.erpnext, THANE, new)
     run = closed.close("royalties")
     assert run.success
     assert run.outcome("royalties")["written"] == 0
@@ -352,6 +418,10 @@ def test_a_customer_that_is_renamed_is_not_charged_twice(closed: World) -> None:
         f"royalty:ScoopJoy:{DAY}:{new}:1",
     ]
     assert owed(closed.erpnext, new) == Decimal("147.50")
+    assert closed.close().success
+    (line,) = closed.headquarters.days["ScoopJoy", DAY.isoformat()]["changes"]
+    assert line["who"] == new
+    assert "royalty 72.50" in line["before"]
 
 
 def test_a_list_of_customers_that_came_back_short_takes_nobody_s_royalty_back(

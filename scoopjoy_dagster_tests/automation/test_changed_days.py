@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -10,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoopjoy_dagster.accounting.inputs import day_inputs, terms_of
-from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
-from scoopjoy_dagster.accounting.royalties import BaseInvoice, Franchise
+from scoopjoy_dagster.accounting.inputs import Sold, together
+from scoopjoy_dagster.accounting.royalties import Franchise
 from scoopjoy_dagster.automation.changed_days import (
     REASON_LENGTH,
     Change,
@@ -28,7 +28,6 @@ from scoopjoy_dagster.erpnext.changes import DayNow, Touched
 
 FIRST = date(2026, 11, 1)
 MOMENT = datetime(2026, 11, 23, 10, 0)
-POLICY = RoyaltyPolicy()
 THANE = Franchise("Franchise Thane", "Franchise Thane", Decimal("7.5"))
 
 
@@ -40,8 +39,12 @@ def changed(day: date, state: str = "s") -> Change:
     return Change(day, "why", state, f"late:{day}:{state}")
 
 
-def the_turn(compare: Sequence[date], waiting: Sequence[date] = ()) -> Turn:
-    return Turn(tuple(compare), frozenset(waiting), compare[-1] if compare else None)
+def the_turn(compare: Sequence[date]) -> Turn:
+    return Turn(tuple(compare), frozenset(), compare[-1] if compare else None)
+
+
+def at(minutes: int) -> datetime:
+    return MOMENT + timedelta(minutes=minutes)
 
 
 # -- whose turn it is ---------------------------------------------------------------------------------------------------
@@ -70,10 +73,10 @@ def test_a_touched_day_is_compared_or_waits_unless_it_belongs_to_somebody_else(
     some = st.sets(st.sampled_from(window))
     settled, in_flight, touched, waiting = (data.draw(some) for _ in range(4))
     rotation = data.draw(st.none() | st.sampled_from(window))
-    memory = Memory(waiting=tuple(waiting), rotation=rotation, fingerprint="before")
+    memory = Memory(waiting=dict.fromkeys(waiting), rotation=rotation, fingerprint="before")
     found = turn(
         memory,
-        Touched(frozenset(touched), MOMENT, "after"),
+        Touched(dict.fromkeys(touched, MOMENT), MOMENT, "after"),
         window=window,
         settled=settled,
         in_flight=in_flight,
@@ -89,7 +92,7 @@ def test_a_touched_day_is_compared_or_waits_unless_it_belongs_to_somebody_else(
 
 def test_what_the_last_look_has_found_already_is_no_news() -> None:
     window = days(20)
-    touched = Touched(frozenset(window[10:12]), MOMENT, "same")
+    touched = Touched(dict.fromkeys(window[10:12], MOMENT), MOMENT, "same")
     again = turn(
         Memory(fingerprint="same", rotation=window[0]),
         touched,
@@ -100,6 +103,26 @@ def test_what_the_last_look_has_found_already_is_no_news() -> None:
     )
     assert again.compare == (window[1],)
     assert again.waiting == frozenset()
+
+
+@given(st.permutations(range(12)), st.integers(1, 4))
+def test_of_touched_days_those_touched_last_come_first_and_the_others_wait_with_their_time(
+    minutes: list[int], share: int
+) -> None:
+    window = days(24)
+    touched_at = {day: at(minute) for day, minute in zip(window[:12], minutes, strict=True)}
+    memory, order = Memory(fingerprint="before", rotation=window[11]), []
+    touched = Touched(touched_at, MOMENT, "after")
+    for _ in range(12):
+        found = turn(memory, touched, window=window, settled=set(window), in_flight=set(), share=share)
+        compared = [day for day in found.compare if day in touched_at and day not in window[12:]]
+        order.append(sorted(compared, key=lambda day: touched_at[day], reverse=True))
+        memory = decide(
+            memory, replace(found, rotation=window[11]), [], touched, window=window, limit=3
+        ).memory
+        touched = Touched({}, MOMENT, "after")
+    seen = [day for part in order for day in part]
+    assert seen == sorted(touched_at, key=lambda day: touched_at[day], reverse=True)
 
 
 # -- what is requested --------------------------------------------------------------------------------------------------
@@ -118,7 +141,18 @@ def test_all_changed_days_are_requested_once_over_the_ticks_and_never_more_than_
         asked += [one.day for one in found.requests]
         memory = found.memory
     assert asked == window[:count]
-    assert memory.waiting == ()
+    assert memory.waiting == {}
+
+
+def test_changes_are_requested_newest_evidence_first_and_those_found_in_turn_after_them() -> None:
+    window = days(4)
+    the_turn = Turn(tuple(window), frozenset(), None, {window[1]: at(1), window[3]: at(2)})
+    found = decide(Memory(), the_turn, map(changed, window), Touched(), window=window, limit=3)
+    assert [one.day for one in found.requests] == [window[3], window[1], window[0]]
+    assert found.memory.waiting == {window[2]: None}
+    assert found.sentence == (
+        "4 closed days compared, 4 changed; requested now: 2026-11-01, 2026-11-02, 2026-11-04; at a later tick: 2026-11-03"
+    )
 
 
 def test_a_day_that_leaves_the_window_or_is_right_again_is_forgotten() -> None:
@@ -144,7 +178,7 @@ def test_the_watermark_never_goes_back() -> None:
         Memory,
         watermark=st.none() | st.datetimes(),
         fingerprint=st.text("0123456789abcdef"),
-        waiting=st.lists(st.dates(), max_size=5).map(tuple),
+        waiting=st.dictionaries(st.dates(), st.none() | st.datetimes(), max_size=5),
         rotation=st.none() | st.dates(),
         requested=st.dictionaries(st.dates(), st.text("0123456789abcdef"), max_size=5),
     )
@@ -156,53 +190,32 @@ def test_a_memory_comes_back_from_its_cursor_as_it_was(memory: Memory) -> None:
 # -- what a change is ---------------------------------------------------------------------------------------------------
 
 
-def invoices(*amounts: str) -> dict[Base, list[BaseInvoice]]:
-    return {
-        base: [
-            BaseInvoice(f"SINV-{n}", THANE.customer, Decimal(amount) * (1 if base is Base.GRAND_TOTAL else 2))
-            for n, amount in enumerate(amounts)
-        ]
-        for base in Base
-    }
-
-
 CLOSED_AT = datetime(2026, 11, 2, 1, 0)
+EARLY, LATE = (str(CLOSED_AT + timedelta(hours=hours)) for hours in (-2, 2))
 
 
-def closed_as(
-    now: DayNow,
-    policy: RoyaltyPolicy = POLICY,
-    record: int = 7,
-    terms: Mapping[str, str] | None = None,
-) -> Closed:
-    inputs = day_inputs(terms_of([THANE]) if terms is None else terms, now.invoices[policy.base])
-    return Closed(
-        record,
-        CLOSED_AT,
-        1,
-        str(inputs.invoices),
-        str(inputs.base),
-        inputs.sold,
-        inputs.terms,
-        policy.version,
-        now.ledger,
-        now.shifts,
-    )
+def sold(*amounts: str, newest: str = EARLY) -> Sold:
+    return together(Sold(1, Decimal(amount), newest) for amount in amounts)
+
+
+def of_thane(*amounts: str, newest: str = EARLY, **more: object) -> DayNow:
+    parts = {THANE.customer: sold(*amounts, newest=newest)} if amounts else {}
+    return replace(DayNow(parts), **more)  # type: ignore[arg-type]
+
+
+def closed_as(now: DayNow, record: int = 7, customers: Sequence[str] = (THANE.customer,)) -> Closed:
+    counted = together(one for customer, one in now.sold.items() if customer in customers)
+    return Closed(record, CLOSED_AT, 1, counted, frozenset(customers), now.ledger, now.shifts)
 
 
 def compared(
-    closed: Closed | None,
-    now: DayNow,
-    franchises: Sequence[Franchise] = (THANE,),
-    *,
-    policy: RoyaltyPolicy = POLICY,
-    follow_terms: bool = False,
+    closed: Closed | None, now: DayNow, franchises: Sequence[str] = (THANE.customer,)
 ) -> Change | None:
-    return change_of(FIRST, closed, now, policy, franchises, follow_terms=follow_terms)
+    return change_of(FIRST, closed, now, franchises)
 
 
 def test_the_change_of_another_close_has_another_key() -> None:
-    then, now = DayNow(invoices("100")), DayNow(invoices("100", "50"))
+    then, now = of_thane("100"), of_thane("100", "50")
     first, second = (compared(closed_as(then, record=n), now) for n in (7, 8))
     assert first
     assert second
@@ -210,32 +223,14 @@ def test_the_change_of_another_close_has_another_key() -> None:
     assert first.run_key != second.run_key
 
 
-@pytest.mark.parametrize(
-    "policy",
-    [
-        RoyaltyPolicy(default_rate=Decimal(6)),
-        RoyaltyPolicy(base=Base.NET_TOTAL),
-        RoyaltyPolicy(name="old", base=Base.NET_TOTAL),
-    ],
-)
-@pytest.mark.parametrize("follow_terms", [False, True])
-def test_a_day_closed_by_another_policy_has_changed_only_when_something_else_has(
-    policy: RoyaltyPolicy, follow_terms: bool
-) -> None:
-    now = DayNow(invoices("100"))
-    closed = closed_as(now, policy)
-    assert compared(closed, now, follow_terms=follow_terms) is None
-    assert compared(closed, DayNow(invoices("101")), follow_terms=follow_terms)
-
-
 def test_a_ledger_with_more_decimals_than_the_record_shows_is_no_change() -> None:
-    now = DayNow(invoices("100"), ledger=Decimal("7.500"))
+    now = of_thane("100", ledger=Decimal("7.500"))
     assert compared(closed_as(now), now) is None
 
 
 def test_a_reason_fits_into_a_tag_however_many_shifts_are_open() -> None:
-    now = DayNow(invoices("100"), shifts=90, open_shifts=tuple(f"POS-OPE-2026-{n:05d}" for n in range(90)))
-    found = compared(closed_as(DayNow(invoices("100"))), now)
+    now = of_thane("100", shifts=90, open_shifts=tuple(f"POS-OPE-2026-{n:05d}" for n in range(90)))
+    found = compared(closed_as(of_thane("100")), now)
     assert found
     assert found.reason.startswith("0 POS shifts when closed, 90 now; open POS shifts: POS-OPE-2026-00000")
     assert len(found.reason) <= REASON_LENGTH
@@ -243,118 +238,73 @@ def test_a_reason_fits_into_a_tag_however_many_shifts_are_open() -> None:
 
 @pytest.mark.parametrize("closed", [None, Closed(3, CLOSED_AT)])
 def test_a_day_without_any_record_has_changed(closed: Closed | None) -> None:
-    found = compared(closed, DayNow(invoices("100"), {THANE.customer: MOMENT}))
+    found = compared(closed, of_thane("100"))
     assert found
     assert "has not recorded" in found.reason
-    assert found.terms == ()
 
 
-# -- terms --------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("kept", "changed"),
+    [
+        ({"sold": "2:digest", "terms": {THANE.customer: "7.5 %"}}, False),
+        ({"sales": "100.00", "newest": EARLY, "customers": [THANE.customer]}, False),
+        ({"sales": "100.01", "newest": EARLY, "customers": [THANE.customer]}, True),
+        ({"sales": "100.00", "newest": LATE, "customers": [THANE.customer]}, True),
+    ],
+    ids=["of an earlier version", "the same", "another amount", "another invoice"],
+)
+def test_a_day_is_compared_with_what_its_close_has_recorded(kept: dict[str, object], changed: bool) -> None:
+    """An earlier version recorded a digest that says nothing to this one: only the number is compared."""
+    outcome = {"facts": {"invoices": 1, "base": "100.00"}, "record": kept, "amount": "7.50", "seen": 6}
+    closed = Closed.of(3, CLOSED_AT, outcome, {"seen": 0})
+    assert bool(compared(closed, of_thane("100", ledger=Decimal("7.50")))) is changed
+    more = compared(closed, of_thane("100", "1", ledger=Decimal("7.50")))
+    assert more
+    assert "when closed, 2" in more.reason
 
-TERMS = st.none() | st.builds(
-    Franchise,
-    st.just(THANE.customer),
-    st.just("Thane"),
-    st.sampled_from([Decimal(5), Decimal("7.5")]),
+
+# -- whose sales count --------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from(["100", "-20", "0"]), max_size=3), st.booleans(), st.booleans())
+def test_it_is_no_change_what_has_become_of_a_franchise(
+    amounts: list[str], still_one: bool, owes: bool
+) -> None:
+    payers = frozenset({THANE.customer} if owes else ())
+    now = of_thane(*amounts, payers=payers)
+    assert compared(closed_as(now), now, [THANE.customer] if still_one else []) is None
+    more = of_thane(*amounts, "1", payers=payers)
+    assert compared(closed_as(now), more, [])
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from(["100", "7"])), min_size=1, max_size=5),
+    st.sampled_from("ABCD"),
+    st.sampled_from("ABCDX"),
     st.booleans(),
 )
-"""Thane as a franchise with some terms, or as none."""
-
-
-def some(franchise: Franchise | None) -> list[Franchise]:
-    return [franchise] if franchise else []
-
-
-@given(then=TERMS, today=TERMS, amounts=st.lists(st.sampled_from(["100", "-20", "0"]), max_size=3))
-def test_a_day_of_which_only_terms_have_changed_is_told_and_run_only_when_terms_are_followed(
-    then: Franchise | None, today: Franchise | None, amounts: list[str]
+def test_renaming_and_merging_customers_changes_no_day_and_hides_no_change(
+    sales: list[tuple[str, str]], old: str, new: str, owes: bool
 ) -> None:
-    before_the_close = {THANE.customer: CLOSED_AT - timedelta(hours=2)} if amounts else {}
-    now = DayNow(invoices(*amounts), before_the_close)
-    closed = closed_as(now, terms=terms_of(some(then)))
-    tell, follow = (compared(closed, now, some(today), follow_terms=one) for one in (False, True))
-    if terms_of(some(then)) == terms_of(some(today)) or not amounts:
-        assert tell is None
-        assert follow is None
-        return
-    assert tell
-    assert follow
-    assert tell.reason == ""
-    assert follow.reason.startswith("terms: ")
-    assert tell.terms == follow.terms != ()
+    def day(*more: tuple[str, str], renamed: bool = True) -> DayNow:
+        found: dict[str, Sold] = {}
+        for customer, amount in [*sales, *more]:
+            name = new if renamed and customer == old else customer
+            found[name] = together([found.get(name, Sold()), sold(amount, newest=LATE if more else EARLY)])
+        return DayNow(found, frozenset(found) if owes else frozenset())
 
-
-@given(then=TERMS, today=TERMS, follow_terms=st.booleans(), ledger=st.booleans())
-def test_any_other_change_asks_for_a_run_whatever_has_become_of_the_terms(
-    then: Franchise | None, today: Franchise | None, follow_terms: bool, ledger: bool
-) -> None:
-    day = DayNow(invoices("100"), {THANE.customer: CLOSED_AT - timedelta(hours=2)})
-    closed = closed_as(day, terms=terms_of(some(then)))
-    sold = ("100", "50") if then and not ledger else ("100",)
-    now = DayNow(invoices(*sold), day.created, Decimal(7) if ledger or not then else Decimal(0))
-    found = compared(closed, now, some(today), follow_terms=follow_terms)
-    assert found
-    assert "when closed" in found.reason
-
-
-def test_a_day_that_was_asked_for_is_not_asked_for_again_because_of_new_terms_unless_they_are_followed() -> (
-    None
-):
-    now = DayNow(invoices("100", "50"), {THANE.customer: MOMENT})
-    closed = closed_as(DayNow(invoices("100")))
-    other = Franchise(THANE.customer, "Thane", Decimal(6))
-    for follow_terms in (False, True):
-        first = compared(closed, now, follow_terms=follow_terms)
-        second = compared(closed, now, [other], follow_terms=follow_terms)
-        assert first
-        assert second
-        assert (first.state == second.state) is not follow_terms
-        assert second.reason.endswith("; terms: Thane 7.5 % -> 6 %")
+    closed = closed_as(day(renamed=False), customers="ABCD")
+    franchises = ({*"ABCD"} - {old}) | {new}
+    assert compared(closed, day(), sorted(franchises)) is None
+    assert compared(closed, day((old, "3")), sorted(franchises))
 
 
 @given(st.integers(-90, 90))
 def test_the_invoices_of_a_customer_that_has_joined_change_a_day_when_the_newest_is_younger_than_its_close(
     minutes: int,
 ) -> None:
-    now = DayNow(invoices("100"), {THANE.customer: CLOSED_AT + timedelta(minutes=minutes)})
-    found = compared(closed_as(now, terms={}), now)
-    assert found
-    assert (found.reason == "") is (minutes <= 0)
-    assert found.terms == ("Franchise Thane no franchise -> 7.5 %",)
-
-
-def test_an_exempt_franchise_whose_rate_changes_has_the_same_terms() -> None:
-    now = DayNow(invoices("100"), {THANE.customer: MOMENT})
-    was, today = (Franchise(THANE.customer, "Thane", Decimal(rate), exempt=True) for rate in (5, 6))
-    assert compared(closed_as(now, terms=terms_of([was])), now, [today], follow_terms=True) is None
-
-
-def test_told_days_are_neither_requested_nor_remembered_and_their_sentence_stays_short() -> None:
-    window = days(400)
-    texts = tuple(f"Franchise {n:03d} 5 % -> 6 %" for n in range(300))
-    changes = [Change(day, "", "s", f"late:{day}:s", texts) for day in window]
-    memory = Memory(requested={window[0]: "s"})
-    found = decide(memory, the_turn(window), changes, Touched(), window=window, limit=3)
-    assert found.requests == ()
-    assert (found.memory.requested, found.memory.waiting) == ({}, ())
-    assert found.sentence == (
-        "400 closed days compared, 0 changed; only terms changed, nothing requested: "
-        + ", ".join(f"{day}" for day in window[:12])
-        + " and 388 more ("
-        + ", ".join(texts[:5])
-        + " and 295 more); backfill these days if the new terms hold for the past"
-    )
-
-
-def test_told_days_take_no_place_of_those_that_are_requested() -> None:
-    window = days(9)
-    changes = [
-        Change(day, "" if n < 5 else "why", "s", f"late:{day}:s", ("Thane 5 % -> 6 %",))
-        for n, day in enumerate(window)
-    ]
-    found = decide(Memory(), the_turn(window), changes, Touched(), window=window, limit=3)
-    assert [one.day for one in found.requests] == window[5:8]
-    assert found.memory.waiting == (window[8],)
+    now = of_thane("100", newest=str(CLOSED_AT + timedelta(minutes=minutes)))
+    assert bool(compared(closed_as(now, customers=()), now)) is (minutes > 0)
 
 
 # -- whether anything can be concluded -----------------------------------------------------------------------------------

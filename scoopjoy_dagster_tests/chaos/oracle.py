@@ -229,7 +229,7 @@ class Oracle:
                 short = abs(sum(shares.values()) - royalty)
                 what = f"the shares of {customer} on {day} add up to {rupees(sum(shares.values()))}, not {rupees(royalty)}"
                 found.append(Verdict("difference", what, short))
-            for row in rows:
+            for row in rows if not one or one.left is None else []:
                 name, proportion = row["name"], exact.get(row["name"], Fraction(0))
                 if abs(shares[name] - proportion) >= 1:
                     what = f"the share of {name} is {rupees(shares[name])}, its proportion {float(proportion) / 100:.4f}"

@@ -104,6 +104,7 @@ def _draw_once() -> None:
         currency="INR",
         revision=0,
         policy="",
+        policy_version="",
         findings=(),
         totals=totals,
         **frames,

@@ -47,11 +47,13 @@ class Owed:
         rate: percent.
         invoices: base by sale of the day, in paise, returns negative.
         exempt: it pays nothing whatever it sells.
+        left: of a customer that is no franchise any more, the base in paise that its royalty was posted on last: it keeps it.
     """
 
     rate: Fraction
     invoices: dict[str, int]
     exempt: bool = False
+    left: int | None = None
 
     @property
     def base(self) -> int:
@@ -61,13 +63,14 @@ class Owed:
     @property
     def royalty(self) -> int:
         """In paise, rounded once; a day whose base is not positive owes nothing."""
-        if self.exempt or self.base <= 0:
+        base = self.base if self.left is None else self.left
+        if self.exempt or base <= 0:
             return 0
-        return half_up(self.base * self.rate / 100)
+        return half_up(base * self.rate / 100)
 
     def proportions(self) -> dict[str, Fraction]:
         """Each invoice's exact part of the royalty, in paise."""
-        if not self.royalty:
+        if not self.royalty or not self.base:
             return dict.fromkeys(self.invoices, Fraction(0))
         return {name: Fraction(self.royalty * one, self.base) for name, one in self.invoices.items()}
 
@@ -146,16 +149,38 @@ def sales(tables: Tables, customer: str, day: date, columns: str) -> list[dict[s
     ]
 
 
+def posted(tables: Tables, day: date) -> dict[str, list[dict[str, Any]]]:
+    """Rate and base of our submitted royalty entries of the day by the party in the ledger, oldest revision first."""
+    rows = tables.rows(
+        "SELECT g.party, j.custom_scoopjoy_key AS key, j.custom_royalty_rate AS rate, j.custom_royalty_base AS base"
+        ' FROM "tabJournal Entry" j JOIN "tabGL Entry" g ON g.voucher_no = j.name AND g.party_type = \'Customer\''
+        " WHERE j.custom_scoopjoy_key LIKE ? AND j.docstatus = 1 AND g.is_cancelled = 0",
+        f"royalty:%:{day}:%",
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: int(row["key"].rpartition(":")[2])):
+        found.setdefault(row["party"], []).append(row)
+    return found
+
+
 def owed(tables: Tables, day: date) -> dict[str, Owed]:
-    """What every franchise owes for the day."""
+    """What every franchise owes for the day: at the rate of its first entry, or of today where it has none.
+
+    A customer that has left the franchises keeps what is posted.
+    """
     result: dict[str, Owed] = {}
-    for name, row in franchises(tables).items():
-        rate = Fraction(str(row["rate"] or 0)) or DEFAULT_RATE
-        invoices = sales(tables, name, day, "base_grand_total AS base")
-        exempt = bool(row["exempt"])
-        result[name] = Owed(
-            Fraction(0) if exempt else rate, {one["name"]: paise(one["base"]) for one in invoices}, exempt
-        )
+    entries, now = posted(tables, day), franchises(tables)
+    for name in sorted(now.keys() | entries.keys()):
+        invoices = {
+            one["name"]: paise(one["base"]) for one in sales(tables, name, day, "base_grand_total AS base")
+        }
+        mine = entries.get(name)
+        if mine:
+            left = None if name in now else paise(mine[-1]["base"])
+            result[name] = Owed(Fraction(str(mine[0]["rate"])), invoices, left=left)
+            continue
+        rate, exempt = Fraction(str(now[name]["rate"] or 0)) or DEFAULT_RATE, bool(now[name]["exempt"])
+        result[name] = Owed(Fraction(0) if exempt else rate, invoices, exempt)
     return result
 
 

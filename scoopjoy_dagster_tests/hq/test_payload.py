@@ -225,3 +225,13 @@ def test_the_key_names_company_day_and_revision_and_the_delivery_id_follows_from
     assert key == "hq:ScoopJoy:2026-11-22:3"
     assert delivery_id(key) == delivery_id(key)
     assert delivery_id(key) != delivery_id(idempotency_key(a_day(revision=4)))
+
+
+def test_what_a_franchise_is_called_is_no_news_about_a_day() -> None:
+    """A renamed Customer stands elsewhere in the list, and its Journal Entries are the same."""
+    rows = [MUMBAI, PUNE]
+    renamed = [replace(rows[0], customer="ZZZ", customer_name="Renamed"), *rows[1:]]
+    assert digest(a_day(franchises=renamed)) == digest(a_day(franchises=rows))
+    assert digest(a_day(franchises=[replace(rows[0], royalty=Decimal(1)), *rows[1:]])) != digest(
+        a_day(franchises=rows)
+    )

@@ -136,6 +136,7 @@ def day_report(
         "currency": "INR",
         "revision": 0,
         "policy": POLICY,
+        "policy_version": "standard-c2757abb",
         "outlets": frame("outlets", outlets),
         "shifts": frame("shifts", shifts),
         "payments": frame("payments", payments),

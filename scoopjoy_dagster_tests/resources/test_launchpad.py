@@ -99,10 +99,8 @@ def test_the_launchpad_shows_how_the_close_runs_and_the_policy_and_nothing_else(
     }
     shown = {name: fields for name, fields in shown.items() if fields}
     assert shown == {
-        "close": {"dry_run", "resend", "lock_wait_s", "postgres_url", "window_days"},
-        "royalty_policy": {
-            *("name", "default_rate", "base", "rounding", "negative_days", "former_franchises", "locked_days")
-        },
+        "close": {"dry_run", "resend", "re_rate", "lock_wait_s", "postgres_url", "window_days"},
+        "royalty_policy": {*("name", "default_rate", "base", "rounding", "negative_days", "locked_days")},
     }
 
 
@@ -160,16 +158,22 @@ def test_a_policy_of_one_run_is_told_with_every_amount_that_it_made_and_books_by
         assert changed in warning["message"]
         assert day.metadata(asset)["policy_override"].value == changed
     logged = [record.user_message for record in full_chain.instance.all_logs(day.result.run_id)]
-    assert f"The royalty policy is overridden for this run: {changed}" in logged
+    assert f"This run computes royalties by other terms: {changed}" in logged
     base = owed_base(full_chain)
     assert full_chain.owed()[INDIRANAGAR] == (base / 10).quantize(Decimal("0.01"))
 
-    # The next run goes by the settings again, and books the difference back.
-    back = full_chain.close()
+    # What was posted keeps its terms; by a person's wish the settings hold for the day.
+    assert full_chain.close().success
+    assert full_chain.owed()[INDIRANAGAR] == (base / 10).quantize(Decimal("0.01"))
+    back = full_chain.close(launchpad={"close": {"re_rate": True}})
     assert back.success
     assert full_chain.owed() == full_chain.expected()
-    assert "policy_override" not in back.metadata("royalties")
-    assert back.warnings("royalties", "royalty policy overridden") == []
+    (warning,) = back.warnings("royalties", "royalty policy overridden")
+    assert "launched with re_rate" in warning["message"]
+    after = full_chain.close()
+    assert full_chain.owed() == full_chain.expected()
+    assert "policy_override" not in after.metadata("royalties")
+    assert after.warnings("royalties", "royalty policy overridden") == []
 
 
 def owed_base(chain: World) -> Decimal:

@@ -26,13 +26,17 @@ from scoopjoy_dagster.cli.app import (
         "scoopjoy close                                        # the day that ended at midnight",
         "scoopjoy close --date 2026-11-22 --dry-run             # what would be done, and why; writes nothing",
         "scoopjoy close --date 2026-11-22 --only reports        # one step again",
+        "scoopjoy close --date 2026-11-22 --re-rate             # today's rates for a day that was posted at others",
     )
 )
 @day_option
 @only_option
 @click.option("--dry-run", is_flag=True, help="Print what would be done and write nothing.")
+@click.option(
+    "--re-rate", is_flag=True, help="Apply today's rates and franchises to a day that was posted by others."
+)
 @json_option
-def close(day: str | None, only: str | None, dry_run: bool, as_json: bool) -> None:
+def close(day: str | None, only: str | None, dry_run: bool, re_rate: bool, as_json: bool) -> None:
     """Close one business day."""
     from scoopjoy_dagster.cli.closing import EXIT_CODES, closable_day, close_day
     from scoopjoy_dagster.cli.desk_mirror import desk_mirror
@@ -52,7 +56,9 @@ def close(day: str | None, only: str | None, dry_run: bool, as_json: bool) -> No
     if dry_run:
         from scoopjoy_dagster.cli.dry_run import print_plan
 
-        raise click.exceptions.Exit(print_plan(out, settings, business_day, chosen, as_json=as_json))
+        raise click.exceptions.Exit(
+            print_plan(out, settings, business_day, chosen, re_rate=re_rate, as_json=as_json)
+        )
     with (
         workplace() as place,
         place.instance() as instance,
@@ -63,6 +69,7 @@ def close(day: str | None, only: str | None, dry_run: bool, as_json: bool) -> No
             instance,
             business_day,
             only=chosen,
+            re_rate=re_rate,
             tell=tell,
             mirror=desk_mirror(settings, instance),
         )
@@ -128,7 +135,7 @@ def backfill(first: str, last: str, as_json: bool) -> None:
 def verify(first: str, last: str, as_json: bool) -> None:
     """Compare ledger, invoices and deliveries of a range of days with the rule. Changes nothing.
 
-    The rule is the one of today. Ends with 0 when nothing differs and 2 when something does.
+    A posted day is compared at the rate that it was posted at. Ends with 0 when nothing differs and 2 when something does.
     """
     from scoopjoy_dagster.cli.closing import closable_day, days_between
     from scoopjoy_dagster.cli.verify import print_verification
