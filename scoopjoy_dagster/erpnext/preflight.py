@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +16,7 @@ from scoopjoy_dagster.erpnext import (
     royalty_entries,
     series_options,
 )
+from scoopjoy_dagster.erpnext.accounts import posting_accounts
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound, Rejected
 from scoopjoy_dagster.erpnext.locks import read_locks
 from scoopjoy_dagster.erpnext.site import Site
@@ -27,6 +29,7 @@ PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Customer", ("read",)),
     ("Customer Group", ("read",)),
     ("Sales Invoice", ("read", "write")),
+    ("Accounting Dimension", ("read",)),
     ("Journal Entry", ("read", "create", "submit")),
     ("GL Entry", ("read",)),
     ("POS Opening Entry", ("read",)),
@@ -265,15 +268,34 @@ def _permissions(site: Site) -> Iterator[Check]:
 
 def _accounts(site: Site) -> Iterator[Check]:
     books = site.books()
-    problems = site.wrong_accounts(books)
-    for problem in problems:
+    try:
+        franchises = royalty_entries.franchises(site, books.franchise_group)
+    except ERPNextError:  # before setup; the line of the custom fields, or that of the franchises, says why
+        franchises = []
+    names = {one.customer: one.customer_name for one in franchises}
+    found = posting_accounts(site, books, names)
+    for problem in found.problems:
         yield Check("error", "accounts", problem)
-    if not problems:
+    concerned: dict[str, list[str]] = defaultdict(list)
+    for customer, unusable in found.unusable.items():
+        concerned[unusable.why].append(names[customer])
+    for why, who in concerned.items():
+        listed = ", ".join(who[:5]) + (f" and {len(who) - 5} more" if len(who) > 5 else "")
         yield Check(
-            "ok",
+            "error",
             "accounts",
-            f"{books.company}: {books.receivable_account} / {books.income_account}, {books.cost_center}, {books.currency}",
+            f"{listed}: {why}",
+            "Set another receivable account at the Customer or its Customer Group in ERPNext, or set SCOOPJOY_RECEIVABLE_ACCOUNT.",
         )
+    if found.problems or found.unusable:
+        return
+    own = len(found.books.receivables)
+    yield Check(
+        "ok",
+        "accounts",
+        f"{books.company}: {books.receivable_account or 'no default'}{f' ({own} franchises have another)' if own else ''} / "
+        f"{books.income_account}, {books.cost_center}, {books.currency}",
+    )
 
 
 def _scheduler(site: Site) -> Iterator[Check]:

@@ -15,7 +15,7 @@ from scoopjoy_dagster.sandbox.erpnext import permissions, sums
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
 from scoopjoy_dagster.sandbox.erpnext.filters import conditions
-from scoopjoy_dagster.sandbox.erpnext.meta import DECIMALS
+from scoopjoy_dagster.sandbox.erpnext.meta import DECIMALS, STANDARD
 from scoopjoy_dagster.sandbox.erpnext.query import CALL, Query
 from scoopjoy_dagster.sandbox.erpnext.session import Session
 from scoopjoy_dagster.sandbox.erpnext.values import shown_time, whole
@@ -56,6 +56,9 @@ def _order(query: Query, order_by: str, aliases: dict[str, str]) -> str:
             sql = query.aggregate(found["function"].lower(), found["inner"].strip(), "__order")[0]
         else:
             sql = query.column(what).sql
+            if query.joins and what.strip("`") in STANDARD:
+                # The site sends the bare name to its database; one that is shown is known there by that.
+                raise SiteError("OperationalError", f"(1052, \"Column '{what}' in ORDER BY is ambiguous\")")
         parts.append(f"{sql} {direction}".strip())
     return ", ".join(parts)
 

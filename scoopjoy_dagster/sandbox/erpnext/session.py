@@ -186,6 +186,14 @@ class Session:
         doc.loaded_modified = doc["modified"]
         return doc
 
+    def insert_unasked(self, doctype: str, values: dict[str, Any]) -> Doc:
+        """Store a new document that the site makes by itself: nobody's permission is asked."""
+        before, self.ignore_permissions = self.ignore_permissions, True
+        try:
+            return self.insert(self.new(doctype, values))
+        finally:
+            self.ignore_permissions = before
+
     def save(self, doc: Doc) -> Doc:
         """Store a changed document; its ``docstatus`` tells whether this submits or cancels it."""
         if doc.is_new:

@@ -83,9 +83,9 @@ class Site:
             self.metas = builtin(self.line.changes)
             fresh = not db.has_table("DocType")
             db.begin()
+            for meta in self.metas.values():  # an old database lacks what was added since
+                db.sync(meta)
             if fresh:
-                for meta in self.metas.values():
-                    db.sync(meta)
                 self._describe_builtins()
             else:
                 self._load_customisations()
