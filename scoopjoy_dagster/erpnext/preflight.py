@@ -66,8 +66,9 @@ class Check:
 def check_site(site: Site, *, time_zone: str, day: date, desk: bool = True) -> Iterator[Check]:
     """All checks of a site for the close of `day`; one that cannot be made is an error line and not the end.
 
-    `desk`: whether runs are shown in ERPNext (SCOOPJOY_BATCH_RUN_DESK).
+    What several of them stop at is told once. `desk`: whether runs are shown in ERPNext (SCOOPJOY_BATCH_RUN_DESK).
     """
+    told: set[str] = set()
     for what, check in (
         ("ERPNext", _line),
         ("login", _login),
@@ -77,13 +78,17 @@ def check_site(site: Site, *, time_zone: str, day: date, desk: bool = True) -> I
         ("permissions", _permissions),
         *([("batch run desk", _desk)] if desk else []),
         *([("annotation script", _annotation_script)] if site.settings.annotation_script else []),
+        ("user permissions", _user_permissions),
         ("accounts", _accounts),
         ("scheduler", _scheduler),
         ("POS mode", _pos_mode),
         ("books open", lambda one: _books_open(one, day)),
         ("franchises", _franchises),
     ):
-        yield from _attempt(site, what, check)
+        for line in _attempt(site, what, check):
+            if line.level != "error" or line.message not in told:
+                yield line
+            told.add(line.message)
 
 
 def _attempt(site: Site, what: str, check: Callable[[Site], Iterator[Check]]) -> Iterator[Check]:
@@ -264,6 +269,11 @@ def _permissions(site: Site) -> Iterator[Check]:
         )
     else:
         yield Check("ok", "permissions", f"{len(PERMISSIONS)} DocTypes")
+
+
+def _user_permissions(site: Site) -> Iterator[Check]:
+    site.require_whole_view()
+    yield Check("ok", "user permissions", "none hides anything from this user")
 
 
 def _accounts(site: Site) -> Iterator[Check]:

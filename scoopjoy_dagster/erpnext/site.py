@@ -11,6 +11,7 @@ from scoopjoy_dagster.erpnext.dialects.interface import Dialect
 from scoopjoy_dagster.erpnext.entry_fields import EntryFields
 from scoopjoy_dagster.erpnext.errors import Rejected
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
+from scoopjoy_dagster.erpnext.restrictions import ACTION, DOING, restrictions, user_permissions
 from scoopjoy_dagster.erpnext.session import Session
 from scoopjoy_dagster.nearest import did_you_mean
 
@@ -96,12 +97,28 @@ class Site:
     def company(self) -> Row:
         """The company's row: name, abbr, default_currency, cost_center, default_receivable_account. Read once.
 
+        Nothing is read of a company without it, so this is where a session asks whether it sees all of that company.
+
         Raises:
-            Rejected: there is no such company, or there are several and none is set.
+            Rejected: there is no such company, there are several and none is set, or the user sees only a part of it.
         """
         if "company" not in self._known:
+            self.require_whole_view()
             self._known["company"] = self._find_company()
         return self._known["company"]
+
+    def require_whole_view(self) -> None:
+        """See that ERPNext hides nothing from the user.
+
+        Raises:
+            Rejected: a User Permission lets it see only a part; the text names it.
+        """
+        hidden = restrictions(user_permissions(self.client), self.settings.company)
+        if hidden:
+            raise Rejected(
+                DOING,
+                f"User Permissions let it see only {'; only '.join(hidden)}, so days would be closed in part; {ACTION}",
+            )
 
     @property
     def unproven(self) -> str:

@@ -188,6 +188,12 @@ def _has_permission(session: Session, _: Call, args: dict[str, Any]) -> Any:
     return {"has_permission": permissions.may(session, doctype, right)}
 
 
+def _user_permissions(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    if args.get("user"):
+        raise unknown_to_the_sandbox("User Permissions of another user")
+    return permissions.user_permissions(session)
+
+
 def _run_doc_method(session: Session, _: Call, args: dict[str, Any]) -> Any:
     if args.get("dt"):
         doc = session.load(str(args["dt"]), str(args.get("dn") or args["dt"]))
@@ -310,6 +316,7 @@ METHODS: dict[str, Method] = {
     "frappe.desk.form.load.getdoctype": Method(_form_meta),
     "frappe.desk.form.utils.add_comment": Method(_add_comment, _WRITE),
     "frappe.core.doctype.communication.email.make": Method(_make_mail),
+    "frappe.core.doctype.user_permission.user_permission.get_user_permissions": Method(_user_permissions),
     "frappe.core.doctype.user.user.generate_keys": Method(_generate_keys, frozenset({"POST"})),
     "run_doc_method": Method(_run_doc_method),
     "upload_file": Method(_upload),

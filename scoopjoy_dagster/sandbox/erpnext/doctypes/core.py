@@ -34,6 +34,15 @@ roles: Table(Has Role)
 # Has Role | hash | child |
 role: Link(Role)
 
+# User Permission | hash | | System Manager:rwcd
+user: Link(User) *
+allow: Link(DocType) *
+for_value: Dynamic Link(allow) *
+is_default: Check
+apply_to_all_doctypes: Check = 1
+applicable_for: Link(DocType)
+hide_descendants: Check
+
 # Role | field:role_name | | System Manager:rwcd
 role_name: Data *U
 disabled: Check
