@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from scoopjoy_dagster.automation.alert_checks import alert_checks
+from scoopjoy_dagster.automation.recipients import ROLE as ALERT_ROLE
 from scoopjoy_dagster.cli.closing import closable_day
 from scoopjoy_dagster.cli.next_command import OTHER_ROYALTIES, Days, days_on_record, next_command
 from scoopjoy_dagster.cli.show import print_checks
@@ -19,6 +20,7 @@ from scoopjoy_dagster.cli.workplace import workplace
 from scoopjoy_dagster.definitions import site_resources
 from scoopjoy_dagster.erpnext.errors import ERPNextError
 from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties
+from scoopjoy_dagster.erpnext.people import enabled_users
 from scoopjoy_dagster.erpnext.preflight import Check, check_site
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.local.home import psycopg2_url
@@ -90,11 +92,41 @@ def _site(settings: Settings, day: date) -> Iterator[Check]:
             resources.erpnext.open() as site,
         ):
             yield from check_site(site, time_zone=TIME_ZONE, day=day, desk=settings.batch_run_desk == "on")
+            yield from _recipients(site, settings)
             yield from _other_royalties(site, settings.go_live)
     except ERPNextError as problem:
         yield Check(
             "error", "ERPNext", str(problem), "Check ERPNEXT_URL, ERPNEXT_API_KEY and ERPNEXT_API_SECRET."
         )
+
+
+def _recipients(site: Site, settings: Settings) -> Iterator[Check]:
+    """Who gets mail where no addresses are set: reports and alerts must not find out in the night."""
+    for what, fixed, role, setting in (
+        ("reports", settings.report_recipients, settings.report_role, "SCOOPJOY_REPORT_RECIPIENTS"),
+        ("alerts", settings.alert_recipients, ALERT_ROLE, "SCOOPJOY_ALERT_RECIPIENTS"),
+    ):
+        if fixed or not settings.smtp_host:
+            continue
+        try:
+            found = enabled_users(site, role)
+        except ERPNextError as problem:
+            yield Check(
+                "error",
+                f"recipients of {what}",
+                f"ERPNext does not tell this user who has the role {role}: {problem.said}",
+                f"Set {setting} to the addresses.",
+            )
+            continue
+        if found:
+            yield Check("ok", f"recipients of {what}", f"{len(found)} enabled users with the role {role}")
+        else:
+            yield Check(
+                "warning",
+                f"recipients of {what}",
+                f"no enabled user has the role {role}",
+                f"Give the role to somebody in ERPNext, or set {setting}.",
+            )
 
 
 def _other_royalties(site: Site, go_live: date) -> Iterator[Check]:
