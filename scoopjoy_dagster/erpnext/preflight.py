@@ -17,7 +17,9 @@ from scoopjoy_dagster.erpnext import (
     series_options,
 )
 from scoopjoy_dagster.erpnext.accounts import posting_accounts
+from scoopjoy_dagster.erpnext.entry_fields import ENTRY, OURS, ROW
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound, Rejected
+from scoopjoy_dagster.erpnext.forms import read_forms
 from scoopjoy_dagster.erpnext.locks import read_locks
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.nearest import did_you_mean
@@ -46,6 +48,9 @@ DESK_PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (desk_schema.BATCH_RUN_REQUEST, ("read", "write")),
 )
 """What the integration user must be allowed to do at the Batch Run desk; the steps are rows of the Batch Run."""
+
+SUBMITTED = ("Journal Entry", "POS Closing Entry")
+"""Document types that the close submits."""
 
 WITHOUT_DESK = "or set SCOOPJOY_BATCH_RUN_DESK=off"
 
@@ -79,6 +84,8 @@ def check_site(site: Site, *, time_zone: str, day: date, desk: bool = True) -> I
         *([("annotation script", _annotation_script)] if site.settings.annotation_script else []),
         ("user permissions", _user_permissions),
         ("accounts", _accounts),
+        ("entry fields", _entry_fields),
+        ("workflows", _workflows),
         ("scheduler", _scheduler),
         ("POS mode", _pos_mode),
         ("books open", lambda one: _books_open(one, day)),
@@ -271,8 +278,86 @@ def _permissions(site: Site) -> Iterator[Check]:
 
 
 def _user_permissions(site: Site) -> Iterator[Check]:
+    """What hides documents from this user: its User Permissions, and rules of its roles that show it only its own."""
     site.require_whole_view()
-    yield Check("ok", "user permissions", "none hides anything from this user")
+    # A row for each role; those that everybody has are not among them.
+    held = site.client.rows(
+        "Has Role",
+        ["role"],
+        [["parent", "=", site.user], ["parenttype", "=", "User"]],
+        order_by="idx asc",
+        parent="User",
+    )
+    roles = [*(str(row["role"]) for row in held), "All", "Desk User"]
+    restricted = [
+        doctype
+        for doctype, _ in PERMISSIONS
+        if site.user != "Administrator"
+        and doctype != deliveries.DOCTYPE  # ours, and there after setup only
+        and read_forms(site.client, doctype)[doctype].only_own(roles)
+    ]
+    if restricted:
+        yield Check(
+            "error",
+            "user permissions",
+            f"its roles show it only documents of its own: {', '.join(restricted)}",
+            "Take 'Only If Creator' from the rules of these roles in ERPNext's Role Permissions Manager.",
+        )
+    else:
+        yield Check("ok", "user permissions", "none hides anything from this user")
+
+
+def _entry_fields(site: Site) -> Iterator[Check]:
+    """Mandatory fields that nobody fills, and fields of the setting that ERPNext would drop in silence."""
+    forms, given = read_forms(site.client, ENTRY), site.settings.entry_fields
+    wrong = False
+    for doctype, prefix in ((ENTRY, f"{ENTRY}."), (ROW, "")):
+        known = {str(one["fieldname"]) for one in forms[doctype].fields}
+        for one in forms[doctype].mandatory():
+            if one["fieldname"] in given.of(doctype) or one["fieldname"] in OURS[doctype]:
+                continue
+            wrong = True
+            yield Check(
+                "error",
+                "entry fields",
+                f"the field {one.get('label') or one['fieldname']} is mandatory in {doctype}, and nothing fills it",
+                f"Set SCOOPJOY_ENTRY_FIELDS to {prefix}{one['fieldname']}=<value> (several are separated by semicolons), "
+                "or make the field optional in ERPNext.",
+            )
+        for name in sorted(given.of(doctype).keys() - known):
+            wrong = True
+            yield Check(
+                "error",
+                "entry fields",
+                f"{doctype} has no field {name}{did_you_mean(name, known)}",
+                "Correct SCOOPJOY_ENTRY_FIELDS.",
+            )
+    if not wrong:
+        filled = [*given.entry, *given.rows]
+        yield Check(
+            "ok",
+            "entry fields",
+            f"filled by the setting: {', '.join(filled)}" if filled else "none is missing",
+        )
+
+
+def _workflows(site: Site) -> Iterator[Check]:
+    """A workflow holds up nothing that is submitted over REST, and the document looks as if somebody had approved it."""
+    found = [
+        (doctype, flow)
+        for doctype in SUBMITTED
+        if (flow := read_forms(site.client, doctype)[doctype].workflow)
+    ]
+    for doctype, flow in found:
+        yield Check(
+            "warning",
+            "workflows",
+            f"the Workflow {flow!r} is active on {doctype}: the close submits its documents without it, and ERPNext shows them "
+            "in the workflow's first submitted state, as if somebody had approved them",
+            "Agree with whoever approves that the close submits these documents, or deactivate the Workflow in ERPNext.",
+        )
+    if not found:
+        yield Check("ok", "workflows", f"none is active on {' or '.join(SUBMITTED)}")
 
 
 def _accounts(site: Site) -> Iterator[Check]:
@@ -288,7 +373,8 @@ def _accounts(site: Site) -> Iterator[Check]:
     concerned: dict[str, list[str]] = defaultdict(list)
     for customer, unusable in found.unusable.items():
         concerned[unusable.why].append(names[customer])
-    for why, who in concerned.items():
+    for why, names_of_account in concerned.items():
+        who = sorted(names_of_account)
         listed = ", ".join(who[:5]) + (f" and {len(who) - 5} more" if len(who) > 5 else "")
         yield Check(
             "error",

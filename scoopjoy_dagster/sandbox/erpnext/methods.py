@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scoopjoy_dagster.sandbox.erpnext import files, keys, lists, permissions, takings
+from scoopjoy_dagster.sandbox.erpnext import files, keys, lists, permissions, takings, workflows
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown, unknown_to_the_sandbox
 from scoopjoy_dagster.sandbox.erpnext.lines import V15, Line
@@ -87,14 +87,23 @@ def _get(session: Session, _: Call, args: dict[str, Any]) -> Any:
 
 
 def _form_meta(session: Session, _: Call, args: dict[str, Any]) -> Any:
-    """What the desk loads of a DocType before it shows a form; everybody who has logged in may."""
-    doc = session.load("DocType", str(args.get("doctype")))
-    fields = session.site.meta(doc.name).by_name
-    for row in doc.rows("fields"):
-        if row["fieldname"] in fields:  # as Property Setters have changed them
-            row["options"] = fields[row["fieldname"]].options or None
-            row["default"] = fields[row["fieldname"]].default or None
-    return Docs(doc, None)
+    """What the desk loads of a DocType and its tables before it shows a form; everybody who has logged in may."""
+    doctype = str(args.get("doctype"))
+    tables = [field.options for field in session.site.meta(doctype).tables]
+    return Docs([_form(session, one) for one in [doctype, *tables]], None)
+
+
+def _form(session: Session, doctype: str) -> dict[str, Any]:
+    """A DocType as it is in force: with Custom Fields and Property Setters, and its active workflow."""
+    shown = session.load("DocType", doctype).shown(nulls=False)
+    kinds = ("fieldname", "label", "fieldtype", "options", "default", "permlevel")
+    shown["fields"] = [
+        {kind: getattr(field, kind) or None for kind in kinds} | {"reqd": int(field.reqd), "idx": idx}
+        for idx, field in enumerate(session.site.meta(doctype).fields, 1)
+    ]
+    flow = workflows.active(session, doctype)
+    shown["__workflow_docs"] = [flow.shown(nulls=False)] if flow else []
+    return shown
 
 
 def _get_value(session: Session, _: Call, args: dict[str, Any]) -> Any:

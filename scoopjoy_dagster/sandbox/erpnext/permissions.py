@@ -38,8 +38,19 @@ def may(session: Session, doctype: str, right: str) -> bool:
     """Whether the session's user has a right on a DocType. Rows inherit from nothing here: ask the parent."""
     if session.user == "Administrator":
         return True
-    granted = session.site.meta(doctype).permissions
-    return any(right in granted.get(role, ()) for role in session.roles)
+    meta = session.site.meta(doctype)
+    return any(
+        right in granted.get(role, ())
+        for granted in (meta.permissions, meta.own_permissions)
+        for role in session.roles
+    )
+
+
+def _sees_own_only(session: Session, meta: Meta) -> bool:
+    """Whether the user may read a document of the DocType only where it is its owner."""
+    if session.user == "Administrator" or not meta.own_permissions:
+        return False
+    return not any({"read", "select"} & meta.permissions.get(role, set()) for role in session.roles)
 
 
 def require(session: Session, doctype: str, right: str, name: str = "") -> None:
@@ -187,6 +198,8 @@ def user_permissions(session: Session) -> dict[str, list[dict[str, Any]]]:
 
 def visible(session: Session, meta: Meta) -> tuple[list[str], list[str]]:
     """Conditions, and their parameters, for the documents that User Permissions leave to the user."""
+    if _sees_own_only(session, meta):
+        return [f"{table(meta.name)}.owner = ?"], [session.user]
     allowed = user_permissions(session)
     conditions: list[str] = []
     params: list[str] = []

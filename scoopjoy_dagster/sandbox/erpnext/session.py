@@ -10,7 +10,7 @@ import re
 import sqlite3
 from typing import Any
 
-from scoopjoy_dagster.sandbox.erpnext import permissions, validation
+from scoopjoy_dagster.sandbox.erpnext import permissions, validation, workflows
 from scoopjoy_dagster.sandbox.erpnext.controllers import controller
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
@@ -172,6 +172,7 @@ class Session:
             hooks.validate(self, doc)
             if submitting:
                 hooks.before_submit(self, doc)
+            workflows.set_state(self, doc)
             self._number_rows(doc)
             self._adopt_rows(doc)
             validation.check_values(doc)
