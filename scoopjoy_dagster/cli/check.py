@@ -21,7 +21,7 @@ from scoopjoy_dagster.definitions import site_resources
 from scoopjoy_dagster.erpnext.errors import ERPNextError
 from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties
 from scoopjoy_dagster.erpnext.people import enabled_users
-from scoopjoy_dagster.erpnext.preflight import Check, check_site
+from scoopjoy_dagster.erpnext.preflight import CUSTOM_FIELDS, Check, check_site
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.local.home import psycopg2_url
 from scoopjoy_dagster.partitions import TIME_ZONE, last_ended_day
@@ -91,9 +91,12 @@ def _site(settings: Settings, day: date) -> Iterator[Check]:
             build_resources({"erpnext": site_resources(settings)["erpnext"]}) as resources,
             resources.erpnext.open() as site,
         ):
-            yield from check_site(site, time_zone=TIME_ZONE, day=day, desk=settings.batch_run_desk == "on")
+            whole = True
+            for line in check_site(site, time_zone=TIME_ZONE, day=day, desk=settings.batch_run_desk == "on"):
+                whole = whole and (line.what, line.level) != (CUSTOM_FIELDS, "error")
+                yield line
             yield from _recipients(site, settings)
-            yield from _other_royalties(site, settings.go_live)
+            yield from _other_royalties(site, settings.go_live, whole=whole)
     except ERPNextError as problem:
         yield Check(
             "error", "ERPNext", str(problem), "Check ERPNEXT_URL, ERPNEXT_API_KEY and ERPNEXT_API_SECRET."
@@ -129,8 +132,11 @@ def _recipients(site: Site, settings: Settings) -> Iterator[Check]:
             )
 
 
-def _other_royalties(site: Site, go_live: date) -> Iterator[Check]:
-    """Whether a pipeline that was there before has posted days that are ours."""
+def _other_royalties(site: Site, go_live: date, *, whole: bool) -> Iterator[Check]:
+    """Whether a pipeline that was there before has posted days that are ours.
+
+    Without our fields (`whole` is False) our own entries look like another's: nobody may be told to cancel them.
+    """
     found = read_other_royalties(site.client, go_live)
     if not found:
         yield Check("ok", OTHER_ROYALTIES, f"none is posted on {go_live} or later without our key")
@@ -138,6 +144,14 @@ def _other_royalties(site: Site, go_live: date) -> Iterator[Check]:
     days = sorted({one.day for one in found})
     span = f"on {days[0]}" if len(days) == 1 else f"on {len(days)} days from {days[0]} to {days[-1]}"
     named = ", ".join(one.name for one in found[:3]) + (", ..." if len(found) > 3 else "")
+    if not whole:
+        yield Check(
+            "warning",
+            OTHER_ROYALTIES,
+            f"{_counted(len(found))} {span} ({named}) may be ours: nobody can tell while our custom fields are not complete",
+            "Leave them as they are. Run `scoopjoy setup`, which keeps what the fields held, then `scoopjoy check` again.",
+        )
+        return
     yield Check(
         "warning",
         OTHER_ROYALTIES,

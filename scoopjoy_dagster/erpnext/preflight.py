@@ -52,6 +52,9 @@ DESK_PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 SUBMITTED = ("Journal Entry", "POS Closing Entry")
 """Document types that the close submits."""
 
+CUSTOM_FIELDS = "custom fields"
+"""What the check calls our fields: with an error there, nothing can be told of what is ours."""
+
 WITHOUT_DESK = "or set SCOOPJOY_BATCH_RUN_DESK=off"
 
 ROLES = "Sales Manager and Accounts Manager (and System Manager while `scoopjoy setup` runs)"
@@ -77,7 +80,7 @@ def check_site(site: Site, *, time_zone: str, day: date, desk: bool = True) -> I
         ("ERPNext", _line),
         ("login", _login),
         ("time zone", lambda one: _time_zone(one, time_zone)),
-        ("custom fields", _fields),
+        (CUSTOM_FIELDS, _fields),
         ("naming series", _naming_series),
         ("permissions", _permissions),
         *([("batch run desk", _desk)] if desk else []),
@@ -169,11 +172,11 @@ def _fields(site: Site) -> Iterator[Check]:
         yield from _fields_by_use(site)
         return
     for step in steps:
-        yield Check("error", "custom fields", step.sentence, "Run `scoopjoy setup`.")
+        yield Check("error", CUSTOM_FIELDS, step.sentence, "Run `scoopjoy setup`.")
     if not steps:
         yield Check(
             "ok",
-            "custom fields",
+            CUSTOM_FIELDS,
             "all installed: unique keys, and royalty fields that may change after submit",
         )
 
@@ -188,11 +191,11 @@ def _fields_by_use(site: Site) -> Iterator[Check]:
         except ERPNextError as problem:
             missing.append(f"{doctype}: {problem.said}")
     if missing:
-        yield Check("error", "custom fields", "; ".join(missing), "Run `scoopjoy setup` as a System Manager.")
+        yield Check("error", CUSTOM_FIELDS, "; ".join(missing), "Run `scoopjoy setup` as a System Manager.")
     else:
         yield Check(
             "warning",
-            "custom fields",
+            CUSTOM_FIELDS,
             "they are there, but only a System Manager may see whether the keys are unique",
             "Run `scoopjoy check` once with a System Manager's key.",
         )
