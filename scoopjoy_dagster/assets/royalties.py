@@ -253,14 +253,15 @@ def _moved(action: Action, day: date, posting_date: date, locked: str) -> Findin
 
 
 def _unusable(action: Action, problem: Unusable) -> Finding:
-    return Finding(
-        "error",
-        "receivable account in another currency" if problem.foreign else "receivable account not usable",
-        action.royalty.customer_name,
-        f"{action.amount:.2f} are not in the ledger: {problem.why}",
-        "Set another receivable account at the Customer or its Customer Group in ERPNext, or set SCOOPJOY_RECEIVABLE_ACCOUNT for all "
-        "franchises; then materialize royalties for the day again.",
+    who = action.royalty.customer_name
+    message = f"{action.amount:.2f} are not in the ledger: {problem.why}"
+    remedy = (
+        "Set another receivable account at the Customer or its Customer Group in ERPNext, or set SCOOPJOY_RECEIVABLE_ACCOUNT for "
+        "all franchises; then re-run `royalties` for this day."
     )
+    if problem.foreign:
+        return Finding("error", "receivable account in another currency", who, message, remedy)
+    return Finding("error", "receivable account not usable", who, message, remedy)
 
 
 def _not_posted(action: Action, problem: ERPNextError) -> Finding:
