@@ -85,6 +85,7 @@ def site_resources(settings: Settings) -> dict[str, Any]:
             franchise_group=settings.franchise_group,
             royalty_series=list(settings.royalty_series),
             royalty_batch=settings.royalty_batch,
+            entry_fields=settings.entry_fields,
             annotation_script=settings.annotation_script == "on",
             connect_timeout_s=settings.erpnext_connect_timeout_s,
             read_timeout_s=settings.erpnext_read_timeout_s,

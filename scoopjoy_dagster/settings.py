@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from scoopjoy_dagster.accounting.money import Rounding
 from scoopjoy_dagster.accounting.policy import Base, LockedDays, NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.erpnext.entry_fields import EntryFields
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES, wrong_series
 from scoopjoy_dagster.nearest import nearest
 
@@ -82,13 +83,21 @@ class Settings(BaseSettings):
         "SCOOPJOY_COMPANY", "", description="ERPNext company; empty: the only one of the site"
     )
     receivable_account: str = _env(
-        "SCOOPJOY_RECEIVABLE_ACCOUNT", "", description="Account to debit; empty: `Debtors - <abbr>`"
+        "SCOOPJOY_RECEIVABLE_ACCOUNT",
+        "",
+        description="Account to debit; empty: as ERPNext would choose for each party: the Customer's, its group's, the company's default",
     )
     income_account: str = _env(
         "SCOOPJOY_ROYALTY_ACCOUNT", "", description="Account to credit; empty: `Royalty Income - <abbr>`"
     )
     cost_center: str = _env(
         "SCOOPJOY_COST_CENTER", "", description="Cost center; empty: the company's default"
+    )
+    entry_fields: str = _env(
+        "SCOOPJOY_ENTRY_FIELDS",
+        "",
+        description="Fields that a royalty entry needs besides: `fieldname=value` for its account rows (accounting dimensions), "
+        "`Journal Entry.fieldname=value` for the entry, separated by semicolons",
     )
     franchise_group: str = _env(
         "SCOOPJOY_FRANCHISE_GROUP",
@@ -348,6 +357,12 @@ class Settings(BaseSettings):
         wrong = wrong_series(value) if isinstance(value, tuple) else ""
         if wrong:
             raise ValueError(wrong)
+        return value
+
+    @field_validator("entry_fields")
+    @classmethod
+    def _are_entry_fields(cls, value: str) -> str:
+        EntryFields.parse(value)
         return value
 
     @field_validator("report_outlets", mode="before")

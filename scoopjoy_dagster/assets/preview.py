@@ -53,13 +53,16 @@ def preview_day(site: Site, tools: Tools, day: date) -> Iterator[Preview]:
         tuple(findings),
     )
     pending = sum(one.kind in {"create", "complete", "wait", "retry", "selling"} for one in actions)
-    books = royalties.checked_books(site)
+    books = site.books()
     reading = royalties.read_days(site, books, policy, [day], re_rate=tools.close.re_rate)[day]
+    accounts = royalties.accounts_of(site, books, [reading.plan])
+    royalties.require(accounts, reading.plan)
     plan = royalties.named(site, books, reading.plan)
+    unusable = royalties.unusable_accounts(accounts, plan)
     yield Preview(
         royalties.NAME,
         tuple(royalties.plan_line(one, one.reason, one.adjusts) for one in plan.actions),
-        (*_before_closing(day, pending), *plan.findings, *plan.notes),
+        (*_before_closing(day, pending), *plan.findings, *plan.notes, *unusable.values()),
     )
     if pending or plan.unsettled():
         reason = "after the shifts are closed" if pending else "after the royalties are posted"

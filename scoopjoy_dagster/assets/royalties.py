@@ -1,6 +1,6 @@
 """`royalties`: every franchise owes exactly its royalty for the day."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -25,6 +25,7 @@ from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.royalty_posting import BooksLocked, Posting
 from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext import royalty_entries
+from scoopjoy_dagster.erpnext.accounts import PostingAccounts, Unusable, posting_accounts
 from scoopjoy_dagster.erpnext.errors import ERPNextError, NameTaken, Rejected
 from scoopjoy_dagster.erpnext.invoice_royalty import cancelled_since, invoice_rows
 from scoopjoy_dagster.erpnext.sales_totals import DaySales, day_sales
@@ -135,17 +136,29 @@ def with_rows(the_plan: RoyaltyPlan, rows: Mapping[str, Sequence[BaseInvoice]]) 
         raise Rejected(f"read the invoices of {the_plan.day}", f"{problem}; run the day again") from None
 
 
-def checked_books(site: Site) -> Books:
-    """The books, once accounts and cost center are seen to be right.
+def accounts_of(site: Site, books: Books, plans: Iterable[RoyaltyPlan]) -> PostingAccounts:
+    """The accounts of what is to be posted by these plans. Reads only, and nothing where nothing is to be posted."""
+    customers = {action.royalty.customer for one in plans for action in one.writes()}
+    return posting_accounts(site, books, customers) if customers else PostingAccounts(books)
+
+
+def require(accounts: PostingAccounts, the_plan: RoyaltyPlan) -> None:
+    """See that something can be posted.
 
     Raises:
-        Rejected: an account or the cost center cannot be posted to; nothing was posted.
+        Rejected: entries are to be posted, and the accounts take none; nothing was posted.
     """
-    books = site.books()
-    problems = site.wrong_accounts(books)
-    if problems:
-        raise Rejected("check the accounts", "; ".join(problems))
-    return books
+    if accounts.problems and the_plan.writes():
+        raise Rejected("check the accounts", "; ".join(accounts.problems))
+
+
+def unusable_accounts(accounts: PostingAccounts, the_plan: RoyaltyPlan) -> dict[str, Finding]:
+    """The franchises of the plan that cannot be posted on their own receivable account, with the exception of each."""
+    return {
+        action.royalty.customer: _unusable(action, accounts.unusable[action.royalty.customer])
+        for action in the_plan.writes()
+        if action.royalty.customer in accounts.unusable
+    }
 
 
 def plan_days(
@@ -160,25 +173,29 @@ def plan_days(
     """The royalties of `days` from one reading, and what posts those of each day. `today` is site time."""
     books = site.books()
     reading = read_days(site, books, policy, days, re_rate=re_rate)
-    # Asked once, and only where something is to be posted.
-    any_writes = any(one.plan.writes() for one in reading.values())
-    problems = site.wrong_accounts(books) if any_writes else []
+    accounts = accounts_of(site, books, (one.plan for one in reading.values()))
 
     def post(day: date) -> Outcome:
-        if problems and reading[day].plan.writes():
-            raise Rejected("check the accounts", "; ".join(problems))
-        return post_royalties(site, books, reading[day], today=today, url=url)
+        require(accounts, reading[day].plan)
+        return post_royalties(site, accounts, reading[day], today=today, url=url)
 
     return {day: partial(post, day) for day in days}
 
 
 def post_royalties(
-    site: Site, books: Books, reading: DayReading, *, today: date, url: Callable[[str, str], str]
+    site: Site,
+    accounts: PostingAccounts,
+    reading: DayReading,
+    *,
+    today: date,
+    url: Callable[[str, str], str],
 ) -> Outcome:
     """Post what is missing in the ledger of a day; a franchise that fails never hides the others. `today` is site time."""
+    books = accounts.books
     the_plan, sales = named(site, books, reading.plan), reading.sold
     day, policy = the_plan.day, the_plan.policy
-    findings = [*the_plan.findings, *the_plan.notes]
+    unusable = unusable_accounts(accounts, the_plan)
+    findings = [*the_plan.findings, *the_plan.notes, *unusable.values()]
     if not the_plan.actions:
         findings.append(
             Finding(
@@ -192,7 +209,9 @@ def post_royalties(
     posting = Posting(site, books, policy, day, today)
     posted = {
         action.royalty.customer: (posting_date, done)
-        for action, posting_date, done in posting.post(the_plan.writes())
+        for action, posting_date, done in posting.post(
+            [one for one in the_plan.writes() if one.royalty.customer not in unusable]
+        )
     }
     findings += posting.series_behind()
     lines: list[PlanLine] = []
@@ -200,6 +219,9 @@ def post_royalties(
     for action in the_plan.actions:
         name, reason = "", action.reason
         if action.kind in {"create", "adjust"}:
+            if (problem := unusable.get(action.royalty.customer)) is not None:
+                lines.append(PlanLine("refuse", action.royalty.customer_name, action.amount, problem.message))
+                continue
             posting_date, done = posted[action.royalty.customer]
             if isinstance(done, ERPNextError):
                 findings.append(_not_posted(action, done))
@@ -258,6 +280,18 @@ def _moved(action: Action, day: date, posting_date: date, locked: str) -> Findin
         f"{action.amount:.2f} for {day} are posted on {posting_date}: {locked}",
         "Nothing is to do: the policy locked_days says so; the entry's remark names the day that it is for.",
     )
+
+
+def _unusable(action: Action, problem: Unusable) -> Finding:
+    who = action.royalty.customer_name
+    message = f"{action.amount:.2f} are not in the ledger: {problem.why}"
+    remedy = (
+        "Set another receivable account at the Customer or its Customer Group in ERPNext, or set SCOOPJOY_RECEIVABLE_ACCOUNT for "
+        "all franchises; then re-run `royalties` for this day."
+    )
+    if problem.foreign:
+        return Finding("error", "receivable account in another currency", who, message, remedy)
+    return Finding("error", "receivable account not usable", who, message, remedy)
 
 
 def _not_posted(action: Action, problem: ERPNextError) -> Finding:

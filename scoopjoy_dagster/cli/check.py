@@ -12,15 +12,17 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from scoopjoy_dagster.automation.alert_checks import alert_checks
+from scoopjoy_dagster.automation.recipients import ROLE as ALERT_ROLE
 from scoopjoy_dagster.cli.closing import closable_day
 from scoopjoy_dagster.cli.next_command import OTHER_ROYALTIES, Days, days_on_record, next_command
 from scoopjoy_dagster.cli.show import print_checks
 from scoopjoy_dagster.cli.workplace import workplace
 from scoopjoy_dagster.definitions import site_resources
-from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter
+from scoopjoy_dagster.erpnext.client import Filter
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Rejected
 from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties
-from scoopjoy_dagster.erpnext.preflight import Check, check_site
+from scoopjoy_dagster.erpnext.people import enabled_users
+from scoopjoy_dagster.erpnext.preflight import CUSTOM_FIELDS, Check, check_site
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.local.home import psycopg2_url
 from scoopjoy_dagster.partitions import TIME_ZONE, last_ended_day
@@ -90,16 +92,52 @@ def _site(settings: Settings, day: date) -> Iterator[Check]:
             build_resources({"erpnext": site_resources(settings)["erpnext"]}) as resources,
             resources.erpnext.open() as site,
         ):
-            yield from check_site(site, time_zone=TIME_ZONE, day=day, desk=settings.batch_run_desk == "on")
-            yield from _other_royalties(site, settings.go_live)
+            whole = True
+            for line in check_site(site, time_zone=TIME_ZONE, day=day, desk=settings.batch_run_desk == "on"):
+                whole = whole and (line.what, line.level) != (CUSTOM_FIELDS, "error")
+                yield line
+            yield from _recipients(site, settings)
+            yield from _other_royalties(site, settings.go_live, whole=whole)
     except ERPNextError as problem:
         yield Check(
             "error", "ERPNext", str(problem), "Check ERPNEXT_URL, ERPNEXT_API_KEY and ERPNEXT_API_SECRET."
         )
 
 
-def _other_royalties(site: Site, go_live: date) -> Iterator[Check]:
-    """Whether somebody else, or a pipeline that was there before, has posted royalties on days that are ours."""
+def _recipients(site: Site, settings: Settings) -> Iterator[Check]:
+    """Who gets mail where no addresses are set: reports and alerts must not find out in the night."""
+    for what, fixed, role, setting in (
+        ("reports", settings.report_recipients, settings.report_role, "SCOOPJOY_REPORT_RECIPIENTS"),
+        ("alerts", settings.alert_recipients, ALERT_ROLE, "SCOOPJOY_ALERT_RECIPIENTS"),
+    ):
+        if fixed or not settings.smtp_host:
+            continue
+        try:
+            found = enabled_users(site, role)
+        except ERPNextError as problem:
+            yield Check(
+                "error",
+                f"recipients of {what}",
+                f"ERPNext does not tell this user who has the role {role}: {problem.said}",
+                f"Set {setting} to the addresses.",
+            )
+            continue
+        if found:
+            yield Check("ok", f"recipients of {what}", f"{len(found)} enabled users with the role {role}")
+        else:
+            yield Check(
+                "warning",
+                f"recipients of {what}",
+                f"no enabled user has the role {role}",
+                f"Give the role to somebody in ERPNext, or set {setting}.",
+            )
+
+
+def _other_royalties(site: Site, go_live: date, *, whole: bool) -> Iterator[Check]:
+    """Whether somebody else, or a pipeline that was there before, has posted royalties on days that are ours.
+
+    Without our fields (`whole` is False) our own entries look like another's: nobody may be told to cancel them.
+    """
     try:
         books = site.books()
     except Rejected:
@@ -116,12 +154,12 @@ def _other_royalties(site: Site, go_live: date) -> Iterator[Check]:
     days, names = sorted({one.day for one in found}), sorted({one.name for one in found})
     span = f"on {days[0]}" if len(days) == 1 else f"on {len(days)} days from {days[0]} to {days[-1]}"
     named = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    if not has_field:
+    if not (whole and has_field):
         yield Check(
             "warning",
             OTHER_ROYALTIES,
-            f"{_counted(len(names))} {span} ({named}) cannot be told from ours: Journal Entry has no field {KEY_FIELD}",
-            "Run `scoopjoy setup`, then `scoopjoy check` again.",
+            f"{_counted(len(names))} {span} ({named}) may be ours: nobody can tell while our custom fields are not complete",
+            "Leave them as they are. Run `scoopjoy setup`, which keeps what the fields held, then `scoopjoy check` again.",
         )
         return
     yield Check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +16,10 @@ from scoopjoy_dagster.erpnext import (
     royalty_entries,
     series_options,
 )
+from scoopjoy_dagster.erpnext.accounts import posting_accounts
+from scoopjoy_dagster.erpnext.entry_fields import ENTRY, OURS, ROW
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound, Rejected
+from scoopjoy_dagster.erpnext.forms import read_forms
 from scoopjoy_dagster.erpnext.locks import read_locks
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.nearest import did_you_mean
@@ -26,6 +30,7 @@ PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Cost Center", ("read",)),
     ("Customer", ("read",)),
     ("Customer Group", ("read",)),
+    ("Accounting Dimension", ("read",)),
     ("Sales Invoice", ("read", "write")),
     ("Journal Entry", ("read", "create", "submit")),
     ("GL Entry", ("read",)),
@@ -34,7 +39,6 @@ PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("POS Closing Entry", ("read", "create", "write", "submit")),
     ("POS Profile", ("read",)),
     ("File", ("read", "create", "delete")),
-    ("User", ("read",)),
     (deliveries.DOCTYPE, ("read", "create", "write")),
 )
 """What the integration user must be allowed to do, by DocType."""
@@ -44,6 +48,12 @@ DESK_PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (desk_schema.BATCH_RUN_REQUEST, ("read", "write")),
 )
 """What the integration user must be allowed to do at the Batch Run desk; the steps are rows of the Batch Run."""
+
+SUBMITTED = ("Journal Entry", "POS Closing Entry")
+"""Document types that the close submits."""
+
+CUSTOM_FIELDS = "custom fields"
+"""What the check calls our fields: with an error there, nothing can be told of what is ours."""
 
 WITHOUT_DESK = "or set SCOOPJOY_BATCH_RUN_DESK=off"
 
@@ -63,24 +73,31 @@ class Check:
 def check_site(site: Site, *, time_zone: str, day: date, desk: bool = True) -> Iterator[Check]:
     """All checks of a site for the close of `day`; one that cannot be made is an error line and not the end.
 
-    `desk`: whether runs are shown in ERPNext (SCOOPJOY_BATCH_RUN_DESK).
+    What several of them stop at is told once. `desk`: whether runs are shown in ERPNext (SCOOPJOY_BATCH_RUN_DESK).
     """
+    told: set[str] = set()
     for what, check in (
         ("ERPNext", _line),
         ("login", _login),
         ("time zone", lambda one: _time_zone(one, time_zone)),
-        ("custom fields", _fields),
+        (CUSTOM_FIELDS, _fields),
         ("naming series", _naming_series),
         ("permissions", _permissions),
         *([("batch run desk", _desk)] if desk else []),
         *([("annotation script", _annotation_script)] if site.settings.annotation_script else []),
+        ("user permissions", _user_permissions),
         ("accounts", _accounts),
+        ("entry fields", _entry_fields),
+        ("workflows", _workflows),
         ("scheduler", _scheduler),
         ("POS mode", _pos_mode),
         ("books open", lambda one: _books_open(one, day)),
         ("franchises", _franchises),
     ):
-        yield from _attempt(site, what, check)
+        for line in _attempt(site, what, check):
+            if line.level != "error" or line.message not in told:
+                yield line
+            told.add(line.message)
 
 
 def _attempt(site: Site, what: str, check: Callable[[Site], Iterator[Check]]) -> Iterator[Check]:
@@ -155,11 +172,11 @@ def _fields(site: Site) -> Iterator[Check]:
         yield from _fields_by_use(site)
         return
     for step in steps:
-        yield Check("error", "custom fields", step.sentence, "Run `scoopjoy setup`.")
+        yield Check("error", CUSTOM_FIELDS, step.sentence, "Run `scoopjoy setup`.")
     if not steps:
         yield Check(
             "ok",
-            "custom fields",
+            CUSTOM_FIELDS,
             "all installed: unique keys, and royalty fields that may change after submit",
         )
 
@@ -174,11 +191,11 @@ def _fields_by_use(site: Site) -> Iterator[Check]:
         except ERPNextError as problem:
             missing.append(f"{doctype}: {problem.said}")
     if missing:
-        yield Check("error", "custom fields", "; ".join(missing), "Run `scoopjoy setup` as a System Manager.")
+        yield Check("error", CUSTOM_FIELDS, "; ".join(missing), "Run `scoopjoy setup` as a System Manager.")
     else:
         yield Check(
             "warning",
-            "custom fields",
+            CUSTOM_FIELDS,
             "they are there, but only a System Manager may see whether the keys are unique",
             "Run `scoopjoy check` once with a System Manager's key.",
         )
@@ -263,17 +280,120 @@ def _permissions(site: Site) -> Iterator[Check]:
         yield Check("ok", "permissions", f"{len(PERMISSIONS)} DocTypes")
 
 
-def _accounts(site: Site) -> Iterator[Check]:
-    books = site.books()
-    problems = site.wrong_accounts(books)
-    for problem in problems:
-        yield Check("error", "accounts", problem)
-    if not problems:
+def _user_permissions(site: Site) -> Iterator[Check]:
+    """What hides documents from this user: its User Permissions, and rules of its roles that show it only its own."""
+    site.require_whole_view()
+    # A row for each role; those that everybody has are not among them.
+    held = site.client.rows(
+        "Has Role",
+        ["role"],
+        [["parent", "=", site.user], ["parenttype", "=", "User"]],
+        order_by="idx asc",
+        parent="User",
+    )
+    roles = [*(str(row["role"]) for row in held), "All", "Desk User"]
+    restricted = [
+        doctype
+        for doctype, _ in PERMISSIONS
+        if site.user != "Administrator"
+        and doctype != deliveries.DOCTYPE  # ours, and there after setup only
+        and read_forms(site.client, doctype)[doctype].only_own(roles)
+    ]
+    if restricted:
+        yield Check(
+            "error",
+            "user permissions",
+            f"its roles show it only documents of its own: {', '.join(restricted)}",
+            "Take 'Only If Creator' from the rules of these roles in ERPNext's Role Permissions Manager.",
+        )
+    else:
+        yield Check("ok", "user permissions", "none hides anything from this user")
+
+
+def _entry_fields(site: Site) -> Iterator[Check]:
+    """Mandatory fields that nobody fills, and fields of the setting that ERPNext would drop in silence."""
+    forms, given = read_forms(site.client, ENTRY), site.settings.entry_fields
+    wrong = False
+    for doctype, prefix in ((ENTRY, f"{ENTRY}."), (ROW, "")):
+        known = {str(one["fieldname"]) for one in forms[doctype].fields}
+        for one in forms[doctype].mandatory():
+            if one["fieldname"] in given.of(doctype) or one["fieldname"] in OURS[doctype]:
+                continue
+            wrong = True
+            yield Check(
+                "error",
+                "entry fields",
+                f"the field {one.get('label') or one['fieldname']} is mandatory in {doctype}, and nothing fills it",
+                f"Set SCOOPJOY_ENTRY_FIELDS to {prefix}{one['fieldname']}=<value> (several are separated by semicolons), "
+                "or make the field optional in ERPNext.",
+            )
+        for name in sorted(given.of(doctype).keys() - known):
+            wrong = True
+            yield Check(
+                "error",
+                "entry fields",
+                f"{doctype} has no field {name}{did_you_mean(name, known)}",
+                "Correct SCOOPJOY_ENTRY_FIELDS.",
+            )
+    if not wrong:
+        filled = [*given.entry, *given.rows]
         yield Check(
             "ok",
-            "accounts",
-            f"{books.company}: {books.receivable_account} / {books.income_account}, {books.cost_center}, {books.currency}",
+            "entry fields",
+            f"filled by the setting: {', '.join(filled)}" if filled else "none is missing",
         )
+
+
+def _workflows(site: Site) -> Iterator[Check]:
+    """A workflow holds up nothing that is submitted over REST, and the document looks as if somebody had approved it."""
+    found = [
+        (doctype, flow)
+        for doctype in SUBMITTED
+        if (flow := read_forms(site.client, doctype)[doctype].workflow)
+    ]
+    for doctype, flow in found:
+        yield Check(
+            "warning",
+            "workflows",
+            f"the Workflow {flow!r} is active on {doctype}: the close submits its documents without it, and ERPNext shows them "
+            "in the workflow's first submitted state, as if somebody had approved them",
+            "Agree with whoever approves that the close submits these documents, or deactivate the Workflow in ERPNext.",
+        )
+    if not found:
+        yield Check("ok", "workflows", f"none is active on {' or '.join(SUBMITTED)}")
+
+
+def _accounts(site: Site) -> Iterator[Check]:
+    books = site.books()
+    try:
+        franchises = royalty_entries.franchises(site, books.franchise_group)
+    except ERPNextError:  # before setup; the line of the custom fields, or that of the franchises, says why
+        franchises = []
+    names = {one.customer: one.customer_name for one in franchises}
+    found = posting_accounts(site, books, names)
+    for problem in found.problems:
+        yield Check("error", "accounts", problem)
+    concerned: dict[str, list[str]] = defaultdict(list)
+    for customer, unusable in found.unusable.items():
+        concerned[unusable.why].append(names[customer])
+    for why, names_of_account in concerned.items():
+        who = sorted(names_of_account)
+        listed = ", ".join(who[:5]) + (f" and {len(who) - 5} more" if len(who) > 5 else "")
+        yield Check(
+            "error",
+            "accounts",
+            f"{listed}: {why}",
+            "Set another receivable account at the Customer or its Customer Group in ERPNext, or set SCOOPJOY_RECEIVABLE_ACCOUNT.",
+        )
+    if found.problems or found.unusable:
+        return
+    own = len(found.books.receivables)
+    yield Check(
+        "ok",
+        "accounts",
+        f"{books.company}: {books.receivable_account or 'no default'}{f' ({own} franchises have another)' if own else ''} / "
+        f"{books.income_account}, {books.cost_center}, {books.currency}",
+    )
 
 
 def _scheduler(site: Site) -> Iterator[Check]:
@@ -299,7 +419,11 @@ def _scheduler(site: Site) -> Iterator[Check]:
 
 
 def _pos_mode(site: Site) -> Iterator[Check]:
-    mode = site.dialect.pos_mode(site.client)
+    try:
+        mode = site.dialect.pos_mode(site.client)
+    except Forbidden:
+        yield Check("ok", "POS mode", "this user may not read POS Settings, and the close does not need to")
+        return
     what = {
         "POS Invoice": "a closing makes Sales Invoices of the till's POS Invoices",
         "Sales Invoice": "the till makes Sales Invoices, which are in the ledger at once; a closing only marks them",

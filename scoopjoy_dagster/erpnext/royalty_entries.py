@@ -19,7 +19,7 @@ from scoopjoy_dagster.accounting.royalties import (
     Franchise,
     PostedEntry,
 )
-from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD, Row
+from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD, Filter, Row
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 RATE_FIELD = "custom_royalty_percentage"
@@ -30,21 +30,35 @@ ENTRY_TERMS_FIELD = "custom_royalty_terms"
 ENTRY_ADJUSTS_FIELD = "custom_scoopjoy_adjusts"
 ENTRY_REASON_FIELD = "custom_scoopjoy_reason"
 
+PARTY_ACCOUNTS = ("accounts.company", "accounts.account")
+"""The rows of a Customer, or of a Customer Group, that name its receivable account in a company."""
+
 
 def franchises(site: Site, group: str) -> list[Franchise]:
     """Enabled Customers in the franchise group or in any group below it, in order of name."""
-    rows = site.client.rows(
+    # A row for each account that a customer has of its own.
+    rows = {str(row["name"]): row for row in franchise_rows(site, group)}
+    return [
+        Franchise(name, str(row["customer_name"]), exact(row[RATE_FIELD]), bool(row[EXEMPT_FIELD]))
+        for name, row in rows.items()
+    ]
+
+
+def franchise_rows(site: Site, group: str) -> list[Row]:
+    """`customer_rows` of the franchises; one list call, answered by what was read before where nothing was written since."""
+    return customer_rows(
+        site, [["customer_group", "descendants of (inclusive)", group], ["disabled", "=", 0]]
+    )
+
+
+def customer_rows(site: Site, filters: Sequence[Filter]) -> list[Row]:
+    """Customers joined with the receivable accounts that they have of their own, of all companies, in order of name."""
+    return site.client.rows(
         "Customer",
-        ["name", "customer_name", RATE_FIELD, EXEMPT_FIELD],
-        [["customer_group", "descendants of (inclusive)", group], ["disabled", "=", 0]],
+        ["name", "customer_name", "customer_group", RATE_FIELD, EXEMPT_FIELD, *PARTY_ACCOUNTS],
+        filters,
         remember=True,
     )
-    return [
-        Franchise(
-            str(row["name"]), str(row["customer_name"]), exact(row[RATE_FIELD]), bool(row[EXEMPT_FIELD])
-        )
-        for row in rows
-    ]
 
 
 ENTRY_FIELDS = [
@@ -246,6 +260,7 @@ def entry_document(
     side, other = ("debit", "credit") if owes else ("credit", "debit")
     amount = abs(action.amount)
     document: Row = {
+        **books.entry_fields.entry,
         "voucher_type": "Journal Entry",
         "company": books.company,
         "posting_date": posting_date.isoformat(),
@@ -260,13 +275,15 @@ def entry_document(
         **site.dialect.remark(remark),
         "accounts": [
             {
-                "account": books.receivable_account,
+                **books.entry_fields.rows,
+                "account": books.receivable(royalty.customer),
                 "party_type": "Customer",
                 "party": royalty.customer,
                 "cost_center": books.cost_center,
                 f"{side}_in_account_currency": amount,
             },
             {
+                **books.entry_fields.rows,
                 "account": books.income_account,
                 "cost_center": books.cost_center,
                 f"{other}_in_account_currency": amount,

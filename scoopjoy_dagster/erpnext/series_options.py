@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scoopjoy_dagster.erpnext.client import Client, Filter
+from scoopjoy_dagster.erpnext.forms import read_forms
 from scoopjoy_dagster.erpnext.install_step import InstallStep
 from scoopjoy_dagster.erpnext.removal_step import RemovalStep
 
@@ -74,15 +75,7 @@ def read_customised(client: Client, series: Sequence[str] = ()) -> SeriesOptions
 
 
 def _shown(client: Client) -> tuple[list[str], str]:
-    answer = client.session.request(
-        "GET",
-        "/api/method/frappe.desk.form.load.getdoctype",
-        doing=f"read the naming series of {DOCTYPE}",
-        kind="read",
-        params={"doctype": DOCTYPE},
-    )
-    meta = next(one for one in answer["docs"] if one["name"] == DOCTYPE)
-    field = next(one for one in meta["fields"] if one["fieldname"] == FIELD)
+    field = read_forms(client, DOCTYPE)[DOCTYPE].field(FIELD) or {}
     return str(field.get("options") or "").split("\n"), str(field.get("default") or "")
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from scoopjoy_dagster.erpnext.client import Client, Filter, Row
+from scoopjoy_dagster.erpnext.client import Client, Row
 from scoopjoy_dagster.erpnext.dialects.detection import detect, is_newer_than_known
 from scoopjoy_dagster.erpnext.dialects.interface import Dialect
+from scoopjoy_dagster.erpnext.entry_fields import EntryFields
 from scoopjoy_dagster.erpnext.errors import Rejected
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
+from scoopjoy_dagster.erpnext.restrictions import ACTION, DOING, restrictions, user_permissions
 from scoopjoy_dagster.erpnext.session import Session
-from scoopjoy_dagster.nearest import did_you_mean, nearest
+from scoopjoy_dagster.nearest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,13 @@ class BookSettings:
 
     Attributes:
         company: empty means the only company of the site.
-        receivable_account: default `Debtors - <abbr>`.
+        receivable_account: of all franchises; default the account that ERPNext would choose for each party.
         income_account: default `Royalty Income - <abbr>`.
         cost_center: default the company's own.
         franchise_group: Customer Group; franchises are in it or in a group below it.
         royalty_series: naming series of royalty Journal Entries, one for each parallel request.
         royalty_batch: royalty entries per request at most.
+        entry_fields: further fields of each entry and its account rows.
         annotation_script: whether a Server Script of the site annotates invoices.
     """
 
@@ -36,12 +39,18 @@ class BookSettings:
     franchise_group: str = "Franchise"
     royalty_series: tuple[str, ...] = ROYALTY_SERIES
     royalty_batch: int = 100
+    entry_fields: EntryFields = field(default_factory=EntryFields)
     annotation_script: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Company, currency and accounts of the royalty entries, as they stand on the site."""
+    """Company, currency and accounts of the royalty entries, as they stand on the site.
+
+    Attributes:
+        receivable_account: of franchises that have none of their own; empty where the company has no default.
+        receivables: of the others, by customer; only what is about to be posted needs them.
+    """
 
     company: str
     currency: str
@@ -51,6 +60,12 @@ class Books:
     franchise_group: str
     royalty_series: tuple[str, ...] = ROYALTY_SERIES
     royalty_batch: int = 100
+    entry_fields: EntryFields = field(default_factory=EntryFields)
+    receivables: Mapping[str, str] = field(default_factory=dict)
+
+    def receivable(self, customer: str) -> str:
+        """The account that a franchise is debited on."""
+        return self.receivables.get(customer, self.receivable_account)
 
 
 @dataclass(slots=True)
@@ -80,14 +95,30 @@ class Site:
 
     @property
     def company(self) -> Row:
-        """The company's row: name, abbr, default_currency, cost_center. Read once.
+        """The company's row: name, abbr, default_currency, cost_center, default_receivable_account. Read once.
+
+        Nothing is read of a company without it, so this is where a session asks whether it sees all of that company.
 
         Raises:
-            Rejected: there is no such company, or there are several and none is set.
+            Rejected: there is no such company, there are several and none is set, or the user sees only a part of it.
         """
         if "company" not in self._known:
+            self.require_whole_view()
             self._known["company"] = self._find_company()
         return self._known["company"]
+
+    def require_whole_view(self) -> None:
+        """See that ERPNext hides nothing from the user.
+
+        Raises:
+            Rejected: a User Permission lets it see only a part; the text names it.
+        """
+        hidden = restrictions(user_permissions(self.client), self.settings.company)
+        if hidden:
+            raise Rejected(
+                DOING,
+                f"User Permissions let it see only {'; only '.join(hidden)}, so days would be closed in part; {ACTION}",
+            )
 
     @property
     def unproven(self) -> str:
@@ -122,7 +153,7 @@ class Site:
         wanted = self.settings.company
         rows = self.client.rows(
             "Company",
-            ["name", "abbr", "default_currency", "cost_center"],
+            ["name", "abbr", "default_currency", "cost_center", "default_receivable_account"],
             [["name", "=", wanted]] if wanted else [],
         )
         if len(rows) == 1:
@@ -144,104 +175,18 @@ class Site:
         )
 
     def books(self) -> Books:
-        """The books by settings and ERPNext's defaults. That the accounts are right is `wrong_accounts`' business."""
+        """The books by settings and ERPNext's defaults. That the accounts are right is seen by `accounts.posting_accounts`."""
         company = self.company
         abbr = company["abbr"]
         return Books(
             company=str(company["name"]),
             currency=str(company["default_currency"]),
-            receivable_account=self.settings.receivable_account or f"Debtors - {abbr}",
+            receivable_account=self.settings.receivable_account
+            or str(company["default_receivable_account"] or ""),
             income_account=self.settings.income_account or f"Royalty Income - {abbr}",
             cost_center=self.settings.cost_center or str(company["cost_center"] or f"Main - {abbr}"),
             franchise_group=self.settings.franchise_group,
             royalty_series=self.settings.royalty_series,
             royalty_batch=self.settings.royalty_batch,
+            entry_fields=self.settings.entry_fields,
         )
-
-    def wrong_accounts(self, books: Books) -> list[str]:
-        """Why the accounts and the cost center cannot be posted to: a sentence each, empty when all is right.
-
-        ERPNext would take some of these silently (a party on an income account makes two reports disagree), so
-        they are checked before anything is posted.
-        """
-        accounts = {
-            str(row["name"]): row
-            for row in self.client.rows(
-                "Account",
-                ["name", "company", "is_group", "disabled", "root_type", "account_type", "account_currency"],
-                [["name", "in", [books.receivable_account, books.income_account]]],
-            )
-        }
-        centers = self.client.rows(
-            "Cost Center", ["name", "company", "is_group", "disabled"], [["name", "=", books.cost_center]]
-        )
-        problems: list[str] = []
-        for setting, name, root_type in (
-            ("SCOOPJOY_RECEIVABLE_ACCOUNT", books.receivable_account, "Asset"),
-            ("SCOOPJOY_ROYALTY_ACCOUNT", books.income_account, "Income"),
-        ):
-            account = accounts.get(name)
-            if account is None:
-                problems.append(
-                    f"there is no Account {name!r} in ERPNext; create it or set {setting} to another account"
-                    f"{self._suggestion('Account', name, [['root_type', '=', root_type]])}"
-                )
-            else:
-                problems += _account_problems(account, name, setting, root_type, books)
-        receivable = accounts.get(books.receivable_account)
-        if receivable and receivable["account_type"] != "Receivable":
-            problems.append(
-                f"the account {books.receivable_account!r} is of type {receivable['account_type'] or 'none'!r}, not Receivable; "
-                "set SCOOPJOY_RECEIVABLE_ACCOUNT to a receivable account"
-            )
-        if not centers:
-            problems.append(
-                f"there is no Cost Center {books.cost_center!r}; create it or set SCOOPJOY_COST_CENTER"
-                f"{self._suggestion('Cost Center', books.cost_center)}"
-            )
-        else:
-            problems += _leaf_problems(
-                centers[0], f"the Cost Center {books.cost_center!r}", "SCOOPJOY_COST_CENTER", books
-            )
-        return problems
-
-    def _suggestion(self, doctype: str, name: str, filters: Sequence[Filter] = ()) -> str:
-        """The nearest name in a tree of the company that can be posted to, as a question; empty without one.
-
-        The company's abbreviation at the end is no part of the likeness: it may be missing, and all names share it.
-        """
-        company = self.company
-        wanted: list[Filter] = [["company", "=", company["name"]], ["is_group", "=", 0], *filters]
-        ending = f" - {company['abbr']}"
-        names = {
-            str(row["name"]).removesuffix(ending): str(row["name"])
-            for row in self.client.rows(doctype, ["name"], wanted)
-        }
-        near = nearest(name.removesuffix(ending), names)
-        return did_you_mean(names[near], names.values()) if near else ""
-
-
-def _account_problems(account: Row, name: str, setting: str, root_type: str, books: Books) -> list[str]:
-    problems = _leaf_problems(account, f"the Account {name!r}", setting, books)
-    if account["root_type"] != root_type:
-        problems.append(
-            f"the Account {name!r} has root type {account['root_type']}, not {root_type}; correct {setting}"
-        )
-    if (account["account_currency"] or books.currency) != books.currency:
-        problems.append(
-            f"the Account {name!r} is in {account['account_currency']}, the company's books are in {books.currency}; correct {setting}"
-        )
-    return problems
-
-
-def _leaf_problems(row: Row, what: str, setting: str, books: Books) -> list[str]:
-    problems = []
-    if row["company"] != books.company:
-        problems.append(
-            f"{what} belongs to the company {row['company']!r}, not {books.company!r}; correct {setting}"
-        )
-    if row["is_group"]:
-        problems.append(f"{what} is a group and cannot be posted to; set {setting} to a leaf")
-    if row["disabled"]:
-        problems.append(f"{what} is disabled; enable it in ERPNext or correct {setting}")
-    return problems

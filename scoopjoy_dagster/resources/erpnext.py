@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from scoopjoy_dagster.erpnext.client import Client
+from scoopjoy_dagster.erpnext.entry_fields import EntryFields
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
 from scoopjoy_dagster.erpnext.pos import Patience
 from scoopjoy_dagster.erpnext.session import RetryRule, Session
@@ -21,7 +22,9 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     api_key: str = Field(repr=False, description="API key of the integration user.")
     api_secret: str = Field(repr=False, description="API secret of the integration user.")
     company: str = Field(default="", description="Company; empty: the only one of the site.")
-    receivable_account: str = Field(default="", description="Account to debit; empty: `Debtors - <abbr>`.")
+    receivable_account: str = Field(
+        default="", description="Account to debit; empty: as ERPNext would choose for each party."
+    )
     income_account: str = Field(
         default="", description="Account to credit; empty: `Royalty Income - <abbr>`."
     )
@@ -32,6 +35,9 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         description="Naming series of royalty entries, one for each parallel request.",
     )
     royalty_batch: int = Field(default=100, description="Royalty entries per request at most.")
+    entry_fields: str = Field(
+        default="", description="Further fields of an entry and its account rows, `fieldname=value` pairs."
+    )
     annotation_script: bool = Field(
         default=False, description="Whether a Server Script of the site annotates invoices."
     )
@@ -132,6 +138,7 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             franchise_group=self.franchise_group,
             royalty_series=tuple(self.royalty_series),
             royalty_batch=self.royalty_batch,
+            entry_fields=EntryFields.parse(self.entry_fields),
             annotation_script=self.annotation_script,
         )
 

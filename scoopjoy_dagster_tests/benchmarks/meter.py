@@ -23,6 +23,7 @@ READING = (
     "get_value",
     "/ping",
     "get_logged_user",
+    "get_user_permissions",
     "get_versions",
 )
 """Ends of methods that change nothing although they may be asked by POST."""

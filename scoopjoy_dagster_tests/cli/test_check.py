@@ -146,6 +146,33 @@ def test_royalties_of_an_older_pipeline_on_our_days_are_named(
     assert levels(later.out)["other royalties"] == "ok"
 
 
+def test_before_setup_they_are_named_and_nobody_is_told_to_cancel_them(
+    bare_world: World, command: Command
+) -> None:
+    name = old_entry(bare_world, "Franchise Thane")
+    done = command("check", **bare_world.settings)
+    assert f"1 royalty entry on {bare_world.go_live + timedelta(days=1)} ({name}) may be ours" in done.text
+    assert levels(done.out)["other royalties"] == "warning"
+    assert "cancel" not in done.text
+
+
+def test_while_our_key_field_is_missing_our_entries_are_not_to_be_cancelled(
+    world: World, command: Command
+) -> None:
+    assert command("close", "--date", world.go_live.isoformat()).code in {0, 1}
+    session = world.erpnext.session()
+    with world.erpnext.site.transaction():
+        session.delete("Custom Field", "Journal Entry-custom_scoopjoy_key")
+    done = command("check")
+    assert levels(done.out)["custom fields"] == "error"
+    assert "may be ours: nobody can tell while our custom fields are not complete" in done.text
+    assert "cancel" not in done.text
+    assert "SCOOPJOY_GO_LIVE" not in done.text
+    # The field made anew holds what it held: the entries are ours again.
+    assert command("setup").code == 0
+    assert levels(command("check").out)["other royalties"] == "ok"
+
+
 def test_the_page_for_those_who_change_over_shows_what_the_check_says(world: World, command: Command) -> None:
     def shape(text: str) -> str:
         plain = re.sub(r"\d{4}-\d\d-\d\d", "DAY", re.sub(r"ACC-JV-\d+-\d+", "ENTRY", text))

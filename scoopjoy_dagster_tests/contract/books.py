@@ -214,7 +214,7 @@ def open_books(site: Site, keeper: Caller) -> Books:
     fiscal_years = _fiscal_years(site.robot, today)
     income_group = _group_account(keeper, name, "Income")
     accounts = {
-        label: _account(keeper, name, f"{site.prefix} {label}", root, account_type)
+        label: account_of(keeper, name, f"{site.prefix} {label}", root, account_type)
         for label, root, account_type in (
             ("Royalty", "Income", "Income Account"),
             ("Sales Tax", "Liability", "Tax"),
@@ -336,10 +336,12 @@ def _group_account(keeper: Caller, company: str, root_type: str) -> str:
     return str(next((row["name"] for row in rows if row["parent_account"]), rows[0]["name"]))
 
 
-def _account(keeper: Caller, company: str, label: str, root_type: str, account_type: str) -> str:
+def account_of(
+    keeper: Caller, company: str, label: str, root_type: str, account_type: str, **fields: Any
+) -> str:
     parent = _group_account(keeper, company, root_type)
     body = {"account_name": label, "company": company, "parent_account": parent, "account_type": account_type}
-    return str(keeper.insert("Account", **body, is_group=0).value["name"])
+    return str(keeper.insert("Account", **body, is_group=0, **fields).value["name"])
 
 
 def _ensure_custom_field(robot: Caller, custom_field: dict[str, Any]) -> None:

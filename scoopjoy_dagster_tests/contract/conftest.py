@@ -25,6 +25,9 @@ from .site import Site
 # What a key needs; in the sandbox the suite hires a user with exactly these.
 ROBOT_ROLES = ["System Manager", "Sales Manager", "Accounts Manager", "Accounts User", "Sales User"]
 
+# What docs/security.md gives the integration user for the nights.
+SMALL_ROLES = ["Sales Manager", "Accounts Manager"]
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -92,6 +95,12 @@ def line(site: Site) -> str:
 def robot(site: Site) -> Caller:
     """The user whose key was given: what the nightly close runs as."""
     return site.robot
+
+
+@pytest.fixture(scope="session")
+def small(site: Site) -> Caller:
+    """A user with the documented roles of the nightly close, and no others."""
+    return site.hire("small", SMALL_ROLES)
 
 
 @pytest.fixture(scope="session")

@@ -21,9 +21,9 @@ EXCHANGE = 84.15
 @pytest.fixture(scope="module")
 def card(robot: Caller, keeper: Caller, books: Books) -> tuple[str, str]:
     """A mode of payment with an account of its own."""
-    from .books import _account
+    from .books import account_of
 
-    account = _account(keeper, books.company, f"{books.prefix} Card Clearing", "Asset", "Bank")
+    account = account_of(keeper, books.company, f"{books.prefix} Card Clearing", "Asset", "Bank")
     mode = keeper.insert(
         "Mode of Payment",
         mode_of_payment=f"{books.prefix} Card",

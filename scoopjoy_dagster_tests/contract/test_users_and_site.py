@@ -36,6 +36,25 @@ def test_users_with_a_role_are_found_in_the_child_doctype_with_its_parent(
     assert cashier.user not in found
 
 
+def test_the_roles_of_the_close_are_enough_to_ask_who_has_a_role_and_is_enabled(
+    small: Caller, robot: Caller, keeper: Caller, cashier: Caller
+) -> None:
+    of_role = [["role", "=", "System Manager"], ["parenttype", "=", "User"]]
+    holders = [
+        row["parent"]
+        for row in small.rows("Has Role", ["parent"], of_role, parent="User", order_by="parent asc")
+    ]
+    assert keeper.user in holders
+    assert cashier.user not in holders
+    enabled = [["name", "in", holders], ["name", "not in", ["Administrator", "Guest"]], ["enabled", "=", 1]]
+    found = {row["name"]: row["email"] for row in small.rows("User", ["name", "email"], enabled)}
+    assert found[keeper.user] == keeper.user
+    assert "Administrator" not in found
+    # To be asked for a permission on users says nothing: everybody may read the own one.
+    asked = small.rpc("frappe.client.has_permission", doctype="User", docname="", perm_type="read").value
+    assert asked == {"has_permission": True}
+
+
 def test_a_disabled_user_leaves_the_list(robot: Caller, site: Site) -> None:
     leaving = site.hire("leaving-manager", ["System Manager"])
     filters = [["Has Role", "role", "=", "System Manager"], ["User", "name", "=", leaving.user]]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
 from scoopjoy_dagster.erpnext.desk_schema import FORM_SCRIPT
+from scoopjoy_dagster.erpnext.entry_fields import EntryFields
 from scoopjoy_dagster.erpnext.preflight import Check, check_site
 from scoopjoy_dagster.erpnext.removal import read_removal, remove
 from scoopjoy_dagster.erpnext.site import BookSettings, Site
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
-from scoopjoy_dagster_tests.world import DAY, FRANCHISES, change, insert, session_of
+from scoopjoy_dagster_tests.world import DAY, FRANCHISES, THANE, change, insert, session_of
+
+ROLES = ("System Manager", "Accounts Manager", "Sales Manager")
 
 
 def checks(
@@ -213,6 +217,151 @@ def test_two_companies_and_none_chosen_is_one_sentence(chain_site: SandboxERPNex
     _foreign_account(chain_site)
     text = "\n".join(line.message for line in problems(checks(chain_site)))
     assert "ERPNext has 2 companies (Other, ScoopJoy); set SCOOPJOY_COMPANY to one of them" in text
+
+
+def lines_of(site: SandboxERPNext, what: str, **settings: Any) -> list[Check]:
+    return [line for line in checks(site, books=BookSettings(**settings)) if line.what == what]
+
+
+def test_a_franchises_account_in_another_currency_is_named_once_for_all_that_have_it(
+    chain_site: SandboxERPNext,
+) -> None:
+    account = insert(
+        chain_site,
+        "Account",
+        account_name="Dollar Debtors",
+        company="ScoopJoy",
+        parent_account="Accounts Receivable - SJ",
+        account_type="Receivable",
+        account_currency="USD",
+    )
+    of_company = [{"company": "ScoopJoy", "account": account}]
+    change(chain_site, "Customer Group", "Owned Outlets", accounts=of_company)
+    change(chain_site, "Customer", THANE, accounts=of_company)
+    (line,) = problems(checks(chain_site))
+    assert (line.level, line.what) == ("error", "accounts")
+    assert line.message.startswith(
+        "Franchise Hebbal, Franchise Indiranagar, Franchise Koramangala, Franchise Thane: "
+    )
+    assert "is in USD, the company's books are in INR" in line.message
+    assert lines_of(chain_site, "accounts", receivable_account="Debtors - SJ")[0].level == "ok"
+
+
+def test_a_mandatory_dimension_is_named_until_the_setting_fills_it(chain_site: SandboxERPNext) -> None:
+    insert(
+        chain_site,
+        "Accounting Dimension",
+        document_type="Branch",
+        dimension_defaults=[{"company": "ScoopJoy", "mandatory_for_pl": 1}],
+    )
+    (line,) = problems(checks(chain_site))
+    assert line.level == "error"
+    assert "the Accounting Dimension 'Branch' is mandatory in 'ScoopJoy'" in line.message
+    assert "SCOOPJOY_ENTRY_FIELDS to branch=<Branch>" in line.message
+    filled = BookSettings(entry_fields=EntryFields.parse("branch=Pune"))
+    assert problems(checks(chain_site, books=filled)) == []
+
+
+@pytest.mark.parametrize(
+    ("doctype", "written"),
+    [("Journal Entry", "Journal Entry.source_of"), ("Journal Entry Account", "source_of")],
+)
+def test_a_mandatory_custom_field_is_named_until_the_setting_fills_it(
+    chain_site: SandboxERPNext, doctype: str, written: str
+) -> None:
+    insert(
+        chain_site,
+        "Custom Field",
+        dt=doctype,
+        fieldname="source_of",
+        label="Source",
+        fieldtype="Data",
+        reqd=1,
+    )
+    (line,) = problems(checks(chain_site))
+    assert (line.level, line.what) == ("error", "entry fields")
+    assert line.message == f"the field Source is mandatory in {doctype}, and nothing fills it"
+    assert f"SCOOPJOY_ENTRY_FIELDS to {written}=<value>" in line.action
+    filled = BookSettings(entry_fields=EntryFields.parse(f"{written}=close"))
+    assert problems(checks(chain_site, books=filled)) == []
+
+
+def test_a_mandatory_field_with_a_default_needs_nothing(chain_site: SandboxERPNext) -> None:
+    insert(
+        chain_site,
+        "Custom Field",
+        dt="Journal Entry",
+        fieldname="source_of",
+        label="Source",
+        fieldtype="Data",
+        reqd=1,
+        default="people",
+    )
+    assert problems(checks(chain_site)) == []
+
+
+def test_a_field_of_the_setting_that_erpnext_does_not_have_is_named(chain_site: SandboxERPNext) -> None:
+    (line,) = problems(checks(chain_site, books=BookSettings(entry_fields=EntryFields.parse("projekt=P1"))))
+    assert (line.level, line.what) == ("error", "entry fields")
+    assert line.message == "Journal Entry Account has no field projekt. Did you mean 'project'?"
+
+
+@pytest.mark.parametrize("doctype", ["Journal Entry", "POS Closing Entry"])
+def test_an_active_workflow_on_what_the_close_submits_is_named(
+    chain_site: SandboxERPNext, doctype: str
+) -> None:
+    for state in ("Waiting", "Approved"):
+        insert(chain_site, "Workflow State", workflow_state_name=state)
+    insert(chain_site, "Workflow Action Master", workflow_action_name="Approve")
+    flow = {
+        "document_type": doctype,
+        "is_active": 1,
+        "states": [
+            {"state": "Waiting", "doc_status": "0", "allow_edit": "Accounts User"},
+            {"state": "Approved", "doc_status": "1", "allow_edit": "Accounts Manager"},
+        ],
+        "transitions": [
+            {"state": "Waiting", "action": "Approve", "next_state": "Approved", "allowed": "Accounts Manager"}
+        ],
+    }
+    insert(chain_site, "Workflow", workflow_name="Four Eyes", **flow)
+    (line,) = problems(checks(chain_site))
+    assert (line.level, line.what) == ("warning", "workflows")
+    assert line.message.startswith(f"the Workflow 'Four Eyes' is active on {doctype}: ")
+    change(chain_site, "Workflow", "Four Eyes", is_active=0)
+    assert problems(checks(chain_site)) == []
+
+
+def test_a_user_permission_is_one_line_whatever_stops_at_it(chain_site: SandboxERPNext) -> None:
+    session = chain_site.session()
+    values = {"user": "robot@scoopjoy.example", "allow": "Customer", "for_value": THANE}
+    with chain_site.site.transaction():
+        session.insert(session.new("User Permission", values))
+    (line,) = problems(checks(chain_site))
+    assert (line.level, line.what) == ("error", "user permissions")
+    assert f"let it see only Customer {THANE}" in line.message
+
+
+def test_a_rule_that_shows_only_what_is_its_own_is_named(chain_site: SandboxERPNext) -> None:
+    with chain_site.site.transaction():
+        chain_site.site.db.run(
+            "UPDATE \"tabDocPerm\" SET if_owner = 1 WHERE parent = 'POS Opening Entry' AND role = 'Sales Manager'"
+        )
+    change(
+        chain_site,
+        "User",
+        "robot@scoopjoy.example",
+        roles=[{"role": "Accounts Manager"}, {"role": "Sales Manager"}],
+    )
+    (line,) = [one for one in checks(chain_site) if one.what == "user permissions"]
+    assert (line.level, line.message) == (
+        "error",
+        "its roles show it only documents of its own: POS Opening Entry",
+    )
+    # Another of its roles shows it all of them.
+    change(chain_site, "User", "robot@scoopjoy.example", roles=[{"role": role} for role in ROLES])
+    (line,) = [one for one in checks(chain_site) if one.what == "user permissions"]
+    assert line.level == "ok"
 
 
 def test_a_missing_role_is_listed_by_what_it_forbids(chain_site: SandboxERPNext) -> None:

@@ -15,7 +15,7 @@ from scoopjoy_dagster.sandbox.erpnext import permissions, sums
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
 from scoopjoy_dagster.sandbox.erpnext.filters import conditions
-from scoopjoy_dagster.sandbox.erpnext.meta import DECIMALS
+from scoopjoy_dagster.sandbox.erpnext.meta import DECIMALS, STANDARD
 from scoopjoy_dagster.sandbox.erpnext.query import CALL, Query
 from scoopjoy_dagster.sandbox.erpnext.session import Session
 from scoopjoy_dagster.sandbox.erpnext.values import shown_time, whole
@@ -56,6 +56,9 @@ def _order(query: Query, order_by: str, aliases: dict[str, str]) -> str:
             sql = query.aggregate(found["function"].lower(), found["inner"].strip(), "__order")[0]
         else:
             sql = query.column(what).sql
+            if query.joins and what.strip("`") in STANDARD:
+                # The site sends the bare name to its database; one that is shown is known there by that.
+                raise SiteError("OperationalError", f"(1052, \"Column '{what}' in ORDER BY is ambiguous\")")
         parts.append(f"{sql} {direction}".strip())
     return ", ".join(parts)
 
@@ -76,6 +79,7 @@ def get_list(session: Session, call: ListCall) -> list[Any]:
     if call.doctype == "User" and session.user != "Administrator":
         # The standard users are shown to the Administrator only.
         where.append(f"{table('User')}.name NOT IN ('Administrator', 'Guest')")
+    where += _allowed(query, call.parent)
     aliases = {name: sql.removeprefix("DISTINCT ") for sql, name in selected}
     groups = _groups(query, call.group_by)
     sql = "SELECT " + ", ".join(f"{text} AS {column(name)}" for text, name in selected)
@@ -98,6 +102,21 @@ def get_list(session: Session, call: ListCall) -> list[Any]:
     if not call.as_dict:
         return shown
     return [dict(zip(names, row, strict=True)) for row in shown]
+
+
+def _allowed(query: Query, parent: str | None) -> list[str]:
+    """What User Permissions leave of a list; of a table's rows on later lines what they leave of its parents."""
+    session, meta = query.session, query.meta
+    if not meta.istable:
+        conditions, params = permissions.visible(session, meta)
+        query.params += params
+        return conditions
+    if not parent or not session.site.line.sums_as_dicts:
+        return []
+    conditions, params = permissions.visible(session, session.site.meta(str(parent)))
+    query.params += params
+    of_parent = [f"{table(str(parent))}.name = {table(meta.name)}.parent", *conditions]
+    return [f"EXISTS (SELECT 1 FROM {table(str(parent))} WHERE {' AND '.join(of_parent)})"]
 
 
 def _check(session: Session, call: ListCall, *, child: bool) -> None:
@@ -170,7 +189,7 @@ def count(session: Session, doctype: str, filters: Any) -> int:
     """``frappe.client.get_count``."""
     meta = session.site.meta(doctype)
     query = Query(session, meta, strict=session.site.line.sums_as_dicts)
-    where = conditions(query, filters)
+    where = conditions(query, filters) + _allowed(query, None)
     sql = f"SELECT count(*) FROM {table(doctype)} " + " ".join(query.joins.values())
     if where:
         sql += f" WHERE {' AND '.join(where)}"

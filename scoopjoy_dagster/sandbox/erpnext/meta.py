@@ -72,6 +72,7 @@ class Meta:
 
     Attributes:
         permissions: Role -> its rights (read, write, ...) on documents.
+        own_permissions: Role -> its rights on documents of its own (``if_owner``).
         level_permissions: Permission level above 0 -> role -> its rights (read, write) on fields of that level.
     """
 
@@ -84,6 +85,7 @@ class Meta:
     module: str = "Core"
     fields: list[Field] = field(default_factory=list)
     permissions: dict[str, set[str]] = field(default_factory=dict)
+    own_permissions: dict[str, set[str]] = field(default_factory=dict)
     level_permissions: dict[int, dict[str, set[str]]] = field(default_factory=dict)
 
     def with_field(self, added: Field) -> Meta:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scoopjoy_dagster.sandbox.erpnext import files, keys, lists, permissions, takings
+from scoopjoy_dagster.sandbox.erpnext import files, keys, lists, permissions, takings, workflows
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown, unknown_to_the_sandbox
 from scoopjoy_dagster.sandbox.erpnext.lines import V15, Line
@@ -87,14 +87,23 @@ def _get(session: Session, _: Call, args: dict[str, Any]) -> Any:
 
 
 def _form_meta(session: Session, _: Call, args: dict[str, Any]) -> Any:
-    """What the desk loads of a DocType before it shows a form; everybody who has logged in may."""
-    doc = session.load("DocType", str(args.get("doctype")))
-    fields = session.site.meta(doc.name).by_name
-    for row in doc.rows("fields"):
-        if row["fieldname"] in fields:  # as Property Setters have changed them
-            row["options"] = fields[row["fieldname"]].options or None
-            row["default"] = fields[row["fieldname"]].default or None
-    return Docs(doc, None)
+    """What the desk loads of a DocType and its tables before it shows a form; everybody who has logged in may."""
+    doctype = str(args.get("doctype"))
+    tables = [field.options for field in session.site.meta(doctype).tables]
+    return Docs([_form(session, one) for one in [doctype, *tables]], None)
+
+
+def _form(session: Session, doctype: str) -> dict[str, Any]:
+    """A DocType as it is in force: with Custom Fields and Property Setters, and its active workflow."""
+    shown = session.load("DocType", doctype).shown(nulls=False)
+    kinds = ("fieldname", "label", "fieldtype", "options", "default", "permlevel")
+    shown["fields"] = [
+        {kind: getattr(field, kind) or None for kind in kinds} | {"reqd": int(field.reqd), "idx": idx}
+        for idx, field in enumerate(session.site.meta(doctype).fields, 1)
+    ]
+    flow = workflows.active(session, doctype)
+    shown["__workflow_docs"] = [flow.shown(nulls=False)] if flow else []
+    return shown
 
 
 def _get_value(session: Session, _: Call, args: dict[str, Any]) -> Any:
@@ -185,7 +194,15 @@ def _has_permission(session: Session, _: Call, args: dict[str, Any]) -> Any:
     doctype = str(args.get("doctype"))
     if args.get("docname"):
         session.load(doctype, str(args["docname"]))
-    return {"has_permission": permissions.may(session, doctype, right)}
+    # Everybody shares the own User document, and a share is enough for a yes.
+    shared = doctype == "User" and right in {"read", "write"} and session.user != "Guest"
+    return {"has_permission": shared or permissions.may(session, doctype, right)}
+
+
+def _user_permissions(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    if args.get("user"):
+        raise unknown_to_the_sandbox("User Permissions of another user")
+    return permissions.user_permissions(session)
 
 
 def _run_doc_method(session: Session, _: Call, args: dict[str, Any]) -> Any:
@@ -220,12 +237,8 @@ def _attach(session: Session, _: Call, args: dict[str, Any]) -> Any:
 
 def _add_comment(session: Session, _: Call, args: dict[str, Any]) -> Any:
     keys = ("reference_doctype", "reference_name", "content", "comment_email", "comment_by")
-    doc = session.new("Comment", {"comment_type": "Comment"} | {key: args.get(key) for key in keys})
-    before, session.ignore_permissions = session.ignore_permissions, True
-    try:
-        return session.insert(doc).shown(nulls=False)
-    finally:
-        session.ignore_permissions = before
+    values = {"comment_type": "Comment"} | {key: args.get(key) for key in keys}
+    return session.insert_unasked("Comment", values).shown(nulls=False)
 
 
 def _make_mail(session: Session, _: Call, args: dict[str, Any]) -> Any:
@@ -315,6 +328,7 @@ METHODS: dict[str, Method] = {
     "frappe.desk.form.load.getdoctype": Method(_form_meta),
     "frappe.desk.form.utils.add_comment": Method(_add_comment, _WRITE),
     "frappe.core.doctype.communication.email.make": Method(_make_mail),
+    "frappe.core.doctype.user_permission.user_permission.get_user_permissions": Method(_user_permissions),
     "frappe.core.doctype.user.user.generate_keys": Method(_generate_keys, frozenset({"POST"})),
     "run_doc_method": Method(_run_doc_method),
     "upload_file": Method(_upload),

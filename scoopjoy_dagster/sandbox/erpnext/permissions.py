@@ -1,32 +1,69 @@
-"""Who may do what: rights by role.
+"""Who may do what: rights by role, and documents by User Permission.
 
-Belongs here: the answer yes or no, and the 403 that says so; fields of higher permission levels. Does not belong
-here: authentication.
+Belongs here: the answer yes or no, and the 403 that says so; fields of higher permission levels; what a list leaves out
+in silence. Does not belong here: authentication.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
 
 if TYPE_CHECKING:
     from scoopjoy_dagster.sandbox.erpnext.document import Doc
-    from scoopjoy_dagster.sandbox.erpnext.meta import Field
+    from scoopjoy_dagster.sandbox.erpnext.meta import Field, Meta
     from scoopjoy_dagster.sandbox.erpnext.session import Session
+
+_OVERLOOKED = {
+    ("Account", "parent_account"),
+    ("Cost Center", "parent_cost_center"),
+    ("Customer", "default_currency"),
+    ("Customer", "default_price_list"),
+    ("Customer Group", "parent_customer_group"),
+    ("Item", "stock_uom"),
+    ("Item Group", "parent_item_group"),
+    ("Journal Entry", "amended_from"),
+    ("POS Invoice", "amended_from"),
+    ("Sales Invoice", "amended_from"),
+    ("Territory", "parent_territory"),
+    ("ToDo", "allocated_to"),
+    ("Warehouse", "parent_warehouse"),
+}
+"""Links that User Permissions do not look at (``ignore_user_permissions``); so are all of Company and Global Defaults."""
 
 
 def may(session: Session, doctype: str, right: str) -> bool:
     """Whether the session's user has a right on a DocType. Rows inherit from nothing here: ask the parent."""
     if session.user == "Administrator":
         return True
-    granted = session.site.meta(doctype).permissions
-    return any(right in granted.get(role, ()) for role in session.roles)
+    meta = session.site.meta(doctype)
+    return any(
+        right in granted.get(role, ())
+        for granted in (meta.permissions, meta.own_permissions)
+        for role in session.roles
+    )
+
+
+def _sees_own_only(session: Session, meta: Meta) -> bool:
+    """Whether the user may read a document of the DocType only where it is its owner."""
+    if session.user == "Administrator" or not meta.own_permissions:
+        return False
+    return not any({"read", "select"} & meta.permissions.get(role, set()) for role in session.roles)
 
 
 def require(session: Session, doctype: str, right: str, name: str = "") -> None:
-    """Raise the 403 of a document operation unless the user has the right."""
+    """Raise the 403 of a document operation unless the user has the right, and may see the document."""
     if may(session, doctype, right):
+        if name and not _shown(session, doctype, name):
+            raise SiteError(
+                "PermissionError",
+                server_messages=[
+                    {"message": f"Not allowed for {doctype}: {name}", "title": "Message"},
+                ],
+                error_message=f"Insufficient Permission for {doctype} {name}",
+            )
         return
     if session.site.line.hides_missing_documents:
         raise no_access(session, doctype)
@@ -135,3 +172,58 @@ def require_parent(session: Session, doctype: str, parent: str | None) -> None:
     if not any(field.options == doctype for field in meta.tables):
         raise refusal
     require_list(session, parent)
+
+
+def user_permissions(session: Session) -> dict[str, list[dict[str, Any]]]:
+    """The User Permissions of the session's user, by the DocType that they allow; trees with what is below."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    if session.user in {"Administrator", "Guest"}:
+        return found
+    for allow, name, applicable, default, alone in session.site.db.rows(
+        f"SELECT allow, for_value, applicable_for, is_default, hide_descendants FROM {table('User Permission')}"
+        " WHERE user = ? ORDER BY creation",
+        (session.user,),
+    ):
+        row = {"doc": name, "applicable_for": applicable or None, "is_default": default or 0}
+        found.setdefault(allow, []).append(row)
+        if not alone and session.site.meta(allow).has_column("lft"):
+            tree = table(allow)
+            below = session.site.db.rows(
+                f"SELECT d.name FROM {tree} d JOIN {tree} a ON d.lft > a.lft AND d.rgt < a.rgt WHERE a.name = ?",
+                (name,),
+            )
+            found[allow] += [{**row, "doc": one, "is_default": 0} for (one,) in below]
+    return found
+
+
+def visible(session: Session, meta: Meta) -> tuple[list[str], list[str]]:
+    """Conditions, and their parameters, for the documents that User Permissions leave to the user."""
+    if _sees_own_only(session, meta):
+        return [f"{table(meta.name)}.owner = ?"], [session.user]
+    allowed = user_permissions(session)
+    conditions: list[str] = []
+    params: list[str] = []
+    linked = [
+        (field.fieldname, field.options)
+        for field in meta.links
+        if field.fieldtype == "Link"
+        and meta.name not in {"Company", "Global Defaults"}
+        and (meta.name, field.fieldname) not in _OVERLOOKED
+    ]
+    for fieldname, doctype in [*linked, ("name", meta.name)] if allowed else ():
+        names = [
+            str(one["doc"]) for one in allowed.get(doctype, ()) if one["applicable_for"] in (None, meta.name)
+        ]
+        if names:
+            at = f"{table(meta.name)}.{column(fieldname)}"
+            conditions.append(f"(coalesce({at}, '') = '' OR {at} IN ({', '.join('?' * len(names))}))")
+            params += names
+    return conditions, params
+
+
+def _shown(session: Session, doctype: str, name: str) -> bool:
+    conditions, params = visible(session, session.site.meta(doctype))
+    if not conditions:
+        return True
+    sql = f"SELECT 1 FROM {table(doctype)} WHERE {table(doctype)}.name = ? AND {' AND '.join(conditions)}"
+    return session.site.db.one(sql, (name, *params)) is not None

@@ -106,7 +106,11 @@ class Query:
     def _may_read(self, meta: Meta, field: Field) -> bool:
         """Whether the user may see a field. Later lines show no rows of tables to whoever may only pick the document."""
         holder = self._holder(meta)
-        of_another = self.session.site.line.sums_as_dicts and meta.istable and holder != meta.name
+        # The rows of Has Role are shown to whoever lists them by themselves: it is one of the framework's own.
+        listed = meta is self.meta and meta.name == "Has Role"
+        of_another = (
+            self.session.site.line.sums_as_dicts and meta.istable and holder != meta.name and not listed
+        )
         if of_another and not permissions.may(self.session, holder, "read"):
             return False
         return permissions.may_field(self.session, holder, field, "read")

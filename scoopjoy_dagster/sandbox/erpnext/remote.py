@@ -18,10 +18,10 @@ from scoopjoy_dagster.sandbox.erpnext.wire import loads
 
 
 class Docs:
-    """Answer of ``run_doc_method``: the document under ``docs``, the result under ``message``."""
+    """Answer with documents under ``docs``, as of ``run_doc_method``; the result under ``message``."""
 
-    def __init__(self, doc: Doc, message: Any) -> None:
-        self.doc = doc
+    def __init__(self, docs: Doc | list[dict[str, Any]], message: Any) -> None:
+        self.docs = [docs.shown(nulls=False)] if isinstance(docs, Doc) else docs
         self.message = message
 
 

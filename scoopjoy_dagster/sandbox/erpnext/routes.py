@@ -212,7 +212,7 @@ class Application:
             raise thrown("Not permitted", "PermissionError")
         result = method.run(session, call, call.arguments())
         if isinstance(result, remote.Docs):
-            body: dict[str, Any] = {"docs": [result.doc.shown(nulls=False)]}
+            body: dict[str, Any] = {"docs": result.docs}
             if result.message is not None:
                 body["message"] = result.message
             return self._answer(session, body)

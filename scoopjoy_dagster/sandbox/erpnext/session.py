@@ -10,7 +10,7 @@ import re
 import sqlite3
 from typing import Any
 
-from scoopjoy_dagster.sandbox.erpnext import permissions, validation
+from scoopjoy_dagster.sandbox.erpnext import permissions, validation, workflows
 from scoopjoy_dagster.sandbox.erpnext.controllers import controller
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
@@ -172,6 +172,7 @@ class Session:
             hooks.validate(self, doc)
             if submitting:
                 hooks.before_submit(self, doc)
+            workflows.set_state(self, doc)
             self._number_rows(doc)
             self._adopt_rows(doc)
             validation.check_values(doc)
@@ -185,6 +186,14 @@ class Session:
         doc.is_new = False
         doc.loaded_modified = doc["modified"]
         return doc
+
+    def insert_unasked(self, doctype: str, values: dict[str, Any]) -> Doc:
+        """Store a new document that the site makes by itself: nobody's permission is asked."""
+        before, self.ignore_permissions = self.ignore_permissions, True
+        try:
+            return self.insert(self.new(doctype, values))
+        finally:
+            self.ignore_permissions = before
 
     def save(self, doc: Doc) -> Doc:
         """Store a changed document; its ``docstatus`` tells whether this submits or cancels it."""

@@ -83,9 +83,9 @@ class Site:
             self.metas = builtin(self.line.changes)
             fresh = not db.has_table("DocType")
             db.begin()
+            for meta in self.metas.values():  # an old database lacks what was added since
+                db.sync(meta)
             if fresh:
-                for meta in self.metas.values():
-                    db.sync(meta)
                 self._describe_builtins()
             else:
                 self._load_customisations()
@@ -291,10 +291,12 @@ class Site:
         )
         rights = ", ".join(column(right) for right in _RIGHT_COLUMNS)
         levels: dict[int, dict[str, set[str]]] = {0: {}}
-        for level, role, *granted in self.db.rows(
-            f"SELECT permlevel, role, {rights} FROM {table('DocPerm')} WHERE parent = ?", (doctype,)
+        own: dict[str, set[str]] = {}
+        for level, if_owner, role, *granted in self.db.rows(
+            f"SELECT permlevel, if_owner, role, {rights} FROM {table('DocPerm')} WHERE parent = ?", (doctype,)
         ):
-            have = levels.setdefault(level, {}).setdefault(role, set())
+            of_level = own if if_owner and not level else levels.setdefault(level, {})
+            have = of_level.setdefault(role, set())
             have |= {right for right, given in zip(_RIGHT_COLUMNS, granted, strict=True) if given}
         made = Meta(
             doctype,
@@ -306,6 +308,7 @@ class Site:
             module=head[4] or "Custom",
             fields=[field_of_row(list(row)) for row in rows],
             permissions=levels.pop(0),
+            own_permissions=own,
             level_permissions=levels,
         )
         return self._with_custom_fields(made)

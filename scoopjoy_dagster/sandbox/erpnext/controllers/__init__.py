@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 @cache
 def _registry() -> Mapping[str, Controller]:
+    from scoopjoy_dagster.sandbox.erpnext import workflows
     from scoopjoy_dagster.sandbox.erpnext.controllers import (
         customisation,
         journal_entry,
@@ -27,7 +28,7 @@ def _registry() -> Mapping[str, Controller]:
     )
 
     modules = (
-        customisation, journal_entry, masters, pos_closing, pos_invoice, pos_merge, pos_opening, records,
+        workflows, customisation, journal_entry, masters, pos_closing, pos_invoice, pos_merge, pos_opening, records,
         sales_invoice, tills,
     )  # fmt: skip
     return {name: made for module in modules for name, made in module.CONTROLLERS.items()}

@@ -83,6 +83,7 @@ class JournalEntry(Controller):
                 debit_in_account_currency=money(row["debit_in_account_currency"]),
                 credit_in_account_currency=money(row["credit_in_account_currency"]),
                 against_voucher=row.get("reference_name"),
+                row=row,
             )
             for row in doc.rows("accounts")
         ]

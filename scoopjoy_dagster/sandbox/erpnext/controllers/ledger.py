@@ -36,6 +36,8 @@ class Line:
     debit_in_account_currency: Decimal | None = None
     credit_in_account_currency: Decimal | None = None
     against_voucher: str | None = None
+    row: Doc | None = None
+    """The row of the voucher that it comes from, where that may carry accounting dimensions of its own."""
 
     def turned(self) -> Line:
         """Negative amounts change sides."""
@@ -59,6 +61,7 @@ class Line:
             self.against,
             *sides,
             self.against_voucher,
+            self.row,
         )
 
 
@@ -114,6 +117,40 @@ def check_closed(session: Session, day: Any, company: str) -> None:
             "You cannot create/amend any accounting entries till this date."
         )
         raise thrown(text, title="Period Closed")
+
+
+def party_account(session: Session, customer: str, company: str) -> str:
+    """The receivable account of a customer: its own for the company, else its group's, else the company's default."""
+    for doctype, name in (
+        ("Customer", customer),
+        ("Customer Group", session.value("Customer", customer, "customer_group")),
+    ):
+        found = session.site.db.one(
+            f"SELECT account FROM {table('Party Account')} WHERE parent = ? AND parenttype = ? AND company = ?",
+            (name, doctype, company),
+        )
+        if found and found[0]:
+            return str(found[0])
+    return str(session.value("Company", company, "default_receivable_account") or "")
+
+
+def _dimensions(session: Session, doc: Doc, line: Line, account: dict[str, Any]) -> dict[str, Any]:
+    """The accounting dimensions of a ledger row; one that is mandatory for its kind of account must be there."""
+    statement = account["report_type"]
+    found: dict[str, Any] = {}
+    for label, fieldname, company, balance_sheet, profit_and_loss in session.site.db.rows(
+        f"SELECT d.label, d.fieldname, c.company, c.mandatory_for_bs, c.mandatory_for_pl FROM {table('Accounting Dimension')} d"
+        f" LEFT JOIN {table('Accounting Dimension Detail')} c ON c.parent = d.name WHERE coalesce(d.disabled, 0) = 0"
+    ):
+        value = (line.row.get(fieldname) if line.row is not None else None) or doc.get(fieldname)
+        wanted = {"Profit and Loss": profit_and_loss, "Balance Sheet": balance_sheet}.get(statement)
+        if wanted and company == doc["company"] and not value:
+            raise thrown(
+                f"Accounting Dimension <strong>{label}</strong> is required for '{statement}' account {line.account}."
+            )
+        if session.site.meta("GL Entry").has_column(fieldname):
+            found[fieldname] = value or None
+    return found
 
 
 def check_party(session: Session, party: str | None) -> None:
@@ -210,6 +247,7 @@ def post(session: Session, doc: Doc, lines: list[Line], remarks: str) -> None:
             "fiscal_year": year,
             "company": doc["company"],
             "is_cancelled": 0,
+            **_dimensions(session, doc, line, account),
         }
         _store(session, "GL Entry", row, doc)
         if account["account_type"] == "Receivable":

@@ -107,6 +107,50 @@ class POSProfile(Controller):
                     raise thrown(f"{doc[key]} does not belong to Company {doc['company']}")
 
 
+def _check_party_accounts(session: Session, doc: Doc) -> None:
+    companies = [row["company"] for row in doc.rows("accounts")]
+    if len(companies) != len(set(companies)):
+        raise thrown(
+            f"There can only be 1 Account per Company in {doc.doctype} {doc.name}",
+            "DuplicatePartyAccountError",
+        )
+    for row in doc.rows("accounts"):
+        owner = session.value("Account", row.get("account"), "company")
+        if row.get("account") and owner != row["company"]:
+            raise thrown(
+                f"Row {row['idx']}: The {row['account']} account does not belong to the company {row['company']}"
+            )
+
+
+class CustomerGroup(Tree):
+    """A tree; each group may name a receivable account for each company."""
+
+    def validate(self, session: Session, doc: Doc) -> None:
+        super().validate(session, doc)
+        _check_party_accounts(session, doc)
+
+
+class AccountingDimension(Controller):
+    """A DocType whose documents ledger rows carry, in a custom field that is made for it (in the background, on a real site)."""
+
+    def before_insert(self, session: Session, doc: Doc) -> None:
+        del session
+        doc["label"] = doc.get("label") or doc["document_type"]
+        doc["fieldname"] = doc.get("fieldname") or str(doc["label"]).lower().replace(" ", "_")
+
+    def after_insert(self, session: Session, doc: Doc) -> None:
+        for doctype in ("Journal Entry Account", "GL Entry", "Sales Invoice", "POS Invoice"):
+            values = {
+                "dt": doctype,
+                "fieldname": doc["fieldname"],
+                "label": doc["label"],
+                "fieldtype": "Link",
+                "options": doc["document_type"],
+            }
+            if doc["fieldname"] not in session.site.meta(doctype).by_name:
+                session.insert_unasked("Custom Field", values)
+
+
 class Customer(Controller):
     """Named by its customer name (Selling Settings: Customer Naming By), never by the client."""
 
@@ -123,6 +167,7 @@ class Customer(Controller):
                 "Cannot select a Group type Customer Group. Please select a non-group Customer Group.",
                 title="Invalid Customer Group",
             )
+        _check_party_accounts(session, doc)
 
     def autoname(self, session: Session, doc: Doc) -> str | None:
         name = str(doc.get("customer_name") or "").strip()
@@ -183,7 +228,8 @@ class AccountingPeriod(Controller):
 CONTROLLERS: dict[str, Controller] = {
     "Account": Account("parent_account"),
     "Cost Center": CostCenter("parent_cost_center"),
-    "Customer Group": Tree("parent_customer_group"),
+    "Accounting Dimension": AccountingDimension(),
+    "Customer Group": CustomerGroup("parent_customer_group"),
     "Territory": Tree("parent_territory"),
     "Item Group": Tree("parent_item_group"),
     "Warehouse": Warehouse("parent_warehouse"),

@@ -58,8 +58,9 @@ class Invoice(Controller):
         names = ["customer_name", "customer_group", "territory"]
         for key, value in zip(names, session.values("Customer", doc["customer"], names), strict=True):
             doc[key] = value
-        receivable = session.value("Company", doc["company"], "default_receivable_account")
-        doc["debit_to"] = doc.get("debit_to") or receivable
+        doc["debit_to"] = doc.get("debit_to") or ledger.party_account(
+            session, doc["customer"], doc["company"]
+        )
         doc["party_account_currency"] = session.value("Account", doc["debit_to"], "account_currency")
 
     @staticmethod

@@ -52,6 +52,28 @@ tax_rate: Float
 freeze_account: Select(No|Yes)
 @Int lft rgt
 
+# Party Account | hash | child |
+company: Link(Company) *
+account: Link(Account) "Default Account"
+advance_account: Link(Account)
+
+# Accounting Dimension | field:label | | System Manager:rwcd, Accounts Manager:rwcd
+label: Data U "Dimension Name"
+fieldname: Data
+document_type: Link(DocType) * "Reference Document Type"
+disabled: Check
+dimension_defaults: Table(Accounting Dimension Detail)
+
+# Accounting Dimension Detail | hash | child |
+company: Link(Company)
+reference_document: Link(DocType)
+default_dimension: Dynamic Link(reference_document)
+mandatory_for_bs: Check "Mandatory For Balance Sheet"
+mandatory_for_pl: Check "Mandatory For Profit and Loss Account"
+
+# Branch | field:branch | | System Manager:rwcd
+branch: Data *U
+
 # Cost Center | | | Accounts Manager:rwcd, Auditor:r, Accounts User:r, Sales User:r
 cost_center_name: Data *N
 parent_cost_center: Link(Cost Center)

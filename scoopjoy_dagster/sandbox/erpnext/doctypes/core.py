@@ -38,6 +38,15 @@ role: Link(Role)
 prefix: Data
 current_value: Int
 
+# User Permission | hash | | System Manager:rwcd
+user: Link(User) *
+allow: Link(DocType) *
+for_value: Dynamic Link(allow) *
+is_default: Check
+apply_to_all_doctypes: Check = 1
+applicable_for: Link(DocType)
+hide_descendants: Check
+
 # Role | field:role_name | | System Manager:rwcd
 role_name: Data *U
 disabled: Check
@@ -198,6 +207,32 @@ default_value: Data
 row_name: Data
 module: Link(Module Def)
 is_system_generated: Check
+
+# Workflow State | field:workflow_state_name | | System Manager:rwcd, All:r
+workflow_state_name: Data *U
+
+# Workflow Action Master | field:workflow_action_name | | System Manager:rwcd, All:r
+workflow_action_name: Data *U
+
+# Workflow | field:workflow_name | | System Manager:rwcd
+workflow_name: Data *U
+document_type: Link(DocType) *
+is_active: Check
+workflow_state_field: Data * = workflow_state
+states: Table(Workflow Document State) *
+transitions: Table(Workflow Transition) *
+
+# Workflow Document State | hash | child |
+state: Link(Workflow State) *
+doc_status: Select(0|1|2) = 0
+allow_edit: Link(Role) *
+
+# Workflow Transition | hash | child |
+state: Link(Workflow State) *
+action: Link(Workflow Action Master) *
+next_state: Link(Workflow State) *
+allowed: Link(Role) *
+allow_self_approval: Check = 1
 
 # Client Script | Prompt | | System Manager:rwcd
 dt: Link(DocType) *O "DocType"

@@ -8,6 +8,7 @@ customer_group_name: Data *UN
 parent_customer_group: Link(Customer Group)
 is_group: Check
 @Int lft rgt
+accounts: Table(Party Account)
 
 # Territory | field:territory_name | | Sales Manager:r, Sales User:r, Sales Master Manager:rwcd, Accounts User:r
 territory_name: Data *UN
@@ -42,6 +43,7 @@ tax_category: Data
 payment_terms: Data
 default_commission_rate: Float
 @Check so_required dn_required is_frozen disabled
+accounts: Table(Party Account)
 
 # Item Group | field:item_group_name | | Stock Manager:r, Stock User:r, Item Manager:rwcd, Sales User:r, Accounts User:r
 item_group_name: Data *U

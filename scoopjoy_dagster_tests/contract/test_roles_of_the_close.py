@@ -1,0 +1,85 @@
+"""The documented roles of the integration user, Sales Manager and Accounts Manager, are enough for every call of a night."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .books import NOTE
+from .lines import V15, V16
+from .night_calls import LISTS, LISTS_SINCE_V16, OWN_PERMISSIONS, QUESTIONS
+from .shifts import CLOSING, TAKINGS, Shift
+
+if TYPE_CHECKING:
+    from .books import Books
+    from .site import Caller
+
+
+@pytest.mark.parametrize("doctype", [*LISTS, *LISTS_SINCE_V16])
+def test_every_list_of_a_night_shows_all_that_it_asks_for(
+    small: Caller, robot: Caller, line: str, shift: Shift, franchise: str, doctype: str
+) -> None:
+    """A user who may see less is told fewer fields or rows in silence: so what a user with all roles sees is compared."""
+    del shift, franchise  # there is something to list
+    if doctype in LISTS_SINCE_V16 and line == V15:
+        return
+    fields, parent = (LISTS | LISTS_SINCE_V16)[doctype]
+    more = {"parent": parent, "order_by": "parent asc, idx asc"} if parent else {}
+    # v16 shows nobody else's private files that hang on nothing.
+    filters = [["attached_to_doctype", "=", "Journal Entry"]] if doctype == "File" else []
+    seen = [who.rows(doctype, fields, filters, **more) for who in (small, robot)]
+    assert sorted(map(repr, seen[0])) == sorted(map(repr, seen[1]))
+
+
+@pytest.mark.parametrize("method", QUESTIONS)
+def test_every_question_without_a_document_is_answered(small: Caller, method: str) -> None:
+    small.rpc(method).accepted()
+
+
+def test_nothing_restricts_it(small: Caller) -> None:
+    assert small.rpc(OWN_PERMISSIONS).value == {}
+
+
+def test_it_closes_a_shift(small: Caller, shift: Shift) -> None:
+    sold = shift.sell(1)
+    own = Shift(replace(shift.counter, robot=small), shift.opening)
+    assert sold in own.told()
+    closing = own.close(sold)
+    assert small.get(CLOSING, closing).value["status"] == "Submitted"
+    assert shift.status() == "Closed"
+
+
+def test_it_posts_entries_and_attaches_files_to_them(small: Caller, books: Books, franchise: str) -> None:
+    entry = {"doctype": "Journal Entry", **books.royalty(franchise), "docstatus": 1}
+    (name,) = small.rpc("frappe.client.insert_many", docs=[entry]).value
+    assert small.get("Journal Entry", name).value["docstatus"] == 1
+    body = {
+        "doctype": "File",
+        "file_name": f"{name}.txt",
+        "attached_to_doctype": "Journal Entry",
+        "attached_to_name": name,
+        "is_private": 1,
+        "content": "c3RhdGVtZW50",
+        "decode": 1,
+    }
+    (made,) = small.rpc("frappe.client.insert_many", docs=[body]).value
+    assert small.rows("File", ["name"], [["attached_to_name", "=", name]]) == [{"name": made}]
+    small.delete("File", made).accepted()
+
+
+def test_it_annotates_submitted_invoices(small: Caller, robot: Caller, books: Books, franchise: str) -> None:
+    name = robot.insert("Sales Invoice", **books.invoice(franchise), docstatus=1).value["name"]
+    docs = json.dumps([{"doctype": "Sales Invoice", "docname": name, NOTE: "small"}])
+    assert small.rpc("frappe.client.bulk_update", docs=docs).value == {"failed_docs": []}
+
+
+def test_it_may_not_read_what_the_tills_make_and_nothing_that_a_night_calls_needs_it(
+    small: Caller, line: str
+) -> None:
+    single = {"doctype": "POS Settings", "field": "invoice_type"}
+    if line == V16:
+        small.rpc("frappe.client.get_single_value", **single).refused(403, "PermissionError")
+    assert TAKINGS[line]
