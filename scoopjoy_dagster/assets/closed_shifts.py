@@ -33,7 +33,7 @@ from scoopjoy_dagster.accounting.shifts import (
     unbooked_sales,
     window_end,
 )
-from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
+from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days, what_to_do
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext import pos
@@ -352,21 +352,8 @@ def _not_closed(one: Attempt, site: Site) -> Finding:
             "Cancel this POS Opening Entry, set Invoice Type to POS Invoice in POS Settings, and submit a POS Opening Entry with the same "
             f"POS Profile, cashier and Period Start Date {start:%Y-%m-%d %H:%M:%S}; then re-run `closed_shifts` for this day.",
         )
-    if one.conflict:
-        return Finding(
-            "error",
-            "shift closing lost to other writers",
-            label,
-            said,
-            "There is nothing to fix: others wrote in ERPNext at the same time. Re-run `closed_shifts` for this day.",
-        )
-    return Finding(
-        "error",
-        "shift not closed",
-        label,
-        said,
-        "Fix what ERPNext names, then re-run `closed_shifts` for this day: it takes up the draft or closing.",
-    )
+    what = "shift closing lost to other writers" if one.conflict else "shift not closed"
+    return Finding("error", what, label, said, what_to_do(one.problem, NAME))
 
 
 def _is_of_another_mode(site: Site, draft: ClosingDraft) -> bool:

@@ -276,7 +276,7 @@ def _annotate(
             "invoice not annotated",
             invoice,
             message,
-            "Mend what ERPNext names, then materialize invoices for the day again.",
+            "Fix what ERPNext names, then re-run `invoices` for this day.",
         )
         for invoice, message in sorted(failed.items())
     ]

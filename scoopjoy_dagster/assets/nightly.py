@@ -288,6 +288,13 @@ def failed_outcome(asset: str, day: date, problem: ERPNextError) -> Outcome:
     return Outcome(asset, day, findings=(finding,))
 
 
+def what_to_do(problem: ERPNextError, asset: str) -> str:
+    """The advice for something that ERPNext did not take; what only lost against another writer has nothing to fix."""
+    if problem.is_conflict:
+        return f"There is nothing to fix: others wrote in ERPNext at the same time. Re-run `{asset}` for this day."
+    return f"Fix what ERPNext names, then re-run `{asset}` for this day: what was written is adopted."
+
+
 def failure(outcomes: Sequence[Outcome]) -> dg.Failure:
     """The failure of a step: the summary of every day that is not right, and the metadata of the first."""
     return dg.Failure(

@@ -20,7 +20,7 @@ from scoopjoy_dagster.accounting.royalties import (
     with_named_invoices,
 )
 from scoopjoy_dagster.assets import closed_shifts
-from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
+from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days, what_to_do
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.royalty_posting import BooksLocked, Posting
 from scoopjoy_dagster.assets.tools import TOOLS
@@ -322,10 +322,10 @@ def _not_posted(action: Action, problem: ERPNextError) -> Finding:
         )
     return Finding(
         "error",
-        "royalty not posted",
+        "royalty posting lost to other writers" if problem.is_conflict else "royalty not posted",
         action.royalty.customer_name,
         f"{problem.said} (royalty of {action.amount:.2f})",
-        "Mend what ERPNext names, then materialize royalties for the day again.",
+        what_to_do(problem, NAME),
     )
 
 

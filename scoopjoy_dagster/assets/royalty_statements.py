@@ -15,6 +15,7 @@ from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.keys import revision_of
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.royalties import SUBMITTED, Action, RoyaltyPlan
+from scoopjoy_dagster.assets.nightly import what_to_do
 from scoopjoy_dagster.assets.outcome import PlanLine
 from scoopjoy_dagster.erpnext import royalty_entries, statements
 from scoopjoy_dagster.erpnext.client import RUN_FIELD
@@ -219,7 +220,7 @@ def _settle(site: Site, one: StatementDue, problem: ERPNextError | None, found: 
             "statement not attached",
             f"{one.action.royalty.customer_name}: {one.entry}",
             problem.said,
-            "Mend what ERPNext names, then materialize invoices for the day again.",
+            what_to_do(problem, "invoices"),
         )
     )
     return False

@@ -8,6 +8,7 @@ Writes: a document of ours is inserted *once*, by its unique key, whatever happe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from scoopjoy_dagster.erpnext.errors import (
     NameTaken,
     NotFound,
     Rejected,
+    Transient,
 )
 from scoopjoy_dagster.erpnext.remembered import Remembered
 from scoopjoy_dagster.erpnext.session import Kind, Session, encode
@@ -39,13 +41,16 @@ RECORDS = frozenset({"ScoopJoy Delivery"})
 """Our own DocTypes from whose documents nothing else in ERPNext follows."""
 
 INSERT_ATTEMPTS = 4
-UPDATE_ATTEMPTS = 4
 
-_LOST = ("frappe.exceptions.QueryDeadlockError", "frappe.exceptions.QueryTimeoutError")
+LOST = ("frappe.exceptions.QueryDeadlockError", "frappe.exceptions.QueryTimeoutError")
 """How ERPNext's last line about a document begins that was rolled back because another writer was there first."""
 
 PAGE = 2000
 """Rows that a paged list asks for at once: about a megabyte, and some 90 ms of ERPNext's time."""
+
+
+class _Lost(Transient):
+    """Documents of a bulk update were rolled back because another writer was there first."""
 
 
 class KeyTaken(Rejected):
@@ -272,10 +277,18 @@ class Client:
             For each document that failed: its name and ERPNext's message. The others are saved.
         """
         failed: dict[str, str] = {}
-        for _ in range(UPDATE_ATTEMPTS if documents else 0):
-            failed = self._bulk_update(documents)
-            if not any(message.startswith(_LOST) for message in failed.values()):
-                break
+        if not documents:
+            return failed
+        with suppress(_Lost):
+            for attempt in self.session.attempts((_Lost,)):
+                with attempt:
+                    failed = self._bulk_update(documents)
+                    if any(message.startswith(LOST) for message in failed.values()):
+                        raise _Lost(
+                            "update documents",
+                            "another writer was there first",
+                            exc_type="QueryDeadlockError",
+                        )
         return failed
 
     def _bulk_update(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -185,25 +185,29 @@ class Session:
         Raises:
             ERPNextError: one of the families of `scoopjoy_dagster.erpnext.errors`.
         """
-        import tenacity
-
         repeat_on: tuple[type[ERPNextError], ...] = (
             (Transient,) if kind in {"write", "record"} else (Transient, Ambiguous)
         )
         data = None if body is None else encode(body)
-        for attempt in tenacity.Retrying(
-            stop=self._has_tried_enough,
-            retry=tenacity.retry_if_exception_type(repeat_on),
-            wait=self._wait,
-            sleep=self._sleep,
-            reraise=True,
-        ):
+        for attempt in self.attempts(repeat_on):
             with attempt:
                 if attempt.retry_state.attempt_number > 1:
                     with self._lock:
                         self.traffic.retries += 1
                 return self._once(method, path, doing, kind, params, data, files, form)
         raise AssertionError  # tenacity either returns from the loop's body or re-raises
+
+    def attempts(self, repeat_on: tuple[type[ERPNextError], ...]) -> tenacity.Retrying:
+        """The tries of a piece of work by the rule of this session; each is a context that may raise these errors."""
+        import tenacity
+
+        return tenacity.Retrying(
+            stop=self._has_tried_enough,
+            retry=tenacity.retry_if_exception_type(repeat_on),
+            wait=self._wait,
+            sleep=self._sleep,
+            reraise=True,
+        )
 
     def _has_tried_enough(self, state: tenacity.RetryCallState) -> bool:
         """After the attempts of the rule; what only lost against another writer is sent again until its deadline."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from scoopjoy_dagster.erpnext import invoice_royalty
-from scoopjoy_dagster.erpnext.client import UPDATE_ATTEMPTS, Client
+from scoopjoy_dagster.erpnext.client import Client
 from scoopjoy_dagster.erpnext.errors import Forbidden, NotFound, Rejected
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
@@ -161,7 +161,7 @@ def _lost(name: str) -> Answer:
     ("answers", "requests", "failed"),
     [
         ([_lost("B"), Answer(200, {"message": {"failed_docs": []}})], 2, []),
-        ([_lost("B")], UPDATE_ATTEMPTS, ["B"]),
+        ([_lost("B")], 5, ["B"]),
     ],
     ids=["once", "always"],
 )

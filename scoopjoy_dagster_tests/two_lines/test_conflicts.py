@@ -60,6 +60,20 @@ def test_one_that_always_loses_is_an_exception_row_and_the_next_run_takes_it_up(
     assert [one["status"] for one in chain.erpnext.documents("POS Closing Entry")] == ["Submitted"]
 
 
+def test_an_entry_that_always_loses_is_named_as_a_conflict_and_the_next_run_posts_it(chain: World) -> None:
+    chain.options = {"closing_deadline_s": 0.05}
+    chain.invoice(KORAMANGALA, "1000")
+    chain.erpnext.faults.add("record_changed", path="insert_many", times=None)
+    night = chain.close("royalties")
+    (row,) = night.exceptions("royalties")
+    assert (row["what"], row["who"]) == ("royalty posting lost to other writers", KORAMANGALA)
+    assert "There is nothing to fix" in row["action"]
+    chain.erpnext.faults.clear()
+    chain.options = {}
+    assert chain.close("royalties").success
+    assert len(entries(chain.erpnext, KORAMANGALA)) == 1
+
+
 @pytest.mark.parametrize("path", ["insert_many", "POS Closing Entry", "bulk_update"])
 def test_a_request_that_loses_against_another_one_is_sent_again_and_stored_once(
     chain: World, path: str
