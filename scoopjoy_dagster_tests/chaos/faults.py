@@ -10,6 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from scoopjoy_dagster.sandbox.erpnext.faults import HOOKED, KINDS
+from scoopjoy_dagster_tests.world import KORAMANGALA, THANE, insert
 
 if TYPE_CHECKING:
     import random
@@ -35,6 +36,9 @@ WRITES = (
 REQUESTS = 75
 """About so many requests a close makes; faults strike among them."""
 
+
+HIDDEN_BUT = (KORAMANGALA, THANE)
+"""The only Customer that a User Permission lets the integration user see: 45 invoices of 24 customers became 3 of 1 so."""
 
 IMPATIENT = {"read_timeout_s": 0.7, "closing_deadline_s": 0.5}
 """Options of the ERPNext resource of a run under faults: it loses patience before a slow answer or a lost job ends."""
@@ -115,6 +119,10 @@ def _background(chance: random.Random, erpnext: SandboxERPNext, hooks: Hooks) ->
     if chance.random() < 0.05:
         erpnext.settings.frozen_upto = date.max
         hooks.note("books_frozen")
+    if chance.random() < 0.05:
+        values = {"user": erpnext.robot.user, "allow": "Customer", "for_value": chance.choice(HIDDEN_BUT)}
+        insert(erpnext, "User Permission", **values)
+        hooks.note("user_restricted")
 
 
 def _headquarters(chance: random.Random, headquarters: SandboxHQ, hooks: Hooks) -> None:
@@ -154,6 +162,10 @@ def heal(erpnext: SandboxERPNext, headquarters: SandboxHQ, mail: MailSink) -> li
     erpnext.faults.clear()
     erpnext.settings.background_worker = True
     erpnext.settings.frozen_upto = None
+    for name in [one["name"] for one in erpnext.documents("User Permission")]:
+        session = erpnext.session()
+        with erpnext.site.transaction():
+            session.delete("User Permission", name)
     headquarters.heal()
     mail.heal()
     return struck
