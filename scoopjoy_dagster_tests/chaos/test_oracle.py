@@ -20,7 +20,7 @@ from scoopjoy_dagster.sandbox.hq import SandboxHQ
 from scoopjoy_dagster.sandbox.mail import MailSink, ReceivedMail
 from scoopjoy_dagster_tests.chaos.mails import MailWatch
 from scoopjoy_dagster_tests.chaos.oracle import Oracle
-from scoopjoy_dagster_tests.world import DAY, MANAGERS, THANE, World, insert, started_site
+from scoopjoy_dagster_tests.world import DAY, MANAGERS, THANE, World, change, insert, started_site
 
 Tamper = Callable[[World], Any]
 
@@ -322,6 +322,19 @@ def test_a_settled_day_and_one_that_was_adjusted_are_right(settled: tuple[World,
     assert world.close().success
     assert oracle.judge(DAY) == []
     assert oracle.mails_twice == 0
+
+
+def test_a_new_rate_is_no_news_about_a_posted_day_and_an_adjustment_to_it_was_never_due(
+    settled: tuple[World, Oracle],
+) -> None:
+    world, oracle = settled
+    change(world.erpnext, "Customer", THANE, custom_royalty_percentage=9)
+    assert oracle.judge(DAY) == []
+    assert world.close("royalties", launchpad={"close": {"re_rate": True}}).success
+    found = [str(one) for one in oracle.judge(DAY)]
+    assert f"difference: {THANE} owes 72.50 for {DAY}, 87.00 are posted" in [
+        one.split(" (")[0] for one in found
+    ]
 
 
 def repeated(world: World, *, answered: bool = True) -> tuple[ReceivedMail, ReceivedMail]:
