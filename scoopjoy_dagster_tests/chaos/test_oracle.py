@@ -58,7 +58,15 @@ def settled(closed: tuple[World, Oracle], tmp_path: Path) -> Iterator[tuple[Worl
     deliveries = world.headquarters._db.execute("SELECT * FROM delivery").fetchall()
     mails = list(world.mail.messages)
     watch = MailWatch(world.erpnext)
-    judge = Oracle(world.erpnext, world.headquarters, world.mail, watch, MANAGERS, deepcopy(oracle.history))
+    judge = Oracle(
+        world.erpnext,
+        world.headquarters,
+        world.mail,
+        watch,
+        MANAGERS,
+        deepcopy(oracle.history),
+        deepcopy(oracle.rates),
+    )
     yield world, judge
     world.erpnext.site.db.restore_from(tmp_path / "settled.db")
     world.headquarters._db.execute("DELETE FROM delivery")
@@ -213,6 +221,11 @@ TAMPERED: dict[str, tuple[Tamper, Said, int]] = {
     ),
     "entry posted twice": (posted_again, f"difference: {THANE} owes 72.50", 7250),
     "adjustment that was never due": (posted_and_taken_back, "which was never due", 1000),
+    "first entry at another rate": (
+        sql('UPDATE "tabJournal Entry" SET custom_royalty_rate = 9 WHERE custom_scoopjoy_key = ?', key(0)),
+        f"which {THANE} never paid",
+        0,
+    ),
     "entry without a key": (lambda world: entry(world, 5), "has no key", 0),
     "adjustment of nothing": (lambda world: entry(world, 1, key(1)), "does not say that it adjusts", 0),
     "revision skipped": (lambda world: entry(world, 1, key(2)), f"revisions of {THANE}", 0),
