@@ -236,7 +236,7 @@ def test_the_plan_of_the_chain_without_mail_and_headquarters_is_empty_there(chai
 def test_annotations_that_must_be_cleared_are_planned(fresh: World) -> None:
     assert fresh.close().success
     change(fresh.erpnext, "Customer", INDIRANAGAR, customer_group="Commercial")
-    assert fresh.close("royalties").success
+    assert fresh.close("royalties", launchpad={"close": {"re_rate": True}}).success
     (invoice,) = fresh.erpnext.documents("Sales Invoice", customer=INDIRANAGAR)
     assert ("create", invoice["name"], Decimal(0)) in lines(previews(fresh)["invoices"])
 

@@ -351,6 +351,19 @@ def test_a_late_sale_of_a_former_franchise_is_told_and_not_charged(closed: World
     nothing_more(closed)
 
 
+def test_a_former_franchise_whose_sales_are_cancelled_keeps_its_royalty_and_the_day_is_right(
+    closed: World,
+) -> None:
+    disable(closed)
+    with closed.erpnext.site.transaction():
+        closed.erpnext.site.db.run('UPDATE "tabSales Invoice" SET docstatus = 2 WHERE customer = ?', (THANE,))
+    run = closed.close()
+    assert run.success
+    assert owed(closed.erpnext, THANE) == Decimal("72.50")
+    assert run.check("do_the_shares_add_up").passed
+    nothing_more(closed)
+
+
 def test_what_was_posted_on_another_base_stays_until_a_person_runs_it_on_that_base(closed: World) -> None:
     closed.policy = {"base": "net_total"}
     closed.invoice(THANE, "1000")

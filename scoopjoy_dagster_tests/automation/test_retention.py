@@ -309,7 +309,7 @@ def test_late_changes_read_the_newest_close_as_before(
     full_chain.a_day()
     assert full_chain.close().success
     before = newest_closes(instance, {DAY})
-    assert before[DAY].terms
+    assert before[DAY].customers
     assert retention.purge(instance, LATER - timedelta(days=90), location=None, jobs=OURS).rows > 10
     assert newest_closes(instance, {DAY}) == before
 

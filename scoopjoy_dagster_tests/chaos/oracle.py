@@ -17,7 +17,16 @@ from pypdf import PdfReader
 
 from scoopjoy_dagster_tests.chaos.deliveries import judge_headquarters, judge_mails
 from scoopjoy_dagster_tests.chaos.till import judge_till
-from scoopjoy_dagster_tests.chaos.truth import Owed, Tables, owed, paise, rupees, sales
+from scoopjoy_dagster_tests.chaos.truth import (
+    Owed,
+    Tables,
+    franchises,
+    owed,
+    paise,
+    rupees,
+    sales,
+    todays_rate,
+)
 from scoopjoy_dagster_tests.chaos.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -47,6 +56,7 @@ class Oracle:
 
     Attributes:
         history: for each day, royalties by franchise at every moment that a run could have seen, oldest first.
+        rates: for each day, the rates that each franchise had at these moments: its first entry is at one of them.
         mails_twice: how many mails came again within the window that the documents name.
     """
 
@@ -56,6 +66,7 @@ class Oracle:
     watch: MailWatch
     recipients: Sequence[str]
     history: dict[date, list[dict[str, int]]] = field(default_factory=lambda: defaultdict(list))
+    rates: dict[date, dict[str, set[Fraction]]] = field(default_factory=lambda: defaultdict(dict))
     mails_twice: int = 0
 
     @property
@@ -66,6 +77,8 @@ class Oracle:
         """The facts of these days may have changed: whoever reads them from now on sees these royalties."""
         for day in days:
             now = {name: one.royalty for name, one in owed(self.tables, day).items()}
+            for name, franchise in franchises(self.tables).items():
+                self.rates[day].setdefault(name, set()).add(todays_rate(franchise))
             if not self.history[day] or self.history[day][-1] != now:
                 self.history[day].append(now)
 
@@ -114,6 +127,11 @@ class Oracle:
             if due and not mine:
                 found.append(Verdict("lost", f"{customer} has no royalty entry for {day}", due))
                 continue
+            if mine and customer in truth and truth[customer].rate not in self.rates[day].get(customer, ()):
+                rate = float(truth[customer].rate)
+                found.append(
+                    Verdict("wrong", f"{mine[0]['name']} is at {rate} %, which {customer} never paid")
+                )
             if sum(amounts) != due:
                 short = abs(sum(amounts) - due)
                 found.append(
@@ -225,7 +243,9 @@ class Oracle:
             royalty = one.royalty if one else 0
             exact = one.proportions() if one else {}
             shares = {row["name"]: paise(row["share"]) for row in rows}
-            if rows and sum(shares.values()) != royalty:
+            # Of a customer that has left, what was written stays, whatever it has sold since.
+            changed = one is not None and one.left not in {None, one.base}
+            if rows and sum(shares.values()) != royalty and not changed:
                 short = abs(sum(shares.values()) - royalty)
                 what = f"the shares of {customer} on {day} add up to {rupees(sum(shares.values()))}, not {rupees(royalty)}"
                 found.append(Verdict("difference", what, short))

@@ -20,7 +20,7 @@ from scoopjoy_dagster.sandbox.hq import SandboxHQ
 from scoopjoy_dagster.sandbox.mail import MailSink, ReceivedMail
 from scoopjoy_dagster_tests.chaos.mails import MailWatch
 from scoopjoy_dagster_tests.chaos.oracle import Oracle
-from scoopjoy_dagster_tests.world import DAY, MANAGERS, THANE, World, insert, started_site
+from scoopjoy_dagster_tests.world import DAY, MANAGERS, THANE, World, change, insert, started_site
 
 Tamper = Callable[[World], Any]
 
@@ -58,7 +58,15 @@ def settled(closed: tuple[World, Oracle], tmp_path: Path) -> Iterator[tuple[Worl
     deliveries = world.headquarters._db.execute("SELECT * FROM delivery").fetchall()
     mails = list(world.mail.messages)
     watch = MailWatch(world.erpnext)
-    judge = Oracle(world.erpnext, world.headquarters, world.mail, watch, MANAGERS, deepcopy(oracle.history))
+    judge = Oracle(
+        world.erpnext,
+        world.headquarters,
+        world.mail,
+        watch,
+        MANAGERS,
+        deepcopy(oracle.history),
+        deepcopy(oracle.rates),
+    )
     yield world, judge
     world.erpnext.site.db.restore_from(tmp_path / "settled.db")
     world.headquarters._db.execute("DELETE FROM delivery")
@@ -213,6 +221,11 @@ TAMPERED: dict[str, tuple[Tamper, Said, int]] = {
     ),
     "entry posted twice": (posted_again, f"difference: {THANE} owes 72.50", 7250),
     "adjustment that was never due": (posted_and_taken_back, "which was never due", 1000),
+    "first entry at another rate": (
+        sql('UPDATE "tabJournal Entry" SET custom_royalty_rate = 9 WHERE custom_scoopjoy_key = ?', key(0)),
+        f"which {THANE} never paid",
+        0,
+    ),
     "entry without a key": (lambda world: entry(world, 5), "has no key", 0),
     "adjustment of nothing": (lambda world: entry(world, 1, key(1)), "does not say that it adjusts", 0),
     "revision skipped": (lambda world: entry(world, 1, key(2)), f"revisions of {THANE}", 0),
@@ -322,6 +335,19 @@ def test_a_settled_day_and_one_that_was_adjusted_are_right(settled: tuple[World,
     assert world.close().success
     assert oracle.judge(DAY) == []
     assert oracle.mails_twice == 0
+
+
+def test_a_new_rate_is_no_news_about_a_posted_day_and_an_adjustment_to_it_was_never_due(
+    settled: tuple[World, Oracle],
+) -> None:
+    world, oracle = settled
+    change(world.erpnext, "Customer", THANE, custom_royalty_percentage=9)
+    assert oracle.judge(DAY) == []
+    assert world.close("royalties", launchpad={"close": {"re_rate": True}}).success
+    found = [str(one) for one in oracle.judge(DAY)]
+    assert f"difference: {THANE} owes 72.50 for {DAY}, 87.00 are posted" in [
+        one.split(" (")[0] for one in found
+    ]
 
 
 def repeated(world: World, *, answered: bool = True) -> tuple[ReceivedMail, ReceivedMail]:

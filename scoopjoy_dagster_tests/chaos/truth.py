@@ -163,6 +163,13 @@ def posted(tables: Tables, day: date) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def todays_rate(franchise: dict[str, Any]) -> Fraction:
+    """The rate in percent that a franchise has now; 0 if it is exempt."""
+    if franchise["exempt"]:
+        return Fraction(0)
+    return Fraction(str(franchise["rate"] or 0)) or DEFAULT_RATE
+
+
 def owed(tables: Tables, day: date) -> dict[str, Owed]:
     """What every franchise owes for the day: at the rate of its first entry, or of today where it has none.
 
@@ -179,8 +186,7 @@ def owed(tables: Tables, day: date) -> dict[str, Owed]:
             left = None if name in now else paise(mine[-1]["base"])
             result[name] = Owed(Fraction(str(mine[0]["rate"])), invoices, left=left)
             continue
-        rate, exempt = Fraction(str(now[name]["rate"] or 0)) or DEFAULT_RATE, bool(now[name]["exempt"])
-        result[name] = Owed(Fraction(0) if exempt else rate, invoices, exempt)
+        result[name] = Owed(todays_rate(now[name]), invoices, bool(now[name]["exempt"]))
     return result
 
 
