@@ -202,6 +202,7 @@ def _row(name: str, customer: str) -> dict[str, Any]:
         "is_return": 0,
         "currency": "INR",
         "creation": "2026-11-22 12:00:00.000000",
+        "modified": "2026-11-22 12:00:00.000000",
         invoice_royalty.RATE: 0,
         invoice_royalty.SHARE: 0,
         invoice_royalty.ENTRY: None,
