@@ -46,7 +46,7 @@ def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None
 
 
 def _build(settings: Settings, resources: Mapping[str, Any]) -> dg.Definitions:
-    days = business_days(settings.go_live)
+    days = business_days(settings.go_live, settings.day_ends_at)
     checks = control_totals.build(days)
     job = dg.define_asset_job(
         JOB,
@@ -87,6 +87,7 @@ def site_resources(settings: Settings) -> dict[str, Any]:
             royalty_batch=settings.royalty_batch,
             entry_fields=settings.entry_fields,
             annotation_script=settings.annotation_script == "on",
+            day_ends_at=f"{settings.day_ends_at:%H:%M}",
             connect_timeout_s=settings.erpnext_connect_timeout_s,
             read_timeout_s=settings.erpnext_read_timeout_s,
             ca_bundle=settings.erpnext_ca_bundle,

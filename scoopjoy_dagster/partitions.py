@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from scoopjoy_dagster.accounting.business_day import DayEnd
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -15,14 +17,20 @@ TIME_ZONE = "Asia/Kolkata"
 ZONE = ZoneInfo(TIME_ZONE)
 
 
-def business_days(go_live: date) -> dg.DailyPartitionsDefinition:
+def business_days(go_live: date, day_ends_at: time = time.min) -> dg.DailyPartitionsDefinition:
     """Daily partitions from the first business day that this program closes; a day exists once it has ended.
 
-    Days before `go_live` were closed by other means and must never be closed by a catch-up.
+    It ends at `day_ends_at` of the next date. Days before `go_live` were closed by other means and must never be closed by a catch-up.
     """
     import dagster as dg  # here: the completion of days in a shell needs this module, and none of Dagster
 
-    return dg.DailyPartitionsDefinition(start_date=go_live.isoformat(), timezone=TIME_ZONE, end_offset=0)
+    return dg.DailyPartitionsDefinition(
+        start_date=go_live.isoformat(),
+        timezone=TIME_ZONE,
+        hour_offset=day_ends_at.hour,
+        minute_offset=day_ends_at.minute,
+        end_offset=0,
+    )
 
 
 def day_of(partition_key: str) -> date:
@@ -39,9 +47,9 @@ def days_of(context: dg.AssetExecutionContext) -> list[date]:
     return sorted(day_of(key) for key in context.partition_keys)
 
 
-def last_ended_day(now: datetime) -> date:
-    """The newest business day that has ended at `now` (an aware datetime)."""
-    return now.astimezone(ZONE).date() - timedelta(days=1)
+def last_ended_day(now: datetime, day_ends_at: time = time.min) -> date:
+    """The newest business day that has ended at `now` (an aware datetime); it ends at `day_ends_at` of the next date."""
+    return DayEnd(day_ends_at).day_of(site_time(now)) - timedelta(days=1)
 
 
 def site_time(now: datetime) -> datetime:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +24,9 @@ from scoopjoy_dagster.erpnext.entry_fields import EntryFields
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES, wrong_series
 from scoopjoy_dagster.nearest import nearest
 
+CLOCK_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+WATCHDOG_AT = time(6, 0)
+"""When the watchdog looks whether the night is closed: the close must have begun by then."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PREFIXES = ("SCOOPJOY_", "ERPNEXT_", "SMTP_")
 ELSEWHERE = {
@@ -152,6 +155,17 @@ class Settings(BaseSettings):
         "SCOOPJOY_LOCKED_DAYS",
         LockedDays.EXCEPTION,
         description="`exception` keeps what a locked day does not take as an exception, `next_open_day` posts it then",
+    )
+    day_ends_at: time = _env(
+        "SCOOPJOY_DAY_ENDS_AT",
+        time(0, 0),
+        description="When a business day ends, HH:MM on the next date; sales before it belong to the day before; "
+        "at most SCOOPJOY_CLOSE_AT",
+    )
+    close_at: time = _env(
+        "SCOOPJOY_CLOSE_AT",
+        time(1, 0),
+        description="When the business day that has ended is closed, HH:MM; before 06:00, when the watchdog looks",
     )
     closing_deadline_s: float = _env(
         "SCOOPJOY_CLOSING_DEADLINE_S",
@@ -320,6 +334,15 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("day_ends_at", "close_at", mode="before")
+    @classmethod
+    def _is_clock_time(cls, value: object) -> object:
+        # Pydantic would take seconds since midnight, fractions and time zones, too.
+        if isinstance(value, str) and not CLOCK_TIME.fullmatch(value):
+            message = "must be a time of day as HH:MM, e.g. 03:00"
+            raise ValueError(message)
+        return value
+
     @field_validator("alert_channels")
     @classmethod
     def _are_channels(cls, value: SecretStr) -> SecretStr:
@@ -380,6 +403,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:
+        if self.close_at >= WATCHDOG_AT:
+            message = (
+                f"SCOOPJOY_CLOSE_AT is {self.close_at:%H:%M}, but the watchdog looks at {WATCHDOG_AT:%H:%M} whether the "
+                "night is closed; set it to an earlier time"
+            )
+            raise ValueError(message)
+        if self.day_ends_at > self.close_at:
+            message = (
+                f"SCOOPJOY_DAY_ENDS_AT is {self.day_ends_at:%H:%M}, later than SCOOPJOY_CLOSE_AT ({self.close_at:%H:%M}); "
+                "a business day can be closed only after it has ended: set SCOOPJOY_CLOSE_AT to the same time or a later one"
+            )
+            raise ValueError(message)
         if self.erpnext_ca_bundle and not Path(self.erpnext_ca_bundle).is_file():
             message = f"ERPNEXT_CA_BUNDLE names {self.erpnext_ca_bundle}, which is no file"
             raise ValueError(message)

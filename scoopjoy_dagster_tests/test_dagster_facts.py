@@ -90,6 +90,50 @@ def test_a_definition_without_a_time_zone_yields_another_day_at_one_in_the_night
     assert nowhere.get_partition_keys(current_time=now)[-1] == "2026-02-28"
 
 
+NIGHTS = dg.DailyPartitionsDefinition("2026-03-01", timezone="Asia/Kolkata", hour_offset=3, minute_offset=30)
+
+
+def test_with_an_offset_the_keys_are_the_same_dates_and_each_comes_with_the_end_of_its_window() -> None:
+    """`partitions`: a business day that ends after midnight keeps its date as its key, and exists once it has ended."""
+    window = NIGHTS.time_window_for_partition_key(FIRST)
+    assert window.start.isoformat() == "2026-03-01T03:30:00+05:30"
+    assert window.end.isoformat() == "2026-03-02T03:30:00+05:30"
+    ended = datetime.fromisoformat("2026-03-02T03:30:00+05:30")
+    assert NIGHTS.get_partition_keys(current_time=ended - timedelta(microseconds=1)) == []
+    assert NIGHTS.get_partition_keys(current_time=ended) == [FIRST]
+    assert NIGHTS.get_partition_keys(current_time=ended + timedelta(days=1))[-1] == SECOND
+
+
+def test_a_range_of_keys_with_an_offset_has_the_days_of_the_range() -> None:
+    """Backfills: the range of a person is dates, whenever the days end."""
+    assert list(NIGHTS.get_partition_keys_in_range(dg.PartitionKeyRange(FIRST, THIRD))) == [
+        FIRST,
+        SECOND,
+        THIRD,
+    ]
+
+
+def test_what_was_materialized_before_the_offset_was_changed_stays_materialized(
+    instance: dg.DagsterInstance,
+) -> None:
+    """`SCOOPJOY_DAY_ENDS_AT` may be set later: no closed day is asked for again."""
+
+    def definitions(days: dg.DailyPartitionsDefinition) -> dg.Definitions:
+        @dg.asset(partitions_def=days)
+        def one() -> None: ...
+
+        return dg.Definitions([one])
+
+    assert run(definitions(DAYS), instance, day=FIRST).success
+    assert run(definitions(NIGHTS), instance, day=SECOND).success
+    found = instance.get_status_by_partition(dg.AssetKey("one"), [FIRST, SECOND, THIRD], NIGHTS)
+    assert found == {
+        FIRST: AssetPartitionStatus.MATERIALIZED,
+        SECOND: AssetPartitionStatus.MATERIALIZED,
+        THIRD: None,
+    }
+
+
 # -- executors ----------------------------------------------------------------------------------------------------
 
 

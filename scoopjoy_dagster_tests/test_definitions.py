@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import sysconfig
-from datetime import timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -20,7 +20,9 @@ from dagster._core.definitions.automation_tick_evaluation_context import (
 from dagster._core.definitions.events import AssetKeyPartitionKey
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS, totals_of
-from scoopjoy_dagster.definitions import ASSETS, JOB, build_defs
+from scoopjoy_dagster.automation.steps import WATCH
+from scoopjoy_dagster.definitions import ASSETS, JOB, build_defs, site_resources
+from scoopjoy_dagster.partitions import business_days
 from scoopjoy_dagster.settings import load_settings
 
 SETTINGS = {
@@ -289,6 +291,23 @@ def test_the_nightly_schedule_ticks_at_one_in_the_night_of_india(definitions: dg
     assert schedule.execution_timezone == "Asia/Kolkata"
     assert schedule.job_name == JOB
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_a_day_that_ends_after_midnight_ends_so_for_every_asset_check_and_reader() -> None:
+    made = build_defs(
+        load_settings({**SETTINGS, "SCOOPJOY_DAY_ENDS_AT": "03:30", "SCOOPJOY_CLOSE_AT": "04:15"})
+    )
+    days = business_days(date(2026, 1, 10), time(3, 30))
+    graph = made.resolve_asset_graph()
+    assert {graph.get(dg.AssetKey(module.NAME)).partitions_def for module in ASSETS} == {days}
+    checks = [graph.get(key) for key in graph.asset_check_keys if key.asset_key != dg.AssetKey(WATCH)]
+    assert {check.partitions_def for check in checks} == {days}
+    schedules = {one.name: one.cron_schedule for one in made.schedules or []}
+    assert schedules["nightly_close_schedule"] == "15 4 * * *"
+    erpnext = site_resources(
+        load_settings({**SETTINGS, "SCOOPJOY_DAY_ENDS_AT": "03:30", "SCOOPJOY_CLOSE_AT": "04:15"})
+    )["erpnext"]
+    assert erpnext.book_settings.day_ends_at == time(3, 30)
 
 
 def test_automation_off_leaves_schedules_and_sensors_stopped_and_on_starts_them() -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -96,6 +96,48 @@ def test_dagster_and_we_agree_on_the_last_ended_day_at_every_moment(naive: datet
     assert day_of(newest) == last_ended_day(now)
     window = days.time_window_for_partition_key(newest)
     assert window.end.timestamp() <= now.timestamp() < window.end.timestamp() + 86_400
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        ("2026-03-02T02:59:59.999999+05:30", "2026-02-28"),
+        ("2026-03-02T03:00:00+05:30", "2026-03-01"),
+        ("2026-03-01T21:30:00+00:00", "2026-03-01"),
+        ("2026-03-03T02:59:59+05:30", "2026-03-01"),
+    ],
+)
+def test_a_day_that_ends_at_three_has_a_partition_from_three_on(moment: str, day: str) -> None:
+    now = datetime.fromisoformat(moment)
+    assert last_ended_day(now, time(3)) == date.fromisoformat(day)
+    assert business_days(GO_LIVE, time(3)).get_partition_keys(current_time=now)[-1] == day
+
+
+@given(
+    st.datetimes(datetime(2026, 1, 13), datetime(2029, 1, 1)),
+    st.sampled_from([UTC, NEW_YORK, ZONE]),
+    st.builds(time, st.integers(0, 23), st.integers(0, 59)),
+)
+def test_dagster_and_we_agree_whatever_the_end_of_the_day(
+    naive: datetime, zone: ZoneInfo, day_ends_at: time
+) -> None:
+    now, days = naive.replace(tzinfo=zone), business_days(GO_LIVE, day_ends_at)
+    newest = days.get_partition_keys(current_time=now)[-1]
+    assert day_of(newest) == last_ended_day(now, day_ends_at)
+    window = days.time_window_for_partition_key(newest)
+    end = datetime.combine(day_of(newest) + timedelta(days=1), day_ends_at, tzinfo=ZONE)
+    assert window.end.timestamp() == end.timestamp() <= now.timestamp()
+
+
+def test_the_first_partition_is_go_live_whatever_the_end_of_the_day() -> None:
+    days = business_days(GO_LIVE, time(3))
+    ended = datetime(2026, 1, 11, 3, tzinfo=ZONE)
+    assert days.get_partition_keys(current_time=ended - timedelta(seconds=1)) == []
+    assert days.get_partition_keys(current_time=ended) == ["2026-01-10"]
+
+
+def test_a_day_that_ends_at_midnight_is_defined_as_it_always_was() -> None:
+    assert business_days(GO_LIVE, time(0)) == business_days(GO_LIVE)
 
 
 def test_site_time_is_naive_time_of_india() -> None:

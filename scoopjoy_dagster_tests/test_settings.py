@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 
@@ -115,6 +115,12 @@ def test_without_any_setting_there_is_one_sentence_for_each_needed_one() -> None
         ("SCOOPJOY_ROUNDING", "up", "half_up"),
         ("SCOOPJOY_NEGATIVE_DAYS", "post", "skip"),
         ("SCOOPJOY_CLOSING_DEADLINE_S", "0", "greater than 0"),
+        ("SCOOPJOY_CLOSE_AT", "1", "HH:MM"),
+        ("SCOOPJOY_CLOSE_AT", "01:00:00", "HH:MM"),
+        ("SCOOPJOY_CLOSE_AT", "24:00", "HH:MM"),
+        ("SCOOPJOY_DAY_ENDS_AT", "3:00", "HH:MM"),
+        ("SCOOPJOY_DAY_ENDS_AT", "03:60", "HH:MM"),
+        ("SCOOPJOY_DAY_ENDS_AT", "10800", "HH:MM"),
         ("SCOOPJOY_LOOKBACK_DAYS", "0", "greater than or equal to 1"),
         ("SCOOPJOY_LOOKBACK_DAYS", "93", "less than or equal to 92"),
         ("SMTP_PORT", "0", "greater than or equal to 1"),
@@ -250,3 +256,28 @@ def test_settings_cannot_be_changed_afterwards() -> None:
     settings = load_settings(NEEDED)
     with pytest.raises(ValueError, match="frozen"):
         settings.company = "Another"  # type: ignore[misc]
+
+
+def test_the_business_day_ends_at_midnight_and_is_closed_at_one_unless_set() -> None:
+    settings = load_settings(NEEDED)
+    assert (settings.day_ends_at, settings.close_at) == (time(0), time(1))
+    late = load_settings({**NEEDED, "SCOOPJOY_DAY_ENDS_AT": "03:30", "SCOOPJOY_CLOSE_AT": "03:30"})
+    assert (late.day_ends_at, late.close_at) == (time(3, 30), time(3, 30))
+
+
+def test_a_day_is_not_closed_before_it_has_ended() -> None:
+    said = refusal(SCOOPJOY_DAY_ENDS_AT="03:00")
+    assert said == (
+        "SCOOPJOY_DAY_ENDS_AT is 03:00, later than SCOOPJOY_CLOSE_AT (01:00); a business day can be closed only after it "
+        "has ended: set SCOOPJOY_CLOSE_AT to the same time or a later one."
+    )
+
+
+@pytest.mark.parametrize("close_at", ["06:00", "23:00"])
+def test_the_close_begins_before_the_watchdog_looks(close_at: str) -> None:
+    said = refusal(SCOOPJOY_CLOSE_AT=close_at)
+    assert said == (
+        f"SCOOPJOY_CLOSE_AT is {close_at}, but the watchdog looks at 06:00 whether the night is closed; set it to an "
+        "earlier time."
+    )
+    assert load_settings({**NEEDED, "SCOOPJOY_CLOSE_AT": "05:59"}).close_at == time(5, 59)

@@ -381,10 +381,17 @@ class World:
     mail_options: dict[str, Any] = field(default_factory=dict)
     """Overrides for the mail resource."""
     now: datetime = NOW
+    day_ends_at: str = "00:00"
 
     @property
     def erpnext_options(self) -> dict[str, Any]:
-        return {"first_wait_s": 0.001, "closing_poll_s": 0.02, "closing_deadline_s": 20.0, **self.options}
+        return {
+            "first_wait_s": 0.001,
+            "closing_poll_s": 0.02,
+            "closing_deadline_s": 20.0,
+            "day_ends_at": self.day_ends_at,
+            **self.options,
+        }
 
     @property
     def erpnext_resource(self) -> ERPNextResource:
@@ -440,6 +447,8 @@ class World:
                 "ERPNEXT_API_KEY": "not used",
                 "ERPNEXT_API_SECRET": "not used",
                 "SCOOPJOY_GO_LIVE": "2026-11-01",
+                "SCOOPJOY_DAY_ENDS_AT": self.day_ends_at,
+                "SCOOPJOY_CLOSE_AT": "05:00",
             }
         )
         erpnext: dict[str, Any] = {

@@ -15,6 +15,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Literal
 
+from scoopjoy_dagster.accounting.business_day import DayEnd
 from scoopjoy_dagster.accounting.findings import Finding, Severity
 from scoopjoy_dagster.accounting.keys import closing_key, digest, normalised, revision_of
 from scoopjoy_dagster.accounting.money import ZERO
@@ -272,7 +273,7 @@ def draft_closing(
         opening=opening,
         posting_date=day,
         posting_time=END_OF_DAY,
-        period_end=max([end, *(invoice.posted_at for invoice in invoices)]),
+        period_end=max([end, opening.period_start, *(invoice.posted_at for invoice in invoices)]),
         invoices=tuple(invoices),
         payments=reconcile(opening.balances, invoices, counted, accounts),
         taxes=tuple(TaxAmount(head, rate, amount) for (head, rate), amount in sorted(taxes.items())),
@@ -471,7 +472,8 @@ class UnbookedSales:
     """Submitted sales of one cashier at one till and day that no closing has taken and none will: they are in no ledger.
 
     `in_a_shift`: whether a shift of that till and day had begun when they were made, so that its closing should have had them;
-    `day` is then the day of that shift, else the day on which they were made.
+    `day` is then the day of that shift, else the day on which they were made. `first_sold` is the business day of the first of
+    them: that of a shift which is opened to take them.
     """
 
     pos_profile: str
@@ -479,6 +481,7 @@ class UnbookedSales:
     day: date
     in_a_shift: bool
     sales: tuple[TillSale, ...]
+    first_sold: date
 
     @property
     def amount(self) -> Decimal:
@@ -491,8 +494,10 @@ class UnbookedSales:
         return f"{self.day.isoformat()} ({self.pos_profile}, {self.cashier})"
 
 
-def unbooked_sales(sales: Iterable[TillSale], openings: Sequence[Opening]) -> list[UnbookedSales]:
-    """The sales that no closing will ever take, by day, till and cashier.
+def unbooked_sales(
+    sales: Iterable[TillSale], openings: Sequence[Opening], day_end: DayEnd
+) -> list[UnbookedSales]:
+    """The sales that no closing will ever take, by business day, till and cashier.
 
     A sale waits while its shift is open. It does not where its shift was closed before it arrived (a till that was offline), where
     another user made it than the one who opened the shift, or where the till had no shift at all.
@@ -509,11 +514,14 @@ def unbooked_sales(sales: Iterable[TillSale], openings: Sequence[Opening]) -> li
         for sale in own:
             begun = [one for one in of_till[sale.pos_profile] if one.period_start <= sale.posted_at]
             of = shift or (begun[-1] if begun else None)
-            in_a_shift = of is not None and (of is shift or of.period_start.date() == sale.posted_at.date())
-            day = of.period_start.date() if of and in_a_shift else sale.posted_at.date()
+            began, sold = day_end.day_of(of.period_start) if of else None, day_end.day_of(sale.posted_at)
+            in_a_shift = began is not None and (of is shift or began == sold)
+            day = began if began and in_a_shift else sold
             found[day, sale.pos_profile, sale.cashier, in_a_shift].append(sale)
     return [
-        UnbookedSales(till, cashier, day, inside, tuple(own))
+        UnbookedSales(
+            till, cashier, day, inside, tuple(own), day_end.day_of(min(one.posted_at for one in own))
+        )
         for (day, till, cashier, inside), own in sorted(found.items())
     ]
 
@@ -527,5 +535,5 @@ def unbooked_finding(unbooked: UnbookedSales, severity: Severity) -> Finding:
         unbooked.label,
         f"{len(unbooked.sales)} sales of {unbooked.amount:.2f} are in no POS Closing Entry: {named(one.name for one in unbooked.sales)}",
         f"While no shift is open at {unbooked.pos_profile}, submit a POS Opening Entry there for {unbooked.cashier} with the "
-        f"Period Start Date {first:%Y-%m-%d %H:%M:%S}; then re-run `closed_shifts` for {first.date().isoformat()}.",
+        f"Period Start Date {first:%Y-%m-%d %H:%M:%S}; then re-run `closed_shifts` for {unbooked.first_sold}.",
     )

@@ -74,7 +74,7 @@ class Shifts:
         Reads opening balances, payments and taxes of the shifts that are to be closed. `now` is site time; `quiet` is for how long
         a till must have sold nothing.
         """
-        shifts = pos.of_day(self.openings, day)
+        shifts = pos.of_day(self.site, self.openings, day)
         sales = by_shift(self.sales, self.openings)
         selling: dict[str, datetime] = {}
         to_close: dict[str, Opening] = {}
@@ -109,11 +109,12 @@ def read_shifts(site: Site, first: date, last: date, now: datetime) -> Shifts:
 
     Three list calls, one more where tills may make two kinds of documents, and a request for each draft that a person has begun.
     """
+    day_of = site.day_end.day_of
     openings = pos.openings(site, first, last)
-    began = [one for one in openings if first <= one.period_start.date() <= last]
+    began = [one for one in openings if first <= day_of(one.period_start) <= last]
     closings = pos.closings(site, began)
     # The sales of a shift may go on after its day.
-    ends = [window_end(one, openings, now).date() for one in began if one.status == "Open"]
+    ends = [day_of(window_end(one, openings, now)) for one in began if one.status == "Open"]
     return Shifts(site, openings, closings, pos.till_sales(site, first, max([last, *ends])))
 
 
@@ -122,7 +123,7 @@ def plan(site: Site, day: date, now: datetime, quiet: timedelta) -> tuple[list[S
     shifts = read_shifts(site, day, day, now)
     planned = shifts.plan(day, now, quiet)
     findings = [one for _, notes in planned for one in notes]
-    findings += _older(shifts.still_open, day) + _unbooked(shifts.sales, shifts.openings, day)
+    findings += _older(shifts, day) + _unbooked(shifts, day)
     return [action for action, _ in planned], findings
 
 
@@ -132,9 +133,10 @@ def _selling(opening: Opening, last_sale: datetime) -> ShiftAction:
     )
 
 
-def _older(still_open: Sequence[Opening], day: date) -> list[Finding]:
+def _older(shifts: Shifts, day: date) -> list[Finding]:
     """Shifts of earlier days that are still open: one warning a day, they are that day's business."""
-    began = Counter(one.period_start.date() for one in still_open if one.period_start.date() < day)
+    days = (shifts.site.day_end.day_of(one.period_start) for one in shifts.still_open)
+    began = Counter(earlier for earlier in days if earlier < day)
     return [
         Finding(
             "warning",
@@ -147,11 +149,11 @@ def _older(still_open: Sequence[Opening], day: date) -> list[Finding]:
     ]
 
 
-def _unbooked(sales: Sequence[TillSale], openings: Sequence[Opening], day: date) -> list[Finding]:
+def _unbooked(shifts: Shifts, day: date) -> list[Finding]:
     """Sales up to `day` that no closing will take. Those of a shift of the day fail it; every later night names them again."""
     return [
         unbooked_finding(one, "error" if one.day == day and one.in_a_shift else "warning")
-        for one in unbooked_sales(sales, openings)
+        for one in unbooked_sales(shifts.sales, shifts.openings, shifts.site.day_end)
         if one.day <= day
     ]
 
@@ -299,7 +301,7 @@ def _outcome(
 ) -> Outcome:
     findings = [note for one in attempts for note in one.notes]
     findings += [_not_closed(one, shifts.site) for one in attempts if one.problem or one.selling]
-    unbooked = _unbooked(shifts.sales, shifts.openings, day)
+    unbooked = _unbooked(shifts, day)
     closed = [one for one in attempts if one.closed]
     sales = sum((one.action.sales for one in closed), ZERO)
     return Outcome(
@@ -310,7 +312,7 @@ def _outcome(
         adopted=sum(not one.wrote for one in closed),
         amount=sales,
         plots={"sales": sales},
-        findings=(*findings, *_older(shifts.still_open, day), *unbooked),
+        findings=(*findings, *_older(shifts, day), *unbooked),
         lines=tuple(_line(one, url) for one in attempts),
         facts={
             "tills_with_unbooked_sales": len(unbooked),

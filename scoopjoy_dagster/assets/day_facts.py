@@ -72,7 +72,9 @@ def read_days(site: Site, policy: RoyaltyPolicy, days: Sequence[date]) -> dict[d
     first, last = days[0], days[-1]
     reading = royalties.read_days(site, books, policy, days)
     shifts = shifts_of_days(site, first, last)
-    unbooked = unbooked_sales(pos.till_sales(site, first, last), pos.openings(site, first, last))
+    unbooked = unbooked_sales(
+        pos.till_sales(site, first, last), pos.openings(site, first, last), site.day_end
+    )
     delivered = deliveries(site, books.company, first, last)
     found: dict[date, DayFacts] = {}
     for day in days:

@@ -37,14 +37,18 @@ from scoopjoy_dagster.partitions import TIME_ZONE
 
 NAME = "hq_sync"
 RECIPIENT = "headquarters"
-TOLD_BY_SIX = dg.FreshnessPolicy.cron("0 6 * * *", timedelta(hours=6), TIME_ZONE)
-"""Late, if nothing was told between the end of the business day (midnight) and 06:00.
-
-Dagster looks at the newest materialization, whichever day it is of: after midnight the newest day that can be closed is
-the one that has just ended, but a re-run of an old day looks just as fresh. Which days are missing says the watchdog.
-"""
 CONFLICTS = 5
 """How many revisions that headquarters has under other totals are stepped over before a person must look."""
+
+
+def told_by_six(days: dg.DailyPartitionsDefinition) -> dg.FreshnessPolicy:
+    """Late, if nothing was told between the end of the business day and 06:00.
+
+    Dagster looks at the newest materialization, whichever day it is of: from its end on the newest day that can be closed
+    is the one that has just ended, but a re-run of an old day looks just as fresh. Which days are missing says the watchdog.
+    """
+    since = timedelta(hours=6 - days.hour_offset, minutes=-days.minute_offset)
+    return dg.FreshnessPolicy.cron("0 6 * * *", since, TIME_ZONE)
 
 
 def totals_of(facts: DayFacts, revision: int, changes: Iterable[Change] = ()) -> dict[str, Any]:
@@ -228,7 +232,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"erpnext", "http"},
         code_version="1",
-        freshness_policy=TOLD_BY_SIX,
+        freshness_policy=told_by_six(days),
         output_required=False,
         required_resource_keys=set(TOOLS),
         tags={"scoopjoy/critical": "no"},
@@ -243,7 +247,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         do* in `exception_table`; then materialize `hq_sync` for the day again. Headquarters has lost the day? Materialize
         with `resend: true` in the launchpad.
 
-        **Late** (freshness): nothing was told since midnight, and it is past 06:00.
+        **Late** (freshness): nothing was told since the business day ended, and it is past 06:00.
 
         **Figures**: `royalty` is the sum of all royalties of the day and `sales` the invoices of all franchises, tax included,
         both in company currency (INR); `revision` counts from 0; `receipt` is headquarters' own number.

@@ -26,8 +26,8 @@ DAEMONS = {
 }
 """Daemons that a night needs, and what for."""
 
-NIGHT = timedelta(hours=6)
-"""So long before the watchdog the night's tick was due, with an hour to spare."""
+NIGHT = timedelta(hours=7)
+"""So long before the watchdog the night's tick was due at the earliest, at midnight, with an hour to spare."""
 
 
 def untried(

@@ -5,6 +5,7 @@ days would never be closed, and nobody would be told. This one looks at the stat
 the look-back are not run without a person: the watchdog reports them.
 """
 
+from datetime import time
 from typing import TypeAlias
 
 import dagster as dg
@@ -16,7 +17,6 @@ from scoopjoy_dagster.automation.state import days_to_run, in_flight_days, settl
 from scoopjoy_dagster.partitions import TIME_ZONE
 
 NAME = "nightly_close_schedule"
-CRON = "0 1 * * *"
 REASON = "scoopjoy/reason"
 TRIGGERED_BY = "scoopjoy/triggered_by"
 
@@ -24,9 +24,14 @@ Job: TypeAlias = dg.JobDefinition | UnresolvedAssetJobDefinition
 
 
 def build(
-    days: dg.DailyPartitionsDefinition, job: Job, *, lookback_days: int, status: dg.DefaultScheduleStatus
+    days: dg.DailyPartitionsDefinition,
+    job: Job,
+    *,
+    close_at: time,
+    lookback_days: int,
+    status: dg.DefaultScheduleStatus,
 ) -> dg.ScheduleDefinition:
-    """The schedule, for the job that closes one of these business days.
+    """The schedule, for the job that closes one of these business days at `close_at`.
 
     The newest `lookback_days` ended days are caught up; `status` says whether the schedule is on before anybody has
     touched it.
@@ -35,17 +40,17 @@ def build(
     @dg.schedule(
         name=NAME,
         job=job,
-        cron_schedule=CRON,
+        cron_schedule=f"{close_at.minute} {close_at.hour} * * *",
         execution_timezone=TIME_ZONE,
         default_status=status,
         tags={TRIGGERED_BY: "schedule"},
-        description="Every night at 01:00: close the business day that has just ended, and every recent one that is "
-        "not settled.",
+        description=f"Every night at {close_at:%H:%M}: close the business day that has just ended, and every recent one "
+        "that is not settled.",
     )
     def nightly_close_schedule(
         context: dg.ScheduleEvaluationContext,
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        # At 01:00 the day that began at midnight has no partition yet: a day has one once it has ended.
+        # The day that has begun meanwhile has no partition yet: a day has one once it has ended.
         ended = days.get_partition_keys(current_time=context.scheduled_execution_time)
         if not ended:
             return dg.SkipReason("no business day has ended since go-live")

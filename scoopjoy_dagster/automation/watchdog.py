@@ -27,11 +27,12 @@ from scoopjoy_dagster.resources.alerts import AlertsResource
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.mail import MailResource
+from scoopjoy_dagster.settings import WATCHDOG_AT
 
 NAME = "is_every_day_closed"
 JOB = WATCH_JOB
 SCHEDULE = "watchdog_schedule"
-CRON = "0 6 * * *"
+CRON = f"{WATCHDOG_AT.minute} {WATCHDOG_AT.hour} * * *"
 
 
 def build_asset() -> dg.AssetSpec:
@@ -153,7 +154,7 @@ def build_job() -> Job:
 
 
 def build_schedule(job: Job, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
-    """Every morning at 06:00, when the night's close is long over."""
+    """Every morning at 06:00, when the night's close has begun at the latest."""
     return dg.ScheduleDefinition(
         name=SCHEDULE,
         job=job,

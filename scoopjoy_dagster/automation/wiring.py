@@ -32,14 +32,20 @@ def build(days: dg.DailyPartitionsDefinition, job: nightly.Job, settings: Settin
         asset_checks=[watchdog.build_check(days, automation_on=on)],
         jobs=[watch, purge],
         schedules=[
-            nightly.build(days, job, lookback_days=settings.lookback_days, status=ticking),
+            nightly.build(
+                days,
+                job,
+                close_at=settings.close_at,
+                lookback_days=settings.lookback_days,
+                status=ticking,
+            ),
             watchdog.build_schedule(watch, ticking),
             retention.build_schedule(purge, ticking),
         ],
         sensors=[
             *alerts.build(days, sensing),
             *(
-                [desk.build(job, go_live=settings.go_live, status=sensing)]
+                [desk.build(job, go_live=settings.go_live, day_ends_at=settings.day_ends_at, status=sensing)]
                 if settings.batch_run_desk == "on"
                 else []
             ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ class Day(click.ParamType[str]):
         """The newest days that have ended, newest first, none before go-live. Asks nobody."""
         from scoopjoy_dagster.partitions import last_ended_day
 
-        last = last_ended_day(now())
+        last = last_ended_day(now(), _day_ends_at())
         days = [last - timedelta(days=back) for back in range(OFFERED_DAYS)]
         first = _go_live()
         return [
@@ -73,6 +73,13 @@ def _go_live() -> date | None:
         return date.fromisoformat(os.environ.get("SCOOPJOY_GO_LIVE", ""))
     except ValueError:
         return None
+
+
+def _day_ends_at() -> time:
+    try:
+        return time.fromisoformat(os.environ.get("SCOOPJOY_DAY_ENDS_AT", ""))
+    except ValueError:
+        return time.min
 
 
 def _complete_asset(

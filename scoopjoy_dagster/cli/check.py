@@ -46,7 +46,7 @@ def run_check(out: Console, day: str | None, now: datetime, command: str = "scoo
         SettingsError: a setting is missing or wrong, or the day cannot be closed.
     """
     with workplace() as place:
-        last = last_ended_day(now)
+        last = last_ended_day(now, place.settings.day_ends_at)
         # Before go-live there is no day to close yet, and a preflight is just what is wanted then.
         business_day = closable_day(day, place.settings, now) if day else last
         url = place.environment["SCOOPJOY_POSTGRES_URL"]
@@ -61,7 +61,7 @@ def run_check(out: Console, day: str | None, now: datetime, command: str = "scoo
         days = Days(place.settings.go_live, last, frozenset())
         if not errors and _has_record(url):
             with place.instance() as instance:
-                days = days_on_record(instance, place.settings.go_live, last)
+                days = days_on_record(instance, place.settings, last)
         out.print(
             f"\nNext: {next_command(found, days, command)}", highlight=False, markup=False, soft_wrap=True
         )

@@ -105,7 +105,7 @@ def closable_day(text: str | None, settings: Settings, now: datetime) -> date:
     Raises:
         SettingsError: it is no date, has not ended, or lies before go-live.
     """
-    last = last_ended_day(now)
+    last = last_ended_day(now, settings.day_ends_at)
     if text is None:
         day = last
     else:

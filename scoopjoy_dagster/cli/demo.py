@@ -55,6 +55,9 @@ class World:
             "ERPNEXT_API_KEY": self.erpnext.robot.api_key,
             "ERPNEXT_API_SECRET": self.erpnext.robot.api_secret,
             "SCOOPJOY_GO_LIVE": (self.last_day - timedelta(days=OPEN_DAYS - 1)).isoformat(),
+            # The example days are dates, and the text at the end says when the night comes.
+            "SCOOPJOY_DAY_ENDS_AT": "00:00",
+            "SCOOPJOY_CLOSE_AT": "01:00",
             "SCOOPJOY_HQ_URL": self.headquarters.url,
             "SCOOPJOY_HQ_SECRET": self.headquarters.secret,
             "SMTP_HOST": "127.0.0.1",

@@ -10,7 +10,7 @@ import re
 import tempfile
 import textwrap
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -23,7 +23,7 @@ from scoopjoy_dagster.settings import ELSEWHERE, Settings, SettingsError, variab
 SECTIONS = {
     "ERPNEXT_URL": "ERPNext",
     "SCOOPJOY_GO_LIVE": "The books and the royalty policy",
-    "SCOOPJOY_CLOSING_DEADLINE_S": "The nightly run",
+    "SCOOPJOY_DAY_ENDS_AT": "The nightly run",
     "SMTP_HOST": "Mail",
     "SCOOPJOY_HQ_URL": "Headquarters",
     "SCOOPJOY_UI_URL": "Dagster",
@@ -52,6 +52,8 @@ def default_of(field: FieldInfo) -> str | None:
         return str(value.value)
     if isinstance(value, tuple):
         return ",".join(value)
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
     if isinstance(value, float | Decimal):
         return f"{value:g}" if isinstance(value, float) else format(value, "f")
     return str(value)

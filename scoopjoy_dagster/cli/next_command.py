@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from scoopjoy_dagster.erpnext.preflight import Check
+from scoopjoy_dagster.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -71,12 +72,13 @@ def next_command(checks: Sequence[Check], days: Days, command: str = "scoopjoy")
     return f"{command} backfill --from {todo[0]} --to {todo[-1]}   ({len(todo)} days are open)"
 
 
-def days_on_record(instance: dg.DagsterInstance, go_live: date, last: date) -> Days:
-    """The days from `go_live` to `last` as Dagster's record knows them. Reads only."""
+def days_on_record(instance: dg.DagsterInstance, settings: Settings, last: date) -> Days:
+    """The days from go-live to `last` as Dagster's record knows them. Reads only."""
     from scoopjoy_dagster.automation.state import settled_days
     from scoopjoy_dagster.partitions import business_days
 
+    go_live, days = settings.go_live, business_days(settings.go_live, settings.day_ends_at)
     count = (last - go_live).days + 1
     keys = [(go_live + timedelta(days=offset)).isoformat() for offset in range(count)]
-    settled = settled_days(instance, business_days(go_live), keys) if keys else set()
+    settled = settled_days(instance, days, keys) if keys else set()
     return Days(go_live, last, frozenset(date.fromisoformat(key) for key in settled))

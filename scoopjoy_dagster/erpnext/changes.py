@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.inputs import Sold, together
@@ -17,9 +17,10 @@ from scoopjoy_dagster.accounting.keys import day_of_key, digest, key_range
 from scoopjoy_dagster.accounting.money import ZERO, exact
 from scoopjoy_dagster.accounting.policy import Base
 from scoopjoy_dagster.accounting.royalties import CANCELLED, SUBMITTED, PostedEntry
+from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
 from scoopjoy_dagster.erpnext.royalty_entries import entries_between
-from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, sale_rows
+from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, rows_by_day, sale_rows
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 
@@ -79,7 +80,7 @@ def newest_modification(site: Site, books: Books) -> datetime | None:
 def touched_since(site: Site, books: Books, first: date, last: date, since: datetime) -> Touched:
     """The business days from `first` to `last` that a document touched at `since` (site time) or later is about.
 
-    - Sales Invoices and POS Invoices by their posting date, cancelled ones too: cancelling touches them.
+    - Sales Invoices and POS Invoices by their business day, cancelled ones too: cancelling touches them.
     - POS Opening Entries by the day on which the shift began; opening, closing and reopening a shift touch them.
     - Royalty entries of ours that were cancelled, by the day in their key. Only a person cancels one.
     """
@@ -94,9 +95,12 @@ def touched_since(site: Site, books: Books, first: date, last: date, since: date
         for row in found.read(site, sale.doctype, ["posting_date"], posted):
             found.touch(_day(row["posting_date"]), row)
     for row in found.read(
-        site, "POS Opening Entry", ["period_start_date"], [submitted, company, *_began(first, last), new]
+        site,
+        "POS Opening Entry",
+        ["period_start_date"],
+        [submitted, company, *pos.began(site, first, last), new],
     ):
-        found.touch(_day(row["period_start_date"]), row)
+        found.touch(pos.day_of(site, row), row)
     lowest, after = key_range("royalty", books.company, first, last)
     ours: list[Filter] = [[KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after], ["docstatus", "=", CANCELLED]]
     for row in found.read(site, "Journal Entry", [KEY_FIELD], [*ours, new]):
@@ -119,7 +123,7 @@ class _Found:
     marks: list[list[str]] = field(default_factory=list)
 
     def read(self, site: Site, doctype: str, fields: Sequence[str], filters: Sequence[Filter]) -> list[Row]:
-        rows = site.client.rows(doctype, ["name", "modified", *fields], filters)
+        rows = rows_by_day(site, doctype, ["name", "modified", *fields], filters)
         self.moments += [_moment(row) for row in rows]
         self.marks += [[doctype, str(row["name"]), str(row["modified"])] for row in rows]
         return rows
@@ -149,9 +153,9 @@ def read_days(
     for row in site.client.rows(
         "POS Opening Entry",
         ["name", "status", "period_start_date"],
-        [["docstatus", "=", SUBMITTED], ["company", "=", books.company], *_began(first, last)],
+        [["docstatus", "=", SUBMITTED], ["company", "=", books.company], *pos.began(site, first, last)],
     ):
-        shifts[_day(row["period_start_date"])].append(row)
+        shifts[pos.day_of(site, row)].append(row)
     return {
         day: DayNow(
             sold[day],
@@ -196,17 +200,8 @@ def _sold(
     return found
 
 
-def _began(first: date, last: date) -> list[Filter]:
-    """Shifts that began on the days from `first` to `last`."""
-    return [
-        ["period_start_date", ">=", f"{first} 00:00:00"],
-        ["period_start_date", "<", f"{last + timedelta(days=1)} 00:00:00"],
-    ]
-
-
 def _day(value: object) -> date:
-    """The day of ERPNext's date, or date and time."""
-    return date.fromisoformat(str(value)[:10])
+    return date.fromisoformat(str(value))
 
 
 def _moment(row: Row) -> datetime:

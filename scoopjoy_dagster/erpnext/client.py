@@ -153,7 +153,13 @@ class Client:
         return rows
 
     def pages(
-        self, doctype: str, fields: Sequence[str], filters: Sequence[Filter], *, size: int = PAGE
+        self,
+        doctype: str,
+        fields: Sequence[Field],
+        filters: Sequence[Filter],
+        *,
+        or_filters: Sequence[Filter] = (),
+        size: int = PAGE,
     ) -> Iterator[list[Row]]:
         """All rows that match in order of name, a page at a time, so that memory stays flat however many they are.
 
@@ -162,7 +168,7 @@ class Client:
         """
         after: list[Filter] = []
         while True:
-            page = self.rows(doctype, fields, [*filters, *after], limit=size)
+            page = self.rows(doctype, fields, [*filters, *after], or_filters=or_filters, limit=size)
             if page:
                 yield page
             if len(page) < size:

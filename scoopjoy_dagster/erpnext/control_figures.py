@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.comparisons import BookedRow, CustomerSales, ShiftFigures
@@ -35,11 +35,11 @@ def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigure
 
     Four list calls, none where everything is read once; one more where a sale is in no ledger: to say whether a closing has it.
     """
-    once = site.reads_once
+    once, day_of = site.reads_once, site.day_end.day_of
     known = pos.openings(site, first, last, remember=once)
-    openings = [one for one in known if first <= one.period_start.date() <= last]
+    openings = [one for one in known if first <= day_of(one.period_start) <= last]
     counted = (
-        Counter(one.period_start.date() for one in openings) if once else _shifts_counted(site, first, last)
+        Counter(day_of(one.period_start) for one in openings) if once else _shifts_counted(site, first, last)
     )
     closings = [
         one
@@ -47,13 +47,13 @@ def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigure
         if int(one.row["docstatus"]) == SUBMITTED
     ]
     of_opening: dict[str, list[str]] = defaultdict(list)
-    # A shift may end after midnight: its last sales carry the next day's date.
+    # A shift may end after its business day: its last sales are the next day's.
     ends: dict[date, date] = {}
-    began = {one.name: one.period_start.date() for one in openings}
+    began = {one.name: day_of(one.period_start) for one in openings}
     for closing in closings:
         of_opening[closing.opening].append(closing.name)
         day = began[closing.opening]
-        end = date.fromisoformat(str(closing.row["period_end_date"])[:10])
+        end = day_of(datetime.fromisoformat(str(closing.row["period_end_date"])))
         ends[day] = min(max(ends.get(day, day), end), day + pos.LOOK_AHEAD)
     sales = [
         one
@@ -62,7 +62,7 @@ def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigure
     ]
     held = _closing_of(site, [one.name for one in closings], sales)
     free = [one for one in sales if one.name not in held]
-    unbooked = unbooked_sales(free, known)
+    unbooked = unbooked_sales(free, known, site.day_end)
     lost = {one.name for group in unbooked for one in group.sales}
     days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
     found: dict[date, ShiftFigures] = {}
@@ -74,7 +74,7 @@ def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigure
             counted[day],
             {one.name: of_opening[one.name] for one in own if one.name in of_opening},
             {invoice: closing for invoice, closing in held.items() if closing in names},
-            [one.name for one in free if one.posted_at.date() == day and one.name not in lost],
+            [one.name for one in free if day_of(one.posted_at) == day and one.name not in lost],
             [one for one in unbooked if one.day == day],
         )
     return found
@@ -105,22 +105,17 @@ def _shifts_counted(site: Site, first: date, last: date) -> Counter[date]:
     for row in site.client.rows(
         "POS Opening Entry",
         ["period_start_date", site.dialect.count("shifts")],
-        _began(site, first, last),
+        _of_days(site, first, last),
         group_by="period_start_date",
         order_by="period_start_date asc",
     ):
-        counted[date.fromisoformat(str(row["period_start_date"])[:10])] += int(row["shifts"])
+        counted[pos.day_of(site, row)] += int(row["shifts"])
     return counted
 
 
-def _began(site: Site, first: date, last: date) -> list[Filter]:
+def _of_days(site: Site, first: date, last: date) -> list[Filter]:
     """Submitted POS Opening Entries of the company that began on these days."""
-    return [
-        ["docstatus", "=", 1],
-        ["company", "=", site.company["name"]],
-        ["period_start_date", ">=", f"{first} 00:00:00"],
-        ["period_start_date", "<", f"{last + timedelta(days=1)} 00:00:00"],
-    ]
+    return [["docstatus", "=", 1], ["company", "=", site.company["name"]], *pos.began(site, first, last)]
 
 
 def shifts_by_profile(site: Site, first: date, last: date) -> dict[date, set[str]]:
@@ -128,14 +123,14 @@ def shifts_by_profile(site: Site, first: date, last: date) -> dict[date, set[str
     found: dict[date, set[str]] = defaultdict(set)
     if site.reads_once:
         for one in pos.with_week_before(site, first, last):
-            found[one.period_start.date()].add(one.pos_profile)
+            found[site.day_end.day_of(one.period_start)].add(one.pos_profile)
         return found
     for row in site.client.rows(
         "POS Opening Entry",
         ["name", "pos_profile", "period_start_date"],
-        _began(site, first - timedelta(days=WEEK), last),
+        _of_days(site, first - timedelta(days=WEEK), last),
     ):
-        found[date.fromisoformat(str(row["period_start_date"])[:10])].add(str(row["pos_profile"]))
+        found[pos.day_of(site, row)].add(str(row["pos_profile"]))
     return found
 
 

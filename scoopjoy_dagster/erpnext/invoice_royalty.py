@@ -16,7 +16,7 @@ from scoopjoy_dagster.erpnext import annotation_script
 from scoopjoy_dagster.erpnext.batches import cut
 from scoopjoy_dagster.erpnext.client import PAGE, Row
 from scoopjoy_dagster.erpnext.errors import Rejected
-from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, SALES_INVOICE
+from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, SALES_INVOICE, pages_by_day, rows_by_day
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 RATE = "custom_royalty_rate"
@@ -68,14 +68,15 @@ def invoice_rows(
         site: the open site.
         books: the company.
         policy: says which total of an invoice is the base.
-        day: the posting date.
+        day: the business day.
         counts: the customers, and about how many invoices each has.
     """
     amounts = sorted({policy.base.field, Base.GRAND_TOTAL.field})
     for customers in _parts(counts):
         found: dict[str, list[InvoiceRow]] = {customer: [] for customer in customers}
         for sale in SALE_DOCUMENTS:
-            for page in site.client.pages(
+            for page in pages_by_day(
+                site,
                 sale.doctype,
                 [
                     *("name", "customer", *amounts, "is_return", "currency", "creation", "modified"),
@@ -129,7 +130,8 @@ def cancelled_since(site: Site, books: Books, day: date, since: Mapping[str, str
     """The cancelled sales of `day` that say they bore royalty and were cancelled after a moment (site time), both by customer."""
     found: dict[str, list[str]] = defaultdict(list)
     for sale in SALE_DOCUMENTS:
-        for row in site.client.rows(
+        for row in rows_by_day(
+            site,
             sale.doctype,
             ["name", "customer", "modified"],
             [

@@ -22,9 +22,11 @@ from scoopjoy_dagster.accounting.shifts import (
     TillSale,
     named,
 )
-from scoopjoy_dagster.erpnext.client import KEY_FIELD, Row, Written
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row, Written
+from scoopjoy_dagster.erpnext.dialects.closings import stamp
 from scoopjoy_dagster.erpnext.dialects.interface import UNCOUNTED_FIELD, TillDocument
 from scoopjoy_dagster.erpnext.errors import Ambiguous, Rejected, Transient
+from scoopjoy_dagster.erpnext.sale_documents import moment
 from scoopjoy_dagster.erpnext.site import Site
 
 OPENING_FIELDS = ["name", "company", "pos_profile", "user", "period_start_date", "status"]
@@ -113,7 +115,7 @@ def openings(site: Site, start: date, end: date, *, remember: bool = True) -> li
     return [
         one
         for one in with_week_before(site, start, end, remember=remember)
-        if one.period_start.date() >= start or one.status == "Open"
+        if site.day_end.day_of(one.period_start) >= start or one.status == "Open"
     ]
 
 
@@ -128,12 +130,29 @@ def with_week_before(site: Site, start: date, end: date, *, remember: bool = Tru
         [
             ["docstatus", "=", 1],
             ["company", "=", site.company["name"]],
-            ["period_start_date", "<", f"{end + LOOK_AHEAD} 00:00:00"],
+            ["period_start_date", "<", stamp(site.day_end.start_of(end + LOOK_AHEAD))],
         ],
-        or_filters=[["period_start_date", ">=", f"{first} 00:00:00"], ["status", "=", "Open"]],
+        or_filters=[
+            ["period_start_date", ">=", stamp(site.day_end.start_of(first))],
+            ["status", "=", "Open"],
+        ],
         remember=remember,
     )
     return sorted((_opening(row) for row in rows), key=lambda one: (one.period_start, one.name))
+
+
+def began(site: Site, first: date, last: date) -> list[Filter]:
+    """Filters of a list of shifts: those that began on the business days from `first` to `last`."""
+    end = site.day_end
+    return [
+        ["period_start_date", ">=", stamp(end.start_of(first))],
+        ["period_start_date", "<", stamp(end.start_of(last + timedelta(days=1)))],
+    ]
+
+
+def day_of(site: Site, row: Row) -> date:
+    """The business day of a shift, by the row of its POS Opening Entry: that on which it began."""
+    return site.day_end.day_of(datetime.fromisoformat(str(row["period_start_date"])))
 
 
 def with_balances(site: Site, openings: Sequence[Opening]) -> list[Opening]:
@@ -228,7 +247,8 @@ def till_sales(site: Site, first: date, last: date, *, remember: bool = True) ->
 
     Of all documents that a till of this line may make, and from `LOOK_BACK` before `first` on.
     """
-    return [
+    until = site.day_end.last_date(last)
+    found = [
         _till_sale(kind, row)
         for kind in site.dialect.till_documents
         for row in site.client.rows(
@@ -237,13 +257,14 @@ def till_sales(site: Site, first: date, last: date, *, remember: bool = True) ->
             [
                 ["docstatus", "<", 2],
                 ["company", "=", site.company["name"]],
-                ["posting_date", "between", [(first - LOOK_BACK).isoformat(), last.isoformat()]],
+                ["posting_date", "between", [(first - LOOK_BACK).isoformat(), until.isoformat()]],
                 *kind.only,
                 [kind.closed_by, "is", "not set"],
             ],
             remember=remember,
         )
     ]
+    return [one for one in found if site.day_end.day_of(one.posted_at) <= last]
 
 
 def with_payments(site: Site, sales: Sequence[TillSale]) -> list[TillSale]:
@@ -316,7 +337,7 @@ def _till_sale(kind: TillDocument, row: Row) -> TillSale:
         name=str(row["name"]),
         pos_profile=str(row["pos_profile"] or ""),
         cashier=str(row["owner"]),
-        posted_at=_moment(row["posting_date"], row["posting_time"]),
+        posted_at=moment(row["posting_date"], row["posting_time"]),
         grand_total=exact(row["base_grand_total"]),
         net_total=exact(row["base_net_total"]),
         quantity=exact(row["total_qty"]),
@@ -333,14 +354,6 @@ def _till_sale(kind: TillDocument, row: Row) -> TillSale:
 
 def _in_company_currency(amount: object, exchange_rate: Decimal) -> Decimal:
     return rounded(exact(amount) * exchange_rate, 2)
-
-
-def _moment(day: object, clock_time: object) -> datetime:
-    """ERPNext's posting date and time, e.g. `2026-11-22` and `9:05:00` or `9:05:00.123456`, in site time."""
-    hours, minutes, seconds = ([*str(clock_time or "0:0:0").split(":"), "0", "0"])[:3]
-    return datetime.combine(date.fromisoformat(str(day)), datetime.min.time()) + timedelta(
-        hours=int(hours), minutes=int(minutes), seconds=float(seconds)
-    )
 
 
 def see_closed(site: Site, closing: str, sent: Sequence[TillSale] = ()) -> None:
@@ -512,7 +525,6 @@ def _closing(site: Site, row: Row, document: Row) -> Closing:
     )
 
 
-def of_day(found: Iterable[Opening], day: date) -> list[Opening]:
+def of_day(site: Site, found: Iterable[Opening], day: date) -> list[Opening]:
     """The openings that belong to a business day: by the day on which the shift began."""
-    start = datetime.combine(day, datetime.min.time())
-    return [one for one in found if start <= one.period_start < start + timedelta(days=1)]
+    return [one for one in found if site.day_end.day_of(one.period_start) == day]

@@ -91,7 +91,8 @@ def read_days(
     attached = frozenset(statements.attached_statements(site, sorted({entry.name for entry in posted})))
     told = _told(read_deliveries(site, books.company, first, last, ["hq"])) if headquarters else {}
     openings = pos.openings(site, first, last, remember=False)
-    unbooked = unbooked_sales(pos.till_sales(site, first, last, remember=False), openings)
+    sales = pos.till_sales(site, first, last, remember=False)
+    unbooked = unbooked_sales(sales, openings, site.day_end)
     others: dict[date, list[OtherRoyalty]] = defaultdict(list)
     for one in read_other_royalties(site, books, [one.customer for one in customers], first, last):
         others[one.day].append(one)
@@ -105,7 +106,7 @@ def read_days(
             _of_day(former, booked.get(day, ())),
             attached,
             told.get(day, Told()) if headquarters else None,
-            tuple(one.label for one in pos.of_day(openings, day) if one.status == "Open"),
+            tuple(one.label for one in pos.of_day(site, openings, day) if one.status == "Open"),
             tuple(one for one in unbooked if one.day == day),
             tuple(others.get(day, ())),
         )

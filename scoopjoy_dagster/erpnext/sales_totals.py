@@ -14,7 +14,7 @@ from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice
 from scoopjoy_dagster.erpnext.client import Filter, Row
 from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, RATE, SHARE
-from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, SaleDocument, sale_rows
+from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, SaleDocument, rows_by_day, sale_rows
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 
@@ -50,7 +50,7 @@ def summed(base: Base) -> str:
 
 
 def _grouped(site: Site, sale: SaleDocument, first: date, last: date) -> list[Row]:
-    """Submitted sales of the company, added up by day, customer, currency and annotation.
+    """Submitted sales of the company, added up by business day, customer, currency and annotation.
 
     They are of the days from `first` to `last`, and where everything is read once of those that these are compared with.
     """
@@ -58,7 +58,8 @@ def _grouped(site: Site, sale: SaleDocument, first: date, last: date) -> list[Ro
     if site.reads_once:
         when = ["posting_date", "in", [day.isoformat() for day in with_compared(first, last)]]
     group = ["posting_date", "customer", "currency", ENTRY, RATE]
-    return site.client.rows(
+    return rows_by_day(
+        site,
         sale.doctype,
         [
             *group,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import ZERO, exact
@@ -53,8 +53,9 @@ class DayShifts:
 
 def shifts_of_days(site: Site, first: date, last: date) -> dict[date, DayShifts]:
     """The shifts that began on the days from `first` to `last`, by business day; two list calls."""
+    day_of = site.day_end.day_of
     openings = {
-        one.name: one for one in pos.openings(site, first, last) if first <= one.period_start.date() <= last
+        one.name: one for one in pos.openings(site, first, last) if first <= day_of(one.period_start) <= last
     }
     found: dict[str, pos.ClosingRow] = {
         row.name: row for row in pos.closing_rows(site, openings.values()) if row.done
@@ -63,7 +64,7 @@ def shifts_of_days(site: Site, first: date, last: date) -> dict[date, DayShifts]
     payments: dict[date, list[ClosedPayment]] = defaultdict(list)
     for row in found.values():
         opening = openings[row.opening]
-        day = opening.period_start.date()
+        day = day_of(opening.period_start)
         closed[day].append(
             ClosedShift(opening, row.name, row.invoices, row.returns, exact(row.row["grand_total"]))
         )
@@ -75,7 +76,7 @@ def shifts_of_days(site: Site, first: date, last: date) -> dict[date, DayShifts]
     waiting: dict[date, list[Opening]] = defaultdict(list)
     for one in openings.values():
         if one.name not in done:
-            waiting[one.period_start.date()].append(one)
+            waiting[day_of(one.period_start)].append(one)
     return {
         day: DayShifts(
             tuple(
@@ -111,15 +112,14 @@ def outlet_days(site: Site, first: date, last: date) -> list[OutletDay]:
             ["company", "=", site.company["name"]],
             ["docstatus", "=", SUBMITTED],
             ["status", "=", "Submitted"],
-            ["period_start_date", ">=", f"{first} 00:00:00"],
-            ["period_start_date", "<", f"{last + timedelta(days=1)} 00:00:00"],
+            *pos.began(site, first, last),
         ],
     )
     names = [str(row["name"]) for row in rows]
     counts, returned = _invoice_counts(site, names), _returned(site, names)
     found: dict[tuple[date, str], list[OutletDay]] = defaultdict(list)
     for row in rows:
-        day = datetime.fromisoformat(str(row["period_start_date"])).date()
+        day = pos.day_of(site, row)
         name, profile = str(row["name"]), str(row["pos_profile"])
         sales = exact(row["grand_total"])
         shift = OutletDay(day, profile, 1, *counts.get(name, (0, 0)), sales, returned.get(name, ZERO))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import time
 
+from scoopjoy_dagster.accounting.business_day import DayEnd
 from scoopjoy_dagster.erpnext.client import Client, Row
 from scoopjoy_dagster.erpnext.dialects.detection import detect, is_newer_than_known
 from scoopjoy_dagster.erpnext.dialects.interface import Dialect
@@ -30,6 +32,7 @@ class BookSettings:
         royalty_batch: royalty entries per request at most.
         entry_fields: further fields of each entry and its account rows.
         annotation_script: whether a Server Script of the site annotates invoices.
+        day_ends_at: when a business day ends, on the next date and in site time; midnight: a business day is a date.
     """
 
     company: str = ""
@@ -41,6 +44,7 @@ class BookSettings:
     royalty_batch: int = 100
     entry_fields: EntryFields = field(default_factory=EntryFields)
     annotation_script: bool = False
+    day_ends_at: time = time.min
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,11 @@ class Site:
         client = Client(session, stamp)
         dialect, version = detect(client)
         return cls(client, dialect, version, settings or BookSettings())
+
+    @property
+    def day_end(self) -> DayEnd:
+        """When a business day ends."""
+        return DayEnd(self.settings.day_ends_at)
 
     @property
     def company(self) -> Row:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import time, timedelta
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -40,6 +40,9 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     annotation_script: bool = Field(
         default=False, description="Whether a Server Script of the site annotates invoices."
+    )
+    day_ends_at: str = Field(
+        default="00:00", description="When a business day ends, HH:MM on the next date, in site time."
     )
     connect_timeout_s: float = Field(default=5.0, description="Seconds to wait for a connection.")
     read_timeout_s: float = Field(default=60.0, description="Seconds to wait for an answer.")
@@ -140,6 +143,7 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             royalty_batch=self.royalty_batch,
             entry_fields=EntryFields.parse(self.entry_fields),
             annotation_script=self.annotation_script,
+            day_ends_at=time.fromisoformat(self.day_ends_at),
         )
 
     @property

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoopjoy_dagster.accounting.business_day import DayEnd
 from scoopjoy_dagster.accounting.shifts import (
     Closing,
     Opening,
@@ -18,6 +19,7 @@ from scoopjoy_dagster.accounting.shifts import (
     TillSale,
     by_shift,
     change_needs_accounts,
+    draft_closing,
     plan_shift,
     reconcile,
     still_selling,
@@ -288,36 +290,39 @@ def test_a_sale_belongs_to_exactly_one_shift_also_at_the_very_moment_of_an_openi
 # -- sales that no closing takes ----------------------------------------------------------------------------------
 
 CLOSED = replace(OPENING, status="Closed")
+MIDNIGHT, THREE = DayEnd(), DayEnd(time(3))
 
 
 def test_a_sale_that_arrives_after_its_shift_was_closed_is_unbooked_and_one_of_an_open_shift_waits() -> None:
     late = sale("PSINV-1", "999")
-    assert unbooked_sales([late], [OPENING]) == []
-    (group,) = unbooked_sales([late], [CLOSED])
+    assert unbooked_sales([late], [OPENING], MIDNIGHT) == []
+    (group,) = unbooked_sales([late], [CLOSED], MIDNIGHT)
     assert (group.day, group.in_a_shift, group.amount) == (DAY, True, Decimal(999))
 
 
 def test_a_sale_by_another_user_in_the_shift_of_a_till_is_unbooked() -> None:
-    (group,) = unbooked_sales([replace(sale("A", "50"), cashier="manager@scoopjoy.example")], [OPENING])
+    (group,) = unbooked_sales(
+        [replace(sale("A", "50"), cashier="manager@scoopjoy.example")], [OPENING], MIDNIGHT
+    )
     assert (group.in_a_shift, group.cashier) == (True, "manager@scoopjoy.example")
 
 
 def test_a_sale_at_a_till_without_a_shift_is_unbooked_in_no_shift() -> None:
     early = sale("A", "50", at=datetime(2026, 11, 22, 8))
-    (group,) = unbooked_sales([early], [OPENING])
+    (group,) = unbooked_sales([early], [OPENING], MIDNIGHT)
     assert not group.in_a_shift
-    (elsewhere,) = unbooked_sales([replace(sale("B", "5"), pos_profile="POS Adyar")], [OPENING])
+    (elsewhere,) = unbooked_sales([replace(sale("B", "5"), pos_profile="POS Adyar")], [OPENING], MIDNIGHT)
     assert not elsewhere.in_a_shift
 
 
 def test_a_sale_after_midnight_is_unbooked_on_the_day_of_its_shift() -> None:
-    (group,) = unbooked_sales([sale("A", "50", at=datetime(2026, 11, 23, 0, 20))], [CLOSED])
+    (group,) = unbooked_sales([sale("A", "50", at=datetime(2026, 11, 23, 0, 20))], [CLOSED], MIDNIGHT)
     assert group.day == DAY
 
 
 def test_drafts_are_never_unbooked_and_are_named_with_their_shift() -> None:
     draft = replace(sale("A", "50"), is_draft=True)
-    assert unbooked_sales([draft], [CLOSED]) == []
+    assert unbooked_sales([draft], [CLOSED], MIDNIGHT) == []
     action, (finding,) = plan_shift(OPENING, [draft, sale("B", "10", cash="10")], [], DAY)
     assert action.draft is not None
     assert [one.name for one in action.draft.invoices] == ["B"]
@@ -330,12 +335,28 @@ def test_drafts_are_never_unbooked_and_are_named_with_their_shift() -> None:
 
 
 def test_the_row_of_unbooked_sales_says_which_opening_would_take_them() -> None:
-    (group,) = unbooked_sales([sale("B", "60"), sale("A", "40")], [CLOSED])
+    (group,) = unbooked_sales([sale("B", "60"), sale("A", "40")], [CLOSED], MIDNIGHT)
     row = unbooked_finding(group, "error")
     assert row.who == f"2026-11-22 (POS Bandra, {OPENING.user})"
     assert "2 sales of 100.00" in row.message
     assert "A, B" in row.message
     assert "2026-11-22 12:00:00" in row.action
+
+
+def test_where_the_day_ends_at_three_unbooked_sales_and_their_shift_are_of_the_business_day() -> None:
+    early = sale("A", "50", at=datetime(2026, 11, 23, 0, 20))
+    (group,) = unbooked_sales([early], [], THREE)
+    assert (group.day, group.in_a_shift) == (DAY, False)
+    # A shift that was opened after midnight is of the same business day as the evening before.
+    opened = replace(CLOSED, period_start=datetime(2026, 11, 23, 0, 10))
+    (group,) = unbooked_sales([early], [opened], THREE)
+    assert (group.day, group.in_a_shift) == (DAY, True)
+    assert "re-run `closed_shifts` for 2026-11-22." in unbooked_finding(group, "error").action
+
+
+def test_the_period_of_a_closing_never_ends_before_its_shift_began() -> None:
+    opened = replace(OPENING, period_start=datetime(2026, 11, 23, 0, 10))
+    assert draft_closing(opened, [], DAY, 0).period_end == opened.period_start
 
 
 # -- shifts that still sell ---------------------------------------------------------------------------------------

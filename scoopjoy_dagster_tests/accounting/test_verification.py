@@ -276,6 +276,7 @@ LATE = UnbookedSales(
     sales=(
         TillSale("PSINV-9", "Bandra", "asha", datetime(2026, 11, 22, 22), Decimal(9), Decimal(9), Decimal(1)),
     ),
+    first_sold=date(2026, 11, 22),
 )
 
 TAMPERED: dict[str, tuple[Callable[[DayRecord], DayRecord], list[str]]] = {

@@ -75,6 +75,21 @@ def test_hq_sync_is_late_at_six_when_nothing_was_told_since_midnight(
     assert state(definitions, instance, moment) is expected
 
 
+@pytest.mark.parametrize(
+    ("closed", "expected"),
+    [
+        ("2026-11-24T03:00", FreshnessState.PASS),
+        ("2026-11-24T02:50", FreshnessState.FAIL),  # before three the newest day had not ended
+    ],
+)
+def test_where_the_day_ends_at_three_what_was_told_before_is_no_new_days(
+    instance: dg.DagsterInstance, closed: str, expected: FreshnessState
+) -> None:
+    later = {**SETTINGS, "SCOOPJOY_DAY_ENDS_AT": "03:00", "SCOOPJOY_CLOSE_AT": "04:00"}
+    told(instance, closed, "2026-11-22")
+    assert state(build_defs(load_settings(later)), instance, "2026-11-24T06:01") is expected
+
+
 def test_before_the_first_close_nothing_is_late(
     definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:

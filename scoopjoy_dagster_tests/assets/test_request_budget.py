@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 import pytest
 
@@ -14,7 +14,7 @@ from scoopjoy_dagster.assets import closed_shifts, day_facts, invoices, royaltie
 from scoopjoy_dagster.checks.royalties import Figures
 from scoopjoy_dagster.erpnext.control_figures import shift_figures
 from scoopjoy_dagster.erpnext.pos import Patience
-from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.erpnext.site import BookSettings, Site
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster_tests.benchmarks.closed_days import ClosedDays, site_with
 from scoopjoy_dagster_tests.world import World, session_of
@@ -61,13 +61,15 @@ def closed_month(request: pytest.FixtureRequest) -> Iterator[SandboxERPNext]:
         yield erpnext
 
 
-def planning(erpnext: SandboxERPNext, days: list[date], *, controlled: bool) -> dict[str, int]:
+def planning(
+    erpnext: SandboxERPNext, days: list[date], *, controlled: bool, day_ends_at: time = time.min
+) -> dict[str, int]:
     """The requests with which each asset reads and plans a window, and those of the control totals' figures."""
     policy = RoyaltyPolicy()
     now = datetime.combine(LAST + timedelta(days=1), datetime.min.time())
     spent: dict[str, int] = {}
     with session_of(erpnext) as session:
-        site = Site.open(session)
+        site = Site.open(session, BookSettings(day_ends_at=day_ends_at))
         site.controlled = controlled
 
         def count(name: str, work: Callable[[], object]) -> None:
@@ -95,25 +97,36 @@ def url(doctype: str, name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("controlled", "totals", "shifts"),
-    [(True, 0, 0), (False, 5, 3)],
-    ids=["with control totals", "control totals by themselves"],
+    ("controlled", "day_ends_at", "royalties", "totals", "shifts"),
+    [
+        (True, time(0), 5, 0, 0),
+        (False, time(0), 5, 5, 3),
+        # Two more: the POS Invoices and the Sales Invoices of the hours before the end of the day.
+        (True, time(3), 7, 0, 0),
+    ],
+    ids=["with control totals", "control totals by themselves", "a day that ends at three"],
 )
 def test_a_window_costs_the_same_number_of_lists_whatever_its_days_and_franchises(
-    closed_month: SandboxERPNext, controlled: bool, totals: int, shifts: int
+    closed_month: SandboxERPNext,
+    controlled: bool,
+    day_ends_at: time,
+    royalties: int,
+    totals: int,
+    shifts: int,
 ) -> None:
     found = {
         days: planning(
             closed_month,
             [LAST - timedelta(days=back) for back in range(days - 1, -1, -1)],
             controlled=controlled,
+            day_ends_at=day_ends_at,
         )
         for days in (1, 7, DAYS)
     }
     # The same numbers for 10, 100 and 1,000 franchises: this test runs with each.
     wanted = {
         "closed_shifts": 4,
-        "royalties": 5,
+        "royalties": royalties,
         "invoices": 1,
         "facts": 1,
         "control totals": totals,

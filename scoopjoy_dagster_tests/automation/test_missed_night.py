@@ -39,7 +39,7 @@ def schedule(close: Close, status: InstigatorStatus) -> InstigatorState:
         RemoteInstigatorOrigin(origin().repository_origin, nightly.NAME),
         InstigatorType.SCHEDULE,
         status,
-        ScheduleInstigatorData(nightly.CRON, start_timestamp=0.0),
+        ScheduleInstigatorData("0 1 * * *", start_timestamp=0.0),
     )
     return close.instance.add_instigator_state(state)
 
@@ -137,8 +137,11 @@ def test_what_became_of_the_nights_tick_is_named(
     assert seen(close) == [sentence]
 
 
-def test_a_tick_that_was_right_is_no_cause(close: Close) -> None:
-    tick(close, schedule(close, InstigatorStatus.RUNNING), TickStatus.SUCCESS, hours_before=5, run_ids=[])
+@pytest.mark.parametrize("hours_before", [5, 0.02, 6])
+def test_a_tick_that_was_right_is_no_cause(close: Close, hours_before: float) -> None:
+    """Whenever the night begins: from midnight to the minute before the watchdog."""
+    state = schedule(close, InstigatorStatus.RUNNING)
+    tick(close, state, TickStatus.SUCCESS, hours_before=hours_before, run_ids=[])
     assert seen(close) == []
 
 

@@ -122,23 +122,34 @@ def test_the_day_just_ended_is_asked_for_even_when_the_state_of_the_days_cannot_
     assert days(close, "2026-03-03T01:00:00+05:30") == ["2026-03-02"]
 
 
-@pytest.mark.parametrize("automation", ["on", "off"])
-def test_automation_off_leaves_every_schedule_and_sensor_stopped(automation: str) -> None:
-    job = dg.define_asset_job("nightly_close", selection=["closed_shifts"])
-    built = wiring.build(
+def built(**settings: str) -> wiring.Automation:
+    """The automation by these settings."""
+    return wiring.build(
         DAYS,
-        job,
+        dg.define_asset_job("nightly_close", selection=["closed_shifts"]),
         load_settings(
             {
                 "ERPNEXT_URL": "http://127.0.0.1:9",
                 "ERPNEXT_API_KEY": "k",
                 "ERPNEXT_API_SECRET": "s",
                 "SCOOPJOY_GO_LIVE": GO_LIVE,
-                "SCOOPJOY_AUTOMATION": automation,
+                **settings,
             }
         ),
     )
+
+
+@pytest.mark.parametrize(("close_at", "cron"), [("00:00", "0 0 * * *"), ("04:30", "30 4 * * *")])
+def test_it_ticks_when_the_settings_say(close_at: str, cron: str) -> None:
+    schedule = built(SCOOPJOY_CLOSE_AT=close_at).schedules[0]
+    assert (schedule.cron_schedule, schedule.execution_timezone) == (cron, "Asia/Kolkata")
+    assert close_at in (schedule.description or "")
+
+
+@pytest.mark.parametrize("automation", ["on", "off"])
+def test_automation_off_leaves_every_schedule_and_sensor_stopped(automation: str) -> None:
+    made = built(SCOOPJOY_AUTOMATION=automation)
     status = "RUNNING" if automation == "on" else "STOPPED"
-    assert {one.default_status.value for one in built.schedules} == {status}
-    assert {one.default_status.value for one in built.sensors} == {status}
-    assert nightly.NAME in {one.name for one in built.schedules}
+    assert {one.default_status.value for one in made.schedules} == {status}
+    assert {one.default_status.value for one in made.sensors} == {status}
+    assert nightly.NAME in {one.name for one in made.schedules}

@@ -117,6 +117,7 @@ def _invoice_rows(day: date, action: Action) -> list[dict[str, Any]]:
             "company": COMPANY,
             "customer": one.customer,
             "posting_date": day.isoformat(),
+            "posting_time": "18:00:00",
             "currency": "INR",
             "base_grand_total": float(one.base),
             "base_net_total": float(one.base),

@@ -7,7 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -102,6 +102,15 @@ def test_days_that_have_ended_are_completed_and_none_before_go_live(option: str,
     assert offered[0] < today.isoformat()
     assert completed(f"scoopjoy {option} ", tmp_path, SCOOPJOY_GO_LIVE=offered[2]) == offered[:3]
     assert completed(f"scoopjoy {option} {offered[1]}", tmp_path) == [offered[1]]
+
+
+def test_the_days_that_are_completed_have_ended_by_the_settings(tmp_path: Path) -> None:
+    now = datetime.now(ZONE)
+    # A day that ends in an hour from now of the next date has not ended today, unless the hour is past midnight.
+    later = now + timedelta(hours=1)
+    newest = completed("scoopjoy close --date ", tmp_path, SCOOPJOY_DAY_ENDS_AT=f"{later:%H:%M}")[0]
+    ended = now.date() - timedelta(days=2 if later.date() == now.date() else 1)
+    assert newest == ended.isoformat()
 
 
 def test_completion_loads_nothing_heavy(tmp_path: Path) -> None:

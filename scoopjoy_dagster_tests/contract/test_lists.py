@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -438,3 +439,101 @@ def test_get_value_reads_some_fields_of_one_document(robot: Caller, sales: Sales
         fieldname=[PERCENT, "disabled"],
     )
     assert answer.value == {PERCENT: 7.5, "disabled": 0}
+
+
+CLOCKS = ("0:00:00", "2:59:59.999999", "03:00:00", "3:00:00.000001", "09:05:00", "23:59:59")
+
+
+@pytest.fixture(scope="session")
+def by_the_clock(robot: Caller, books: Books) -> dict[str, str]:
+    """Drafts of one customer, one at each of these times: time -> name."""
+    customer = books.customer(robot, "Clock", books.north)
+
+    def at(clock: str) -> str:
+        body = books.invoice(customer, posting_time=clock)
+        return str(patiently(lambda: robot.insert("Sales Invoice", **body)).value["name"])
+
+    return {clock: at(clock) for clock in CLOCKS}
+
+
+def test_times_are_compared_as_times_and_not_as_they_are_written(
+    robot: Caller, by_the_clock: dict[str, str]
+) -> None:
+    mine = ["name", "in", list(by_the_clock.values())]
+
+    def found(*filters: list[Any]) -> set[str]:
+        return {
+            str(row["name"]) for row in robot.rows("Sales Invoice", ["name"], [mine, *map(list, filters)])
+        }
+
+    def these(*clocks: str) -> set[str]:
+        return {by_the_clock[clock] for clock in clocks}
+
+    assert found(["posting_time", "<", "03:00:00"]) == these(*CLOCKS[:2])
+    assert found(["posting_time", ">=", "03:00:00"]) == these(*CLOCKS[2:])
+    assert found(["posting_time", "<", "10:00:00"]) == these(*CLOCKS[:5])
+
+
+def test_a_time_comes_back_without_a_leading_zero(robot: Caller, by_the_clock: dict[str, str]) -> None:
+    names = [["name", "in", list(by_the_clock.values())]]
+    rows = {
+        row["name"]: row["posting_time"]
+        for row in robot.rows("Sales Invoice", ["name", "posting_time"], names)
+    }
+    assert rows[by_the_clock["09:05:00"]] == "9:05:00"
+    assert rows[by_the_clock["0:00:00"]] == "0:00:00"
+
+
+def test_an_invoice_without_a_time_has_the_time_of_its_insert(robot: Caller, books: Books) -> None:
+    """Also one that is dated back: so it may be of the hours before the end of a business day."""
+    body = books.invoice(
+        books.customer(robot, "Timeless", books.north),
+        posting_date=books.other_day.isoformat(),
+        due_date=None,
+    )
+    made = patiently(lambda: robot.insert("Sales Invoice", **body)).value
+    stored = robot.get("Sales Invoice", made["name"]).value
+    hours, minutes, seconds = (float(part) for part in str(stored["posting_time"]).split(":"))
+    inserted = dt.datetime.fromisoformat(stored["creation"])
+    begun = dt.datetime.combine(inserted.date(), dt.time()) + dt.timedelta(
+        hours=hours, minutes=minutes, seconds=seconds
+    )
+    assert abs(inserted - begun) < dt.timedelta(seconds=30)
+
+
+def test_one_list_takes_a_date_or_the_early_hours_of_the_next(robot: Caller, books: Books) -> None:
+    customer = books.customer(robot, "Night", books.north)
+    day, other = sorted((books.today, books.other_day))
+
+    def at(date: Any, clock: str) -> str:
+        body = books.invoice(customer, posting_date=date.isoformat(), posting_time=clock, due_date=None)
+        return str(patiently(lambda: robot.insert("Sales Invoice", **body)).value["name"])
+
+    evening, early, morning = at(day, "23:30:00"), at(other, "1:30:00"), at(other, "9:00:00")
+    rows = robot.rows(
+        "Sales Invoice",
+        ["name"],
+        [["customer", "=", customer], ["posting_date", "between", [day.isoformat(), other.isoformat()]]],
+        or_filters=json.dumps([["posting_date", "=", day.isoformat()], ["posting_time", "<", "03:00:00"]]),
+    )
+    assert {row["name"] for row in rows} == {evening, early}
+    assert morning not in {row["name"] for row in rows}
+
+
+def test_sums_of_the_hours_before_and_after_a_time_are_the_sum_of_the_day(
+    robot: Caller, line: str, by_the_clock: dict[str, str]
+) -> None:
+    mine = ["name", "in", list(by_the_clock.values())]
+
+    def number(*filters: list[Any]) -> int:
+        rows = robot.rows(
+            "Sales Invoice",
+            ["posting_date", aggregate(line, "count", "name", "n")],
+            [mine, *map(list, filters)],
+            group_by="posting_date",
+            order_by="posting_date asc",
+        )
+        return sum(int(row["n"]) for row in rows)
+
+    early, later = number(["posting_time", "<", "03:00:00"]), number(["posting_time", ">=", "03:00:00"])
+    assert (early, later, early + later) == (2, 4, number())

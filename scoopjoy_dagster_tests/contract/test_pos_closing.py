@@ -6,6 +6,7 @@ later do is in `test_pos_closing_since_v16`.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -189,6 +190,28 @@ def test_the_closings_posting_date_becomes_that_of_the_consolidated_invoice(
     shift.submit(closing).accepted()
     (log,) = merge_logs(shift, closing)
     assert shift.robot.get("Sales Invoice", log["consolidated_invoice"]).value["posting_date"] == day
+
+
+@only_v15
+def test_a_closing_with_a_return_may_be_dated_before_its_shift_began(shift: Shift, books: Books) -> None:
+    """A shift that is opened after midnight may be of the business day before."""
+    sold = shift.sell(3)
+    returned = shift.give_back(sold, 1)
+    day = (books.today - dt.timedelta(days=1)).isoformat()
+    closing = shift.draft(sold, returned, posting_date=day, posting_time="23:59:59")
+    shift.submit(closing).accepted()
+    (log,) = merge_logs(shift, closing)
+    booked = [
+        shift.robot.get("Sales Invoice", log[name]).value["posting_date"]
+        for name in ("consolidated_invoice", "consolidated_credit_note")
+    ]
+    assert booked == [day, day]
+
+
+def test_a_closing_may_end_at_the_moment_at_which_its_shift_began(shift: Shift) -> None:
+    closing = shift.draft(period_end_date=f"{shift.books.day} 00:00:00")
+    shift.submit(closing).accepted()
+    assert shift.status() == "Closed"
 
 
 def test_one_consolidated_invoice_for_each_customer(shift: Shift, books: Books, cashier: Caller) -> None:

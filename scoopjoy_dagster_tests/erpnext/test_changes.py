@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
@@ -15,7 +15,7 @@ from scoopjoy_dagster.erpnext import changes
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD
 from scoopjoy_dagster.erpnext.royalty_entries import franchises
 from scoopjoy_dagster.erpnext.sales_totals import day_sales
-from scoopjoy_dagster.erpnext.site import Books, Site
+from scoopjoy_dagster.erpnext.site import Books, BookSettings, Site
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster.sandbox.seed.masters import WALK_IN
@@ -48,6 +48,13 @@ def erp(chain_site: SandboxERPNext) -> SandboxERPNext:
 def site(erp: SandboxERPNext) -> Iterator[Site]:
     with session_of(erp) as session:
         yield Site.open(session)
+
+
+@pytest.fixture
+def until_three(erp: SandboxERPNext) -> Iterator[Site]:
+    """The site of a chain whose business day ends at three."""
+    with session_of(erp) as session:
+        yield Site.open(session, BookSettings(day_ends_at=time(3)))
 
 
 @pytest.fixture
@@ -124,6 +131,44 @@ def test_days_outside_are_not_looked_at(
     with seed.at(erp, LATER):
         touch(erp, day)
     assert touched(site).days == {}
+
+
+@pytest.mark.parametrize(
+    ("day", "clock", "found"),
+    [
+        (FIRST, time(2, 59), set()),
+        (FIRST, time(3), {FIRST}),
+        (LAST, time(1, 30), {LAST - timedelta(days=1)}),
+        (LAST + timedelta(days=1), time(2, 59), {LAST}),
+        (LAST + timedelta(days=1), time(3), set()),
+    ],
+)
+def test_where_the_day_ends_at_three_an_early_document_touches_the_day_before(
+    erp: SandboxERPNext, until_three: Site, day: date, clock: time, found: set[date]
+) -> None:
+    with seed.at(erp, LATER):
+        seed.add_invoice(erp, THANE, day, "100", at=clock)
+    seen = touched(until_three)
+    assert seen.days.keys() == found
+    assert bool(seen.newest) == bool(found)
+    with seed.at(erp, LATER):
+        seed.add_shift(erp, BANDRA, CASHIER, datetime.combine(day, clock))
+    assert touched(until_three).days.keys() == found
+
+
+def test_where_the_day_ends_at_three_days_are_read_as_they_are_closed(
+    erp: SandboxERPNext, until_three: Site
+) -> None:
+    seed.add_invoice(erp, THANE, DAY, "20", at=time(3))
+    seed.add_invoice(erp, THANE, DAY + timedelta(days=1), "4000", at=time(2, 59))
+    seed.add_invoice(erp, THANE, DAY, "1", at=time(2, 59))
+    seed.add_invoice(erp, THANE, DAY + timedelta(days=1), "600000", at=time(3))
+    shift = seed.add_shift(erp, BANDRA, CASHIER, datetime.combine(DAY + timedelta(days=1), time(0, 15)))
+    now = changes.read_days(until_three, until_three.books(), [THANE], [DAY])[DAY]
+    assert (now.sold[THANE].invoices, now.sold[THANE].sales) == (2, 4020)
+    assert (now.shifts, now.open_shifts) == (1, (shift.opening,))
+    closed = day_sales(until_three, RoyaltyPolicy(), DAY, DAY)[DAY]
+    assert sum(one.base for one in closed.invoices) == 4020
 
 
 def test_cancelling_and_annotating_an_invoice_touch_its_day(erp: SandboxERPNext, site: Site) -> None:

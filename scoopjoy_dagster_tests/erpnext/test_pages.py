@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scoopjoy_dagster.accounting.business_day import DayEnd
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.erpnext import invoice_royalty
 from scoopjoy_dagster.erpnext.client import PAGE, Client, Field
@@ -162,6 +163,7 @@ class Many:
 
     def __init__(self, customers: int, each: int) -> None:
         self.counts = {f"C{number:04d}": each for number in range(customers)}
+        self.day_end = DayEnd()
         self.client = _Made(self)
         self.company = {"name": "ScoopJoy"}
 

@@ -7,7 +7,7 @@ one run key.
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -36,7 +36,9 @@ OVERLAP = timedelta(minutes=2)
 """Ended runs are looked for from so long before the last complete look: clocks differ between machines."""
 
 
-def build(job: Job, *, go_live: date, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+def build(
+    job: Job, *, go_live: date, day_ends_at: time, status: dg.DefaultSensorStatus
+) -> dg.SensorDefinition:
     """The sensor, for the job that closes a business day; `status`: whether it is on before anybody has touched it."""
 
     @dg.sensor(
@@ -65,7 +67,7 @@ def build(job: Job, *, go_live: date, status: dg.DefaultSensorStatus) -> dg.Sens
         with erpnext.glance() as client:
             desk = BatchRuns(client)
             try:
-                asked = _asked(context.instance, desk, go_live, last_ended_day(clock.now()))
+                asked = _asked(context.instance, desk, go_live, last_ended_day(clock.now(), day_ends_at))
             except (LoginFailed, NotFound, Forbidden) as problem:
                 said = "" if isinstance(problem, LoginFailed) else f"{mirror.NOT_INSTALLED}. "
                 why = f"{said}The next look is in a minute: {problem}"

@@ -23,7 +23,7 @@ from scoopjoy_dagster.cli.app import (
 
 @app.command(
     epilog=examples(
-        "scoopjoy close                                        # the day that ended at midnight",
+        "scoopjoy close                                        # the last day that has ended",
         "scoopjoy close --date 2026-11-22 --dry-run             # what would be done, and why; writes nothing",
         "scoopjoy close --date 2026-11-22 --only reports        # one step again",
         "scoopjoy close --date 2026-11-22 --re-rate             # today's rates for a day that was posted at others",

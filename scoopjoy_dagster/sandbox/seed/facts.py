@@ -59,6 +59,7 @@ def add_invoice(
     return_against: str | None = None,
     submit: bool = True,
     taxes: Decimal | float | str | None = None,
+    at: time = time(18),
 ) -> str:
     """A Sales Invoice over ``amount`` (in its currency); a return books it negative. Returns its name.
 
@@ -69,7 +70,7 @@ def add_invoice(
         "company": COMPANY,
         "set_posting_time": 1,
         "posting_date": day.isoformat(),
-        "posting_time": "18:00:00",
+        "posting_time": at.isoformat(),
         "due_date": (day + timedelta(days=30)).isoformat(),
         "is_return": int(is_return),
         "return_against": return_against,

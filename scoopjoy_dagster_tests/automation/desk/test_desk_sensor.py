@@ -61,7 +61,7 @@ class Desk:
             },
         )
         with context:
-            data = _sensor().evaluate_tick(context)
+            data = _sensor(self.world.day_ends_at).evaluate_tick(context)
         self.cursor, self.said = data.cursor, data.skip_message or ""
         return list(data.run_requests or [])
 
@@ -116,7 +116,7 @@ def _definitions() -> dg.Definitions:
 
 
 @cache
-def _sensor() -> dg.SensorDefinition:
+def _sensor(day_ends_at: str = "00:00") -> dg.SensorDefinition:
     job = dg.define_asset_job(JOB, selection=[step.asset for step in STEPS])
     settings = load_settings(
         {
@@ -124,6 +124,8 @@ def _sensor() -> dg.SensorDefinition:
             "ERPNEXT_API_KEY": "not used",
             "ERPNEXT_API_SECRET": "not used",
             "SCOOPJOY_GO_LIVE": "2026-11-01",
+            "SCOOPJOY_DAY_ENDS_AT": day_ends_at,
+            "SCOOPJOY_CLOSE_AT": "05:00",
         }
     )
     sensors = wiring.build(business_days(settings.go_live), job, settings).sensors
@@ -281,6 +283,18 @@ def test_a_day_that_has_not_ended_is_refused_with_the_days_that_can_be_closed(de
     desk.ask("Run Pipeline Now")
     assert desk.tick() == []
     assert "2026-11-23 cannot be closed" in desk.requests()[0]["answer"]
+
+
+@pytest.mark.parametrize(("clock", "ended"), [("02:59", False), ("03:00", True)])
+def test_where_the_day_ends_at_three_it_can_be_asked_for_from_three_on(
+    desk: Desk, clock: str, ended: bool
+) -> None:
+    desk.world.day_ends_at = "03:00"
+    desk.world.now = datetime.fromisoformat(f"{DAY + timedelta(days=1)}T{clock}")
+    insert(desk.world.erpnext, "Batch Run", run_date=DAY.isoformat())
+    desk.ask("Run Pipeline Now")
+    assert [one.partition_key for one in desk.tick()] == ([DAY.isoformat()] if ended else [])
+    assert (f"{DAY} cannot be closed" in (desk.requests()[0]["answer"] or "")) is not ended
 
 
 def test_an_erpnext_that_was_away_during_the_run_is_caught_up(desk: Desk) -> None:
