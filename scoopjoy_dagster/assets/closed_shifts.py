@@ -354,8 +354,10 @@ def _not_closed(one: Attempt, site: Site) -> Finding:
             "Cancel this POS Opening Entry, set Invoice Type to POS Invoice in POS Settings, and submit a POS Opening Entry with the same "
             f"POS Profile, cashier and Period Start Date {start:%Y-%m-%d %H:%M:%S}; then re-run `closed_shifts` for this day.",
         )
-    what = "shift closing lost to other writers" if one.conflict else "shift not closed"
-    return Finding("error", what, label, said, what_to_do(one.problem, NAME))
+    todo = what_to_do(one.problem, NAME)
+    if one.conflict:
+        return Finding("error", "shift closing lost to other writers", label, said, todo)
+    return Finding("error", "shift not closed", label, said, todo)
 
 
 def _is_of_another_mode(site: Site, draft: ClosingDraft) -> bool:

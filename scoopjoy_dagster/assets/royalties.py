@@ -320,13 +320,11 @@ def _not_posted(action: Action, problem: ERPNextError) -> Finding:
             f"{action.amount:.2f} are not in the ledger: in every naming series ERPNext gives a name that is taken",
             "Set the counters of the naming series (rows *naming series behind*), then re-run `royalties` for this day.",
         )
-    return Finding(
-        "error",
-        "royalty posting lost to other writers" if problem.is_conflict else "royalty not posted",
-        action.royalty.customer_name,
-        f"{problem.said} (royalty of {action.amount:.2f})",
-        what_to_do(problem, NAME),
-    )
+    who, said = action.royalty.customer_name, f"{problem.said} (royalty of {action.amount:.2f})"
+    todo = what_to_do(problem, NAME)
+    if problem.is_conflict:
+        return Finding("error", "royalty posting lost to other writers", who, said, todo)
+    return Finding("error", "royalty not posted", who, said, todo)
 
 
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:

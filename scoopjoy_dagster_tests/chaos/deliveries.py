@@ -11,7 +11,7 @@ from scoopjoy_dagster_tests.chaos.truth import Owed, Tables, paise, rupees, shif
 from scoopjoy_dagster_tests.chaos.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from scoopjoy_dagster.sandbox.hq import SandboxHQ
@@ -19,9 +19,16 @@ if TYPE_CHECKING:
 
 
 def judge_headquarters(
-    tables: Tables, headquarters: SandboxHQ, day: date, truth: dict[str, Owed]
+    tables: Tables,
+    headquarters: SandboxHQ,
+    day: date,
+    truth: dict[str, Owed],
+    names: Mapping[str, str],
 ) -> list[Verdict]:
-    """Everything that is not right about what headquarters holds of the day."""
+    """Everything that is not right about what headquarters holds of the day.
+
+    `names` are those of today of customers that were renamed: headquarters may know them by an earlier one.
+    """
     taken = [one.payload for one in headquarters.deliveries if one.payload["business_day"] == day.isoformat()]
     if not taken:
         return [Verdict("lost", f"headquarters was not told of {day}")]
@@ -60,7 +67,9 @@ def judge_headquarters(
         for name, number in counts.items()
         if held[name] != number
     ]
-    rows = {row["customer"]: paise(row["royalty"]) for row in taken[-1]["franchises"]}
+    rows = {
+        names.get(row["customer"], row["customer"]): paise(row["royalty"]) for row in taken[-1]["franchises"]
+    }
     found += [
         Verdict(
             "difference",

@@ -14,11 +14,11 @@ from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext.takings import POS_INVOICE, SALES_INVOICE, invoice_type
 from scoopjoy_dagster.sandbox.seed.masters import WALK_IN, member_group
 from scoopjoy_dagster_tests.chaos.truth import Tables
-from scoopjoy_dagster_tests.world import BANJARA, GELATO, INDIRANAGAR, KORAMANGALA, THANE, change
+from scoopjoy_dagster_tests.world import BANJARA, GELATO, INDIRANAGAR, KORAMANGALA, THANE, change, rename
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 
@@ -41,7 +41,7 @@ TILLS = (
 KINDS = (
     *("added", "added", "cancelled", "returned", "more returned than sold"),
     *("rate", "exempt", "moved", "disabled"),
-    *("mode switched", "closing cancelled"),
+    *("mode switched", "closing cancelled", "renamed"),
 )
 MANY = 11
 """Sales of a long shift: ERPNext consolidates ten and more in the background."""
@@ -71,6 +71,8 @@ class Facts:
         sellers: the franchises that sell.
         changed: what was changed later, by kind.
         disabled: franchises that are disabled for a while: ERPNext takes no entry for them meanwhile.
+        groups: the customer group of each franchise, by its name of today.
+        on_renamed: told the old and the new name of a franchise.
     """
 
     erpnext: SandboxERPNext
@@ -78,6 +80,8 @@ class Facts:
     sellers: Sequence[str] = ()
     changed: list[str] = field(default_factory=list)
     disabled: list[str] = field(default_factory=list)
+    groups: dict[str, str] = field(default_factory=lambda: dict(GROUPS))
+    on_renamed: Callable[[str, str], None] = lambda _old, _new: None
 
     @classmethod
     def seeded(cls, erpnext: SandboxERPNext, chance: random.Random, days: Sequence[date]) -> Facts:
@@ -150,23 +154,44 @@ class Facts:
                 change(self.erpnext, "Customer", customer, custom_royalty_exempt=int(not now))
             case "moved":
                 now = self.erpnext.documents("Customer", name=customer)[0]["customer_group"]
-                group = member_group(self.erpnext, GROUPS[customer]) if now == OUTSIDE else OUTSIDE
+                group = member_group(self.erpnext, self.groups[customer]) if now == OUTSIDE else OUTSIDE
                 change(self.erpnext, "Customer", customer, customer_group=group)
             case "disabled":
                 change(self.erpnext, "Customer", customer, disabled=1)
                 self.disabled.append(customer)
-            case "mode switched" if self.erpnext.line.invoice_modes and not self._open_shifts():
-                self._switch(SALES_INVOICE if self.mode == POS_INVOICE else POS_INVOICE)
-            case "closing cancelled" if (closing := self._cancellable(place)) and not self._open_shifts():
-                # In the other mode ERPNext would take the shift's sales in no closing any more.
-                if self.erpnext.line.invoice_modes:
-                    self._switch(POS_INVOICE if closing.holds_pos_invoices else SALES_INVOICE)
-                seed.cancel_document(self.erpnext, "POS Closing Entry", closing.name)
+            case "renamed":
+                self._rename(customer)
+            case "mode switched" | "closing cancelled" if self._at_the_till(kind, place):
+                pass
             case _:
                 kind = "added"
                 seed.add_invoice(self.erpnext, customer, day, amount)
         self.changed.append(kind)
         return kind
+
+    def _rename(self, customer: str) -> None:
+        name = f"{customer} {len(self.changed)}"
+        rename(self.erpnext, customer, name)
+        self.sellers = [name if one == customer else one for one in self.sellers]
+        self.groups[name] = self.groups.pop(customer)
+        self.on_renamed(customer, name)
+
+    def _at_the_till(self, kind: str, place: float) -> bool:
+        """Switch what tills make, or cancel a closing. False where that cannot be done now."""
+        if self._open_shifts():
+            return False
+        if kind == "mode switched":
+            if self.erpnext.line.invoice_modes:
+                self._switch(SALES_INVOICE if self.mode == POS_INVOICE else POS_INVOICE)
+            return self.erpnext.line.invoice_modes
+        closing = self._cancellable(place)
+        if closing is None:
+            return False
+        # In the other mode ERPNext would take the shift's sales in no closing any more.
+        if self.erpnext.line.invoice_modes:
+            self._switch(POS_INVOICE if closing.holds_pos_invoices else SALES_INVOICE)
+        seed.cancel_document(self.erpnext, "POS Closing Entry", closing.name)
+        return True
 
     @property
     def mode(self) -> str:

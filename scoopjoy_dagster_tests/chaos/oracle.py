@@ -68,6 +68,19 @@ class Oracle:
     history: dict[date, list[dict[str, int]]] = field(default_factory=lambda: defaultdict(list))
     rates: dict[date, dict[str, set[Fraction]]] = field(default_factory=lambda: defaultdict(dict))
     mails_twice: int = 0
+    names: dict[str, str] = field(default_factory=dict)
+    """What customers that were renamed are called now, by every name that they had."""
+
+    def renamed(self, old: str, new: str) -> None:
+        """A person has renamed a Customer: what was true of it under the old name is true of it under the new one."""
+        self.names = {**{before: new if now == old else now for before, now in self.names.items()}, old: new}
+        for moments in self.history.values():
+            for one in moments:
+                if old in one:
+                    one[new] = one.pop(old)
+        for rates in self.rates.values():
+            if old in rates:
+                rates[new] = rates.pop(old)
 
     @property
     def tables(self) -> Tables:
@@ -93,7 +106,7 @@ class Oracle:
             *judge_till(self.tables, day),
             *self._annotations(day, truth, entries),
             *self._statements(day, truth, entries),
-            *judge_headquarters(self.tables, self.headquarters, day, truth),
+            *judge_headquarters(self.tables, self.headquarters, day, truth, self.names),
             *judge_mails(self.tables, self._mails(day), self.recipients, day, truth),
             *self._mails_twice(day),
             *self._ledger(),
@@ -111,7 +124,7 @@ class Oracle:
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in rows:
             customer, _, revision = row["key"].split(":", 3)[3].rpartition(":")
-            found[customer].append({**row, "revision": int(revision)})
+            found[self.names.get(customer, customer)].append({**row, "revision": int(revision)})
         for mine in found.values():
             mine.sort(key=lambda one: one["revision"])
         return found
