@@ -274,7 +274,10 @@ def close_shifts(
     while True:
         tried = closed_one or rounds < 2
         closed_one, elapsed_s = False, patience.clock() - began
-        for planned in shifts.plan(day, now + timedelta(seconds=elapsed_s), patience.quiet):
+        plans = shifts.plan(day, now + timedelta(seconds=elapsed_s), patience.quiet)
+        if any(action.draft for action, _ in plans):
+            site.require_all_documents()
+        for planned in plans:
             name = planned[0].opening.name
             before = attempts.get(name)
             if before and (before.closed or before.final or not (tried or before.conflict or before.selling)):

@@ -56,7 +56,7 @@ def preview_day(site: Site, tools: Tools, day: date) -> Iterator[Preview]:
     books = site.books()
     reading = royalties.read_days(site, books, policy, [day], re_rate=tools.close.re_rate)[day]
     accounts = royalties.accounts_of(site, books, [reading.plan])
-    royalties.require(accounts, reading.plan)
+    royalties.require(site, accounts, reading.plan)
     plan = royalties.named(site, books, reading.plan)
     unusable = royalties.unusable_accounts(accounts, plan)
     yield Preview(

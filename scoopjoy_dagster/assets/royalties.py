@@ -142,13 +142,16 @@ def accounts_of(site: Site, books: Books, plans: Iterable[RoyaltyPlan]) -> Posti
     return posting_accounts(site, books, customers) if customers else PostingAccounts(books)
 
 
-def require(accounts: PostingAccounts, the_plan: RoyaltyPlan) -> None:
+def require(site: Site, accounts: PostingAccounts, the_plan: RoyaltyPlan) -> None:
     """See that something can be posted.
 
     Raises:
-        Rejected: entries are to be posted, and the accounts take none; nothing was posted.
+        Rejected: entries are to be posted, and the accounts take none, or the user does not see all sales; nothing was posted.
     """
-    if accounts.problems and the_plan.writes():
+    if not the_plan.writes():
+        return
+    site.require_all_documents()
+    if accounts.problems:
         raise Rejected("check the accounts", "; ".join(accounts.problems))
 
 
@@ -176,7 +179,7 @@ def plan_days(
     accounts = accounts_of(site, books, (one.plan for one in reading.values()))
 
     def post(day: date) -> Outcome:
-        require(accounts, reading[day].plan)
+        require(site, accounts, reading[day].plan)
         return post_royalties(site, accounts, reading[day], today=today, url=url)
 
     return {day: partial(post, day) for day in days}

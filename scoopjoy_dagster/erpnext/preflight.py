@@ -21,6 +21,7 @@ from scoopjoy_dagster.erpnext.entry_fields import ENTRY, OURS, ROW
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound, Rejected
 from scoopjoy_dagster.erpnext.forms import read_forms
 from scoopjoy_dagster.erpnext.locks import read_locks
+from scoopjoy_dagster.erpnext.restrictions import shown_only_own
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.nearest import did_you_mean
 
@@ -283,22 +284,9 @@ def _permissions(site: Site) -> Iterator[Check]:
 def _user_permissions(site: Site) -> Iterator[Check]:
     """What hides documents from this user: its User Permissions, and rules of its roles that show it only its own."""
     site.require_whole_view()
-    # A row for each role; those that everybody has are not among them.
-    held = site.client.rows(
-        "Has Role",
-        ["role"],
-        [["parent", "=", site.user], ["parenttype", "=", "User"]],
-        order_by="idx asc",
-        parent="User",
-    )
-    roles = [*(str(row["role"]) for row in held), "All", "Desk User"]
-    restricted = [
-        doctype
-        for doctype, _ in PERMISSIONS
-        if site.user != "Administrator"
-        and doctype != deliveries.DOCTYPE  # ours, and there after setup only
-        and read_forms(site.client, doctype)[doctype].only_own(roles)
-    ]
+    # Deliveries are ours, and there after setup only.
+    asked = [doctype for doctype, _ in PERMISSIONS if doctype != deliveries.DOCTYPE]
+    restricted = shown_only_own(site.client, site.user, asked)
     if restricted:
         yield Check(
             "error",

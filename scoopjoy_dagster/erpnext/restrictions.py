@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from scoopjoy_dagster.erpnext.client import Client, Row
+from scoopjoy_dagster.erpnext.forms import read_forms
 
 LOOKED_AT = frozenset(
     {
@@ -39,6 +40,9 @@ LOOKED_AT = frozenset(
 )
 """DocTypes that the program reads or writes."""
 
+DECISIVE = ("Customer", "Sales Invoice", "POS Invoice", "POS Opening Entry")
+"""DocTypes whose lists decide what is closed and how much is posted."""
+
 DOING = "see what ERPNext shows this user"
 ACTION = "delete them in ERPNext (User Permission), or apply them only to document types that the close does not use"
 
@@ -66,6 +70,24 @@ def restrictions(permissions: Mapping[str, Sequence[Row]], company: str) -> list
         for allow, rows in sorted(permissions.items())
         if (hidden := _hiding(rows, company if allow == "Company" else None))
     ]
+
+
+def shown_only_own(client: Client, user: str, doctypes: Iterable[str]) -> list[str]:
+    """Of these DocTypes, those of which the rules of its roles ("Only If Creator") show the user only documents of its own.
+
+    A request for each DocType, and one for the roles; those that everybody has are not among them.
+    """
+    if user == "Administrator":
+        return []
+    held = client.rows(
+        "Has Role",
+        ["role"],
+        [["parent", "=", user], ["parenttype", "=", "User"]],
+        order_by="idx asc",
+        parent="User",
+    )
+    roles = [*(str(row["role"]) for row in held), "All", "Desk User"]
+    return [one for one in doctypes if read_forms(client, one)[one].only_own(roles)]
 
 
 def _hiding(rows: Sequence[Row], company: str | None) -> list[str]:

@@ -13,7 +13,14 @@ from scoopjoy_dagster.erpnext.dialects.interface import Dialect
 from scoopjoy_dagster.erpnext.entry_fields import EntryFields
 from scoopjoy_dagster.erpnext.errors import Rejected
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
-from scoopjoy_dagster.erpnext.restrictions import ACTION, DOING, restrictions, user_permissions
+from scoopjoy_dagster.erpnext.restrictions import (
+    ACTION,
+    DECISIVE,
+    DOING,
+    restrictions,
+    shown_only_own,
+    user_permissions,
+)
 from scoopjoy_dagster.erpnext.session import Session
 from scoopjoy_dagster.nearest import did_you_mean
 
@@ -115,6 +122,23 @@ class Site:
             self.require_whole_view()
             self._known["company"] = self._find_company()
         return self._known["company"]
+
+    def require_all_documents(self) -> None:
+        """See, once in a session that is about to post, that no rule of the user's roles shows it its own documents alone.
+
+        Raises:
+            Rejected: one does; the text names the DocTypes.
+        """
+        if "all documents" in self._known:
+            return
+        hidden = shown_only_own(self.client, self.user, DECISIVE)
+        if hidden:
+            raise Rejected(
+                DOING,
+                f"its roles show it only documents of its own: {', '.join(hidden)}, so days would be closed in part; take "
+                "'Only If Creator' from the rules of these roles in ERPNext's Role Permissions Manager",
+            )
+        self._known["all documents"] = {}
 
     def require_whole_view(self) -> None:
         """See that ERPNext hides nothing from the user.

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from scoopjoy_dagster.erpnext.errors import Rejected
-from scoopjoy_dagster_tests.world import KORAMANGALA, THANE, World, entries, insert, submitted_closings
+from scoopjoy_dagster_tests.world import (
+    KORAMANGALA,
+    THANE,
+    World,
+    change,
+    entries,
+    insert,
+    submitted_closings,
+)
 
 ROBOT = "robot@scoopjoy.example"
 
@@ -83,3 +91,26 @@ def test_a_session_asks_once(chain: World) -> None:
     chain.close()
     asked = [one for one in chain.erpnext.requests.entries if "get_user_permissions" in one.path]
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("asset", ["closed_shifts", "royalties"])
+def test_a_role_that_shows_only_its_own_documents_stops_what_would_post_and_nothing_else(
+    chain: World, asset: str
+) -> None:
+    chain.a_day()
+    chain.shift(2)
+    roles = [{"role": "Accounts Manager"}, {"role": "Sales Manager"}]
+    change(chain.erpnext, "User", ROBOT, roles=roles)
+    sql = (
+        "UPDATE \"tabDocPerm\" SET if_owner = ? WHERE parent = 'POS Opening Entry' AND role = 'Sales Manager'"
+    )
+    with chain.erpnext.site.transaction():
+        chain.erpnext.site.db.run(sql, (1,))
+    chain.erpnext.requests.reset()
+    day = chain.close(asset)
+    (row,) = day.exceptions(asset)
+    assert "its roles show it only documents of its own: POS Opening Entry" in row["message"]
+    assert chain.erpnext.requests.writes == 0
+    with chain.erpnext.site.transaction():
+        chain.erpnext.site.db.run(sql, (0,))
+    assert chain.close(asset).success
