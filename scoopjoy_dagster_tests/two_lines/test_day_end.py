@@ -200,3 +200,18 @@ def test_a_sale_that_arrives_later_is_an_adjustment_of_its_business_day(night: W
     assert len(posted) == 2
     assert f"{late} added" in posted[1]["custom_scoopjoy_reason"]
     assert owed(night, DAY)[THANE] == royalty(THANE, Decimal(54327))
+
+
+def test_an_early_sale_that_is_cancelled_later_is_taken_off_its_business_day_and_named(night: World) -> None:
+    early = night.invoice(THANE, "7", NEXT, at=time(1, 30))
+    assert night.close().success
+    later = night.now + timedelta(hours=5)
+    with seed.at(night.erpnext, later):
+        seed.cancel_document(night.erpnext, "Sales Invoice", early)
+    night.now = later + timedelta(minutes=1)
+    night.erpnext.site.clock = lambda: night.now
+    assert night.close().success
+    posted = entries(night.erpnext, THANE)
+    assert len(posted) == 2
+    assert f"{early} cancelled" in posted[1]["custom_scoopjoy_reason"]
+    assert owed(night, DAY)[THANE] == royalty(THANE, Decimal(54320))
