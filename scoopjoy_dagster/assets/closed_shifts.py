@@ -254,9 +254,18 @@ def plan_days(
     patience: pos.Patience,
     url: Callable[[str, str], str],
 ) -> Days:
-    """The shifts of `days` from one reading, and what closes those of each day. `now` is site time."""
-    shifts = read_shifts(site, days[0], days[-1], now)
-    return {day: partial(close_shifts, shifts, day, now=now, patience=patience, url=url) for day in days}
+    """The shifts of `days`, and what closes those of each day. `now` is site time.
+
+    They are read at once; after something was written, what is left of them anew, day by day.
+    """
+    shifts, traffic = read_shifts(site, days[0], days[-1], now), site.client.session.traffic
+    writes = traffic.writes
+
+    def close(day: date) -> Outcome:
+        current = shifts if traffic.writes == writes else read_shifts(site, day, day, now)
+        return close_shifts(current, day, now=now, patience=patience, url=url)
+
+    return {day: partial(close, day) for day in days}
 
 
 def close_shifts(

@@ -179,7 +179,7 @@ def _leaf_problems(row: Row, books: Books) -> list[str]:
 def missing_dimensions(site: Site, books: Books) -> list[str]:
     """Accounting dimensions that ERPNext wants on our rows, and that no setting fills; a sentence each.
 
-    A user who may not read them is told by ERPNext, entry by entry; `scoopjoy check` names the permission.
+    Where the user may not read them, ERPNext refuses entry by entry; `scoopjoy check` names the missing permission.
     """
     try:
         rows = site.client.rows(
