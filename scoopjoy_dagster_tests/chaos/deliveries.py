@@ -67,9 +67,9 @@ def judge_headquarters(
         for name, number in counts.items()
         if held[name] != number
     ]
-    rows = {
-        names.get(row["customer"], row["customer"]): paise(row["royalty"]) for row in taken[-1]["franchises"]
-    }
+    rows: Counter[str] = Counter()
+    for row in taken[-1]["franchises"]:
+        rows[names.get(row["customer"], row["customer"])] += paise(row["royalty"])
     found += [
         Verdict(
             "difference",

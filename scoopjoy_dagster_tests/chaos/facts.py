@@ -14,7 +14,16 @@ from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext.takings import POS_INVOICE, SALES_INVOICE, invoice_type
 from scoopjoy_dagster.sandbox.seed.masters import WALK_IN, member_group
 from scoopjoy_dagster_tests.chaos.truth import Tables
-from scoopjoy_dagster_tests.world import BANJARA, GELATO, INDIRANAGAR, KORAMANGALA, THANE, change, rename
+from scoopjoy_dagster_tests.world import (
+    BANJARA,
+    GELATO,
+    INDIRANAGAR,
+    KORAMANGALA,
+    THANE,
+    change,
+    merge,
+    rename,
+)
 
 if TYPE_CHECKING:
     import random
@@ -41,7 +50,7 @@ TILLS = (
 KINDS = (
     *("added", "added", "cancelled", "returned", "more returned than sold"),
     *("rate", "exempt", "moved", "disabled"),
-    *("mode switched", "closing cancelled", "renamed"),
+    *("mode switched", "closing cancelled", "renamed", "merged"),
 )
 MANY = 11
 """Sales of a long shift: ERPNext consolidates ten and more in the background."""
@@ -72,7 +81,7 @@ class Facts:
         changed: what was changed later, by kind.
         disabled: franchises that are disabled for a while: ERPNext takes no entry for them meanwhile.
         groups: the customer group of each franchise, by its name of today.
-        on_renamed: told the old and the new name of a franchise.
+        on_renamed, on_merged: called with the old and the new name of a franchise.
     """
 
     erpnext: SandboxERPNext
@@ -82,6 +91,7 @@ class Facts:
     disabled: list[str] = field(default_factory=list)
     groups: dict[str, str] = field(default_factory=lambda: dict(GROUPS))
     on_renamed: Callable[[str, str], None] = lambda _old, _new: None
+    on_merged: Callable[[str, str], None] = lambda _old, _new: None
 
     @classmethod
     def seeded(cls, erpnext: SandboxERPNext, chance: random.Random, days: Sequence[date]) -> Facts:
@@ -161,6 +171,8 @@ class Facts:
                 self.disabled.append(customer)
             case "renamed":
                 self._rename(customer)
+            case "merged" if self._merge(customer, place):
+                pass
             case "mode switched" | "closing cancelled" if self._at_the_till(kind, place):
                 pass
             case _:
@@ -176,6 +188,17 @@ class Facts:
         self.groups[name] = self.groups.pop(customer)
         self.on_renamed(customer, name)
 
+    def _merge(self, customer: str, place: float) -> bool:
+        """Merge a franchise into another one that sells. False where there is none left to sell beside it."""
+        others = [one for one in self.sellers if one != customer and one not in self.disabled]
+        if len(others) < 2:
+            return False
+        other = others[int(place * len(others))]
+        merge(self.erpnext, customer, other)
+        self.sellers = [one for one in self.sellers if one != customer]
+        self.on_merged(customer, other)
+        return True
+
     def _at_the_till(self, kind: str, place: float) -> bool:
         """Switch what tills make, or cancel a closing. False where that cannot be done now."""
         if self._open_shifts():
@@ -190,7 +213,9 @@ class Facts:
         # In the other mode ERPNext would take the shift's sales in no closing any more.
         if self.erpnext.line.invoice_modes:
             self._switch(POS_INVOICE if closing.holds_pos_invoices else SALES_INVOICE)
-        seed.cancel_document(self.erpnext, "POS Closing Entry", closing.name)
+        session = self.erpnext.session()
+        with self.erpnext.site.transaction():
+            session.cancel(session.load("POS Closing Entry", closing.name))
         return True
 
     @property

@@ -10,7 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from scoopjoy_dagster.sandbox.erpnext.faults import HOOKED, KINDS
-from scoopjoy_dagster_tests.world import KORAMANGALA, THANE, insert
+from scoopjoy_dagster_tests.world import KORAMANGALA, THANE
 
 if TYPE_CHECKING:
     import random
@@ -121,7 +121,9 @@ def _background(chance: random.Random, erpnext: SandboxERPNext, hooks: Hooks) ->
         hooks.note("books_frozen")
     if chance.random() < 0.05:
         values = {"user": erpnext.robot.user, "allow": "Customer", "for_value": chance.choice(HIDDEN_BUT)}
-        insert(erpnext, "User Permission", **values)
+        session = erpnext.session()
+        with erpnext.site.transaction():
+            session.insert(session.new("User Permission", values))
         hooks.note("user_restricted")
 
 

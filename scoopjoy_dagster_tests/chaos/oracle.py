@@ -69,7 +69,9 @@ class Oracle:
     rates: dict[date, dict[str, set[Fraction]]] = field(default_factory=lambda: defaultdict(dict))
     mails_twice: int = 0
     names: dict[str, str] = field(default_factory=dict)
-    """What customers that were renamed are called now, by every name that they had."""
+    """What customers that were renamed or merged are called now, by every name that they had."""
+    merged: set[str] = field(default_factory=set)
+    """Customers into which another was merged: of what they owed at earlier moments nothing is known."""
 
     def renamed(self, old: str, new: str) -> None:
         """A person has renamed a Customer: what was true of it under the old name is true of it under the new one."""
@@ -80,7 +82,12 @@ class Oracle:
                     one[new] = one.pop(old)
         for rates in self.rates.values():
             if old in rates:
-                rates[new] = rates.pop(old)
+                rates[new] = rates.pop(old) | rates.get(new, set())
+
+    def was_merged(self, old: str, new: str) -> None:
+        """A person has merged a Customer into another."""
+        self.renamed(old, new)
+        self.merged.add(new)
 
     @property
     def tables(self) -> Tables:
@@ -124,9 +131,11 @@ class Oracle:
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in rows:
             customer, _, revision = row["key"].split(":", 3)[3].rpartition(":")
-            found[self.names.get(customer, customer)].append({**row, "revision": int(revision)})
+            found[self.names.get(customer, customer)].append(
+                {**row, "revision": int(revision), "chain": row["adjusts"] or row["name"]}
+            )
         for mine in found.values():
-            mine.sort(key=lambda one: one["revision"])
+            mine.sort(key=lambda one: (one["revision"], one["key"].casefold()))
         return found
 
     def _royalties(
@@ -154,15 +163,30 @@ class Oracle:
                         short,
                     )
                 )
-            if [one["revision"] for one in mine] != list(range(len(mine))):
-                numbers = ", ".join(str(one["revision"]) for one in mine)
+            found += self._chains(day, customer, mine)
+            if customer not in self.merged:
+                found += self._steps(day, customer, mine, amounts)
+        return found
+
+    def _chains(self, day: date, customer: str, mine: list[dict[str, Any]]) -> list[Verdict]:
+        """A first entry is followed by its adjustments without a gap.
+
+        Of merged customers there are several first ones, and their adjustments share the numbers.
+        """
+        found: list[Verdict] = []
+        for chain in dict.fromkeys(one["chain"] for one in mine):
+            own = [one for one in mine if one["chain"] == chain]
+            revisions = [one["revision"] for one in own]
+            gaps = revisions != list(range(len(own))) and customer not in self.merged
+            if gaps or revisions[0] or len(set(revisions)) < len(own):
+                numbers = ", ".join(map(str, revisions))
                 found.append(Verdict("wrong", f"revisions of {customer} on {day} are {numbers}"))
-            for one in mine[1:]:
-                if one["adjusts"] != mine[0]["name"]:
-                    found.append(
-                        Verdict("wrong", f"{one['name']} does not say that it adjusts {mine[0]['name']}")
-                    )
-            found += self._steps(day, customer, mine, amounts)
+            if revisions[0] and not own[0]["adjusts"]:
+                found.append(Verdict("wrong", f"{chain} does not say that it adjusts an entry of {customer}"))
+            elif own[0]["name"] != chain:
+                found.append(
+                    Verdict("wrong", f"{own[0]['name']} adjusts {chain}, which is no entry of {customer}")
+                )
         return found
 
     def _posted(self, entry: str, customer: str, found: list[Verdict]) -> int:
@@ -262,7 +286,13 @@ class Oracle:
                 short = abs(sum(shares.values()) - royalty)
                 what = f"the shares of {customer} on {day} add up to {rupees(sum(shares.values()))}, not {rupees(royalty)}"
                 found.append(Verdict("difference", what, short))
-            for row in rows if not one or one.left is None else []:
+            if one and one.merged:
+                found += [
+                    Verdict("wrong", f"{row['name']} names {row['entry']}, which is no royalty of {customer}")
+                    for row in rows
+                    if row["entry"] and row["entry"] not in {first, *one.merged}
+                ]
+            for row in rows if not one or (one.left is None and not one.merged) else []:
                 name, proportion = row["name"], exact.get(row["name"], Fraction(0))
                 if abs(shares[name] - proportion) >= 1:
                     what = f"the share of {name} is {rupees(shares[name])}, its proportion {float(proportion) / 100:.4f}"
@@ -284,13 +314,13 @@ class Oracle:
         found: list[Verdict] = []
         for customer, mine in sorted(entries.items()):
             due = truth[customer].royalty if customer in truth else 0
-            for place, entry in enumerate(mine):
+            for entry in mine:
                 files = self.tables.rows(
                     'SELECT f.name, f.file_name, f.is_private, c.body FROM "tabFile" f LEFT JOIN content c ON c.url = f.file_url'
                     " WHERE f.attached_to_doctype = 'Journal Entry' AND f.attached_to_name = ? ORDER BY f.name",
                     entry["name"],
                 )
-                wanted = 1 if place == 0 else 0
+                wanted = 1 if entry["revision"] == 0 else 0
                 if len(files) < wanted:
                     found.append(Verdict("lost", f"{entry['name']} of {customer} on {day} has no statement"))
                 found += [
@@ -300,6 +330,6 @@ class Oracle:
                 for one in files[:wanted]:
                     if not bytes(one["body"] or b"").startswith(b"%PDF") or not one["is_private"]:
                         found.append(Verdict("wrong", f"{one['file_name']} is no private PDF"))
-                    elif f"₹{rupees(due)}" not in _text(one["body"]):
+                    elif customer not in self.merged and f"₹{rupees(due)}" not in _text(one["body"]):
                         found.append(Verdict("wrong", f"{one['file_name']} does not say {rupees(due)}"))
         return found

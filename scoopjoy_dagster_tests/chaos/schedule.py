@@ -92,7 +92,7 @@ class _Schedule:
         days = [DAY - timedelta(days=1), DAY] if chance.random() < 0.25 else [DAY]
         self._facts = Facts.seeded(self._erpnext, chance, days)
         self._oracle = there.oracle()
-        self._facts.on_renamed = self._oracle.renamed
+        self._facts.on_renamed, self._facts.on_merged = self._oracle.renamed, self._oracle.was_merged
         self._running: list[Closing] = []
         self._changed = False
         self._recorded = self._chance("recorded").random() < RECORDED

@@ -48,12 +48,19 @@ class Owed:
         invoices: base by sale of the day, in paise, returns negative.
         exempt: it pays nothing whatever it sells.
         left: of a customer that is no franchise any more, the base in paise that its royalty was posted on last: it keeps it.
+        merged: the first entries of customers that were merged into this one. They stand as they were posted: `stands` over
+            `stands_base`, both in paise.
+        posted: what is in the ledger for it, in paise.
     """
 
     rate: Fraction
     invoices: dict[str, int]
     exempt: bool = False
     left: int | None = None
+    merged: frozenset[str] = frozenset()
+    stands: int = 0
+    stands_base: int = 0
+    posted: int = 0
 
     @property
     def base(self) -> int:
@@ -63,10 +70,12 @@ class Owed:
     @property
     def royalty(self) -> int:
         """In paise, rounded once; a day whose base is not positive owes nothing."""
-        base = self.base if self.left is None else self.left
+        base = self.base if self.left is None else self.left + self.stands_base
         if self.exempt or base <= 0:
             return 0
-        return half_up(base * self.rate / 100)
+        due = half_up((base - self.stands_base) * self.rate / 100) + self.stands
+        # More was taken back of what a merged customer had sold than the rate of the other can give back: nothing moves.
+        return due if due >= 0 else self.posted
 
     def proportions(self) -> dict[str, Fraction]:
         """Each invoice's exact part of the royalty, in paise."""
@@ -150,15 +159,25 @@ def sales(tables: Tables, customer: str, day: date, columns: str) -> list[dict[s
 
 
 def posted(tables: Tables, day: date) -> dict[str, list[dict[str, Any]]]:
-    """Rate and base of our submitted royalty entries of the day by the party in the ledger, oldest revision first."""
+    """Our submitted royalty entries of the day by the party in the ledger: rate, base, `amount` in paise, and `chain`.
+
+    A chain is a first entry with its adjustments; of merged customers there are several. By revision, then by key.
+    """
     rows = tables.rows(
-        "SELECT g.party, j.custom_scoopjoy_key AS key, j.custom_royalty_rate AS rate, j.custom_royalty_base AS base"
+        "SELECT g.party, j.name, j.custom_scoopjoy_key AS key, j.custom_scoopjoy_adjusts AS adjusts,"
+        " j.custom_royalty_rate AS rate, j.custom_royalty_base AS base, g.debit, g.credit"
         ' FROM "tabJournal Entry" j JOIN "tabGL Entry" g ON g.voucher_no = j.name AND g.party_type = \'Customer\''
         " WHERE j.custom_scoopjoy_key LIKE ? AND j.docstatus = 1 AND g.is_cancelled = 0",
         f"royalty:%:{day}:%",
     )
+    for row in rows:
+        row |= {
+            "chain": row["adjusts"] or row["name"],
+            "revision": int(row["key"].rpartition(":")[2]),
+            "amount": paise(row["debit"]) - paise(row["credit"]),
+        }
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: int(row["key"].rpartition(":")[2])):
+    for row in sorted(rows, key=lambda row: (row["revision"], row["key"].casefold())):
         found.setdefault(row["party"], []).append(row)
     return found
 
@@ -183,11 +202,27 @@ def owed(tables: Tables, day: date) -> dict[str, Owed]:
         }
         mine = entries.get(name)
         if mine:
-            left = None if name in now else paise(mine[-1]["base"])
-            result[name] = Owed(Fraction(str(mine[0]["rate"])), invoices, left=left)
+            result[name] = _of_posted(mine, invoices, is_franchise=name in now)
             continue
         result[name] = Owed(todays_rate(now[name]), invoices, bool(now[name]["exempt"]))
     return result
+
+
+def _of_posted(mine: list[dict[str, Any]], invoices: dict[str, int], *, is_franchise: bool) -> Owed:
+    """By the rate of the first entry; what customers that were merged into this one owed stands."""
+    chains: dict[str, list[dict[str, Any]]] = {}
+    for row in mine:
+        chains.setdefault(row["chain"], []).append(row)
+    own = chains.pop(mine[0]["chain"])
+    return Owed(
+        Fraction(str(mine[0]["rate"])),
+        invoices,
+        left=None if is_franchise else paise(own[-1]["base"]),
+        merged=frozenset(one[0]["name"] for one in chains.values()),
+        stands=sum(row["amount"] for one in chains.values() for row in one),
+        stands_base=sum(paise(one[-1]["base"]) for one in chains.values()),
+        posted=sum(row["amount"] for row in mine),
+    )
 
 
 def shifts(tables: Tables, day: date) -> list[Shift]:
