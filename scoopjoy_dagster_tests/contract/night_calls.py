@@ -21,6 +21,7 @@ LISTS: dict[str, tuple[list[str], str | None]] = {
     "Has Role": (["parent"], "User"),
     "Journal Entry": (["name", "docstatus", "accounts.account", "accounts.debit"], None),
     "Journal Entry Account": (["parent", "account", "party", "debit", "credit"], "Journal Entry"),
+    "Mode of Payment Account": (["parent", "default_account"], "Mode of Payment"),
     "POS Closing Entry": (["name", "status", "payment_reconciliation.mode_of_payment"], None),
     "POS Invoice": (["name", "customer", "consolidated_invoice"], None),
     "POS Invoice Reference": (["parent", "pos_invoice"], "POS Closing Entry"),
@@ -48,6 +49,10 @@ QUESTIONS = [
 ]
 """Methods without arguments."""
 
+FORM = "frappe.desk.form.load.getdoctype"
+FORMS = ["Customer", "Sales Invoice", "POS Invoice", "POS Opening Entry"]
+"""DocTypes whose rules are asked for, in the form of the desk."""
+
 WRITES = {
     ("POST", "POS Closing Entry"),
     ("PUT", "POS Closing Entry"),
@@ -60,6 +65,7 @@ READ_ONE = {("GET", "POS Closing Entry")}
 COVERED = {
     *(("frappe.client.get_list", doctype) for doctype in [*LISTS, *LISTS_SINCE_V16]),
     *((method, "") for method in [*QUESTIONS, *TAKINGS.values()]),
+    *((FORM, doctype) for doctype in FORMS),
     *WRITES,
     *READ_ONE,
 }

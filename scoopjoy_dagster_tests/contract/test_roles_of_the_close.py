@@ -10,7 +10,7 @@ import pytest
 
 from .books import NOTE
 from .lines import V15, V16
-from .night_calls import LISTS, LISTS_SINCE_V16, OWN_PERMISSIONS, QUESTIONS
+from .night_calls import FORM, FORMS, LISTS, LISTS_SINCE_V16, OWN_PERMISSIONS, QUESTIONS
 from .shifts import CLOSING, TAKINGS, Shift
 
 if TYPE_CHECKING:
@@ -37,6 +37,14 @@ def test_every_list_of_a_night_shows_all_that_it_asks_for(
 @pytest.mark.parametrize("method", QUESTIONS)
 def test_every_question_without_a_document_is_answered(small: Caller, method: str) -> None:
     small.rpc(method).accepted()
+
+
+@pytest.mark.parametrize("doctype", FORMS)
+def test_the_rules_of_a_doctype_are_told(small: Caller, doctype: str) -> None:
+    found = small.call("GET", f"/api/method/{FORM}", params={"doctype": doctype})
+    found.accepted()
+    (form,) = [one for one in found.body["docs"] if one["name"] == doctype]
+    assert {row["role"] for row in form["permissions"]}
 
 
 def test_nothing_restricts_it(small: Caller) -> None:
