@@ -13,7 +13,7 @@ from scoopjoy_dagster.accounting.money import ZERO, allocate
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import Action, RoyaltyPlan
 from scoopjoy_dagster.assets import royalties
-from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
+from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, NOTHING_TO_FIX, OWNERS, Days, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.royalties import DayReading
 from scoopjoy_dagster.assets.royalty_statements import (
@@ -27,12 +27,15 @@ from scoopjoy_dagster.assets.royalty_statements import (
     with_lines,
 )
 from scoopjoy_dagster.assets.tools import TOOLS
+from scoopjoy_dagster.erpnext.client import lost
 from scoopjoy_dagster.erpnext.invoice_royalty import Annotation, InvoiceRow, invoice_rows, write_annotations
 from scoopjoy_dagster.erpnext.sales_totals import Marked
 from scoopjoy_dagster.erpnext.site import Books, Site
 from scoopjoy_dagster.erpnext.statements import Attachment, attached_statements
 
 NAME = "invoices"
+
+CONFLICT = NOTHING_TO_FIX.format(asset=NAME)
 
 
 def is_right(action: Action, marked: Sequence[Marked]) -> bool:
@@ -276,7 +279,7 @@ def _annotate(
             "invoice not annotated",
             invoice,
             message,
-            "Fix what ERPNext names, then re-run `invoices` for this day.",
+            CONFLICT if lost(message) else "Fix what ERPNext names, then re-run `invoices` for this day.",
         )
         for invoice, message in sorted(failed.items())
     ]

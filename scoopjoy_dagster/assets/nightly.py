@@ -272,26 +272,26 @@ def _busy(asset: str, day: date, problem: DayBusy) -> Outcome:
 
 def failed_outcome(asset: str, day: date, problem: ERPNextError) -> Outcome:
     """The outcome of a day that could not be worked on at all."""
-    finding = Finding(
-        "error",
-        f"{asset} could not be done",
-        day.isoformat(),
-        str(problem),
-        # ERPNext's answer to a field that it does not know.
-        (
-            "Run `scoopjoy setup`"
-            if problem.exc_type == "DataError"
-            else "Run `scoopjoy check`, mend what it names"
-        )
-        + ", and materialize the day again: what was written is adopted.",
-    )
+    if problem.is_conflict:
+        todo = NOTHING_TO_FIX.format(asset=asset)
+    elif problem.exc_type == "DataError":  # ERPNext's answer to a field that it does not know
+        todo = f"Run `scoopjoy setup`, then re-run `{asset}` for this day: what was written is adopted."
+    else:
+        todo = f"Run `scoopjoy check`, fix what it names, then re-run `{asset}` for this day: what was written is adopted."
+    finding = Finding("error", f"{asset} could not be done", day.isoformat(), str(problem), todo)
     return Outcome(asset, day, findings=(finding,))
+
+
+NOTHING_TO_FIX = (
+    "There is nothing to fix: others wrote in ERPNext at the same time. Re-run `{asset}` for this day."
+)
+"""The advice for what only lost against another writer."""
 
 
 def what_to_do(problem: ERPNextError, asset: str) -> str:
     """The advice for something that ERPNext did not take; what only lost against another writer has nothing to fix."""
     if problem.is_conflict:
-        return f"There is nothing to fix: others wrote in ERPNext at the same time. Re-run `{asset}` for this day."
+        return NOTHING_TO_FIX.format(asset=asset)
     return f"Fix what ERPNext names, then re-run `{asset}` for this day: what was written is adopted."
 
 

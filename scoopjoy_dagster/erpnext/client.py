@@ -42,7 +42,7 @@ RECORDS = frozenset({"ScoopJoy Delivery"})
 
 INSERT_ATTEMPTS = 4
 
-LOST = ("frappe.exceptions.QueryDeadlockError", "frappe.exceptions.QueryTimeoutError")
+_LOST = ("frappe.exceptions.QueryDeadlockError", "frappe.exceptions.QueryTimeoutError")
 """How ERPNext's last line about a document begins that was rolled back because another writer was there first."""
 
 PAGE = 2000
@@ -289,7 +289,7 @@ class Client:
             for attempt in self.session.attempts((_Lost,)):
                 with attempt:
                     failed = self._bulk_update(documents)
-                    if any(message.startswith(LOST) for message in failed.values()):
+                    if any(lost(message) for message in failed.values()):
                         raise _Lost(
                             "update documents",
                             "another writer was there first",
@@ -335,6 +335,11 @@ def adopt(found: Row, digest: str, doing: str, *, ours: bool) -> Written:
             f"{name} has the key {found[KEY_FIELD]} with other amounts: another run wrote it; run the day again",
         )
     return Written(name, created=ours)
+
+
+def lost(message: str) -> bool:
+    """Whether a document of a bulk update was only rolled back because another writer was there first."""
+    return message.startswith(_LOST)
 
 
 def _path(doctype: str, name: str | None = None) -> str:

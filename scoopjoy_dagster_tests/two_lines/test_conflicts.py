@@ -74,6 +74,21 @@ def test_an_entry_that_always_loses_is_named_as_a_conflict_and_the_next_run_post
     assert len(entries(chain.erpnext, KORAMANGALA)) == 1
 
 
+def test_annotations_that_always_lose_are_named_as_a_conflict_and_the_next_run_writes_them(
+    chain: World,
+) -> None:
+    chain.options = {"closing_deadline_s": 0.05}
+    chain.invoice(KORAMANGALA, "1000")
+    chain.erpnext.faults.add("record_changed", path="bulk_update", times=None)
+    night = chain.close("royalties", "invoices")
+    (row,) = night.exceptions("invoices")
+    assert row["what"] == "invoices could not be done"
+    assert "There is nothing to fix" in row["action"]
+    chain.erpnext.faults.clear()
+    chain.options = {}
+    assert chain.close("royalties", "invoices").success
+
+
 @pytest.mark.parametrize("path", ["insert_many", "POS Closing Entry", "bulk_update"])
 def test_a_request_that_loses_against_another_one_is_sent_again_and_stored_once(
     chain: World, path: str
