@@ -199,11 +199,11 @@ def erpnext_says_417(site: Site, _monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def erpnext_says_500(site: Site, _monkeypatch: pytest.MonkeyPatch) -> None:
-    site.erpnext.faults.add("html_500", doctype="Customer", times=None)
+    site.erpnext.faults.add("html_500", path="get_list", doctype="Customer", times=None)
 
 
 def erpnext_resets(site: Site, _monkeypatch: pytest.MonkeyPatch) -> None:
-    site.erpnext.faults.add("refused_before_commit", doctype="Customer", times=None)
+    site.erpnext.faults.add("refused_before_commit", path="get_list", doctype="Customer", times=None)
 
 
 def headquarters_says_500(site: Site, _monkeypatch: pytest.MonkeyPatch) -> None:
