@@ -1,4 +1,4 @@
-"""What a form of the desk is told of a DocType: its fields in force, its rules, its active workflow.
+"""What ERPNext sends to a form of the desk about a DocType: its fields in force, its rules, its active workflow.
 
 Everybody who has logged in may ask for it, where Custom Fields, rules and workflows themselves are shown to System Managers only.
 """

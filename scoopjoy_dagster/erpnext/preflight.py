@@ -74,7 +74,7 @@ class Check:
 def check_site(site: Site, *, time_zone: str, day: date, desk: bool = True) -> Iterator[Check]:
     """All checks of a site for the close of `day`; one that cannot be made is an error line and not the end.
 
-    What several of them stop at is told once. `desk`: whether runs are shown in ERPNext (SCOOPJOY_BATCH_RUN_DESK).
+    A cause that stops several of them is one line. `desk`: whether runs are shown in ERPNext (SCOOPJOY_BATCH_RUN_DESK).
     """
     told: set[str] = set()
     for what, check in (

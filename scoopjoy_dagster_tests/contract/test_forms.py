@@ -1,4 +1,4 @@
-"""What everybody who has logged in is told of a DocType: its fields in force, its rules, and its active workflow."""
+"""What every logged-in user can read of a DocType: its fields in force, its rules, and its active workflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workflows: the state that a document of a DocType with an active one gets, and what the form is told of it.
+"""Workflows: the state that a document of a DocType with an active one gets, and what the form shows of it.
 
 Belongs here: ``Workflow`` as ``frappe.model.workflow.validate_workflow`` sees it for documents that are inserted or saved over
 REST. Does not belong here: transitions, which are actions of the desk.
