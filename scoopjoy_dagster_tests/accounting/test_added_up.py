@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,11 +21,10 @@ from scoopjoy_dagster.accounting.royalties import (
     Franchise,
     PostedEntry,
     RoyaltyPlan,
-    plan_royalties,
 )
+from scoopjoy_dagster_tests.accounting.planning import DAY, plan_of_day
 from scoopjoy_dagster_tests.accounting.sums import added_up
 
-DAY = date(2026, 11, 22)
 ADYAR = Franchise("Adyar", "Franchise Adyar", Decimal(8))
 BANDRA = Franchise("Bandra", "Franchise Bandra", Decimal(5))
 EARLY, LATE = "2026-11-22 10:00:00.000000", "2026-11-22 21:30:00.000000"
@@ -38,22 +37,9 @@ ROWS = (
 
 
 def plan(
-    invoices: Sequence[BaseInvoice],
-    *,
-    franchises: Sequence[Franchise] = (ADYAR, BANDRA),
-    posted: Sequence[PostedEntry] = (),
-    former: Sequence[FormerFranchise] = (),
-    policy: RoyaltyPolicy | None = None,
+    invoices: Sequence[BaseInvoice], franchises: Sequence[Franchise] = (ADYAR, BANDRA), **more: Any
 ) -> RoyaltyPlan:
-    return plan_royalties(
-        company="ScoopJoy",
-        day=DAY,
-        policy=policy or RoyaltyPolicy(),
-        franchises=franchises,
-        invoices=invoices,
-        posted=posted,
-        former=former,
-    )
+    return plan_of_day(*invoices, franchises=franchises, **more)
 
 
 def entry(amount: str, customer: str = "Adyar", **more: object) -> PostedEntry:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -22,9 +22,8 @@ from scoopjoy_dagster.accounting.royalties import (
     plan_royalties,
     with_named_invoices,
 )
+from scoopjoy_dagster_tests.accounting.planning import COMPANY, DAY, plan_of_day
 
-COMPANY = "ScoopJoy"
-DAY = date(2026, 11, 22)
 NOTHING = Decimal(0)
 ADYAR = Franchise("Adyar", "Franchise Adyar", Decimal(8))
 BANDRA = Franchise("Bandra", "Franchise Bandra", Decimal(5))
@@ -35,24 +34,7 @@ def sale(amount: str, customer: str = "Adyar", name: str = "SINV-1") -> BaseInvo
     return BaseInvoice(name, customer, Decimal(amount), Decimal(amount) < 0, "INR", Decimal(amount))
 
 
-def plan(
-    *invoices: BaseInvoice,
-    franchises: Sequence[Franchise] = (ADYAR,),
-    posted: Sequence[PostedEntry] = (),
-    former: Sequence[FormerFranchise] = (),
-    policy: RoyaltyPolicy | None = None,
-    re_rate: bool = False,
-) -> RoyaltyPlan:
-    return plan_royalties(
-        company=COMPANY,
-        day=DAY,
-        policy=policy or RoyaltyPolicy(),
-        franchises=franchises,
-        invoices=invoices,
-        posted=posted,
-        former=former,
-        re_rate=re_rate,
-    )
+plan = partial(plan_of_day, franchises=(ADYAR,))
 
 
 def carried_out(done: RoyaltyPlan, before: Sequence[PostedEntry] = ()) -> tuple[PostedEntry, ...]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -16,15 +15,12 @@ from scoopjoy_dagster.accounting.money import Rounding
 from scoopjoy_dagster.accounting.policy import Base, NegativeDays, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import (
     BaseInvoice,
-    FormerFranchise,
     Franchise,
     PostedEntry,
     RoyaltyPlan,
-    plan_royalties,
 )
+from scoopjoy_dagster_tests.accounting.planning import DAY, POLICY, plan_of_day
 
-DAY = date(2026, 11, 22)
-POLICY = RoyaltyPolicy()
 ADYAR = Franchise("Adyar", "Franchise Adyar", Decimal(5))
 OTHERS = (
     replace(POLICY, base=Base.NET_TOTAL),
@@ -53,24 +49,7 @@ def entry(of: str, revision: int, amount: str, base: str, rate: str = "5", **mor
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def plan(
-    *sales: BaseInvoice,
-    posted: Sequence[PostedEntry] = (),
-    franchises: Sequence[Franchise] = (ADYAR,),
-    former: Sequence[FormerFranchise] = (),
-    policy: RoyaltyPolicy = POLICY,
-    re_rate: bool = False,
-) -> RoyaltyPlan:
-    return plan_royalties(
-        company="ScoopJoy",
-        day=DAY,
-        policy=policy,
-        franchises=franchises,
-        invoices=sales,
-        posted=posted,
-        former=former,
-        re_rate=re_rate,
-    )
+plan = partial(plan_of_day, franchises=(ADYAR,))
 
 
 def whats(found: RoyaltyPlan) -> list[str]:

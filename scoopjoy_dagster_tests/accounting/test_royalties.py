@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -23,11 +23,10 @@ from scoopjoy_dagster.accounting.royalties import (
     Franchise,
     PostedEntry,
     RoyaltyPlan,
-    plan_royalties,
 )
 from scoopjoy_dagster.accounting.totals import ledger_against_rule
+from scoopjoy_dagster_tests.accounting.planning import DAY, plan_of_day
 
-DAY = date(2026, 11, 22)
 ADYAR = Franchise("CUST-0001", "Franchise Adyar", Decimal(8))
 
 
@@ -37,20 +36,7 @@ def invoice(
     return BaseInvoice(name, customer, Decimal(amount), Decimal(amount) < 0, currency)
 
 
-def plan(
-    *invoices: BaseInvoice,
-    franchises: tuple[Franchise, ...] = (ADYAR,),
-    posted: tuple[PostedEntry, ...] = (),
-    policy: RoyaltyPolicy | None = None,
-) -> RoyaltyPlan:
-    return plan_royalties(
-        company="ScoopJoy",
-        day=DAY,
-        policy=policy or RoyaltyPolicy(),
-        franchises=franchises,
-        invoices=invoices,
-        posted=posted,
-    )
+plan = partial(plan_of_day, franchises=(ADYAR,))
 
 
 def carry_out(the_plan: RoyaltyPlan, before: tuple[PostedEntry, ...] = ()) -> tuple[PostedEntry, ...]:

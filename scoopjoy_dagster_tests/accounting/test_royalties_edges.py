@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -20,12 +19,9 @@ from scoopjoy_dagster.accounting.royalties import (
     Franchise,
     PostedEntry,
     Royalty,
-    RoyaltyPlan,
-    plan_royalties,
 )
+from scoopjoy_dagster_tests.accounting.planning import DAY, POLICY, plan_of_day
 
-DAY = date(2026, 11, 22)
-POLICY = RoyaltyPolicy()
 REVERSE = RoyaltyPolicy(negative_days=NegativeDays.REVERSE)
 ADYAR = Franchise("Adyar", "Franchise Adyar", Decimal("8.00"))
 BANDRA = Franchise("Bandra", "Franchise Bandra", Decimal(5))
@@ -51,26 +47,7 @@ def entry(revision: int, amount: str, of: str = "Adyar", **more: object) -> Post
     return replace(told, **more)  # type: ignore[arg-type]
 
 
-def plan(
-    *invoices: BaseInvoice,
-    franchises: Sequence[Franchise] = (ADYAR,),
-    posted: Sequence[PostedEntry] = (),
-    former: Sequence[FormerFranchise] = (),
-    policy: RoyaltyPolicy = POLICY,
-    company_currency: str = "INR",
-    re_rate: bool = False,
-) -> RoyaltyPlan:
-    return plan_royalties(
-        company="ScoopJoy",
-        day=DAY,
-        policy=policy,
-        franchises=franchises,
-        invoices=invoices,
-        posted=posted,
-        former=former,
-        company_currency=company_currency,
-        re_rate=re_rate,
-    )
+plan = partial(plan_of_day, franchises=(ADYAR,))
 
 
 # -- actions, whole -----------------------------------------------------------------------------------------------

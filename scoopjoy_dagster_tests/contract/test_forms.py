@@ -72,7 +72,7 @@ def test_a_user_whose_rule_is_only_if_creator_lists_its_own_in_silence(
     keeper.insert(slip, note="of another").accepted()
     own = small.insert(slip, note="of its own").value["name"]
     assert [row["name"] for row in small.rows(slip, ["name"])] == [own]
-    # Asked for the permission to read, it is told yes.
+    # ERPNext answers that the user may read this document type.
     asked = small.rpc("frappe.client.has_permission", doctype=slip, docname="", perm_type="read").value
     assert asked == {"has_permission": True}
 

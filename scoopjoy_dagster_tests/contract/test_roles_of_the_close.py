@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def test_every_list_of_a_night_shows_all_that_it_asks_for(
     small: Caller, robot: Caller, line: str, shift: Shift, franchise: str, doctype: str
 ) -> None:
-    """A user who may see less is told fewer fields or rows in silence: so what a user with all roles sees is compared."""
+    """ERPNext leaves out fields and rows that a user may not see, without an error. So compare with what a user with all roles sees."""
     del shift, franchise  # there is something to list
     if doctype in LISTS_SINCE_V16 and line == V15:
         return
