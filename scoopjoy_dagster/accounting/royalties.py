@@ -118,6 +118,7 @@ class Royalty:
         kept: why the amount is what is posted, whatever was sold; empty where it follows from the base.
         merged: entries of a customer that was merged into this one; `amount` has theirs as they were posted, and what
             else was sold is computed at `rate`.
+        posted_base: where it is kept, the base that it was posted on, in INR.
     """
 
     customer: str
@@ -130,6 +131,7 @@ class Royalty:
     terms: str = ""
     kept: str = ""
     merged: tuple[PostedEntry, ...] = ()
+    posted_base: Decimal = ZERO
 
     @property
     def invoice_count(self) -> int:
@@ -143,8 +145,8 @@ class Royalty:
 
     @property
     def frozen(self) -> bool:
-        """Whether what was written about it, on invoices and on its statement, stays as it is."""
-        return bool(self.kept) and self.amount != 0
+        """Whether what was written about it, on invoices and on its statement, stays: it was posted on other sales than these."""
+        return bool(self.kept) and self.amount != 0 and self.base != self.posted_base
 
     @property
     def own_base(self) -> Decimal:
@@ -503,6 +505,7 @@ def _kept(
         newest.terms,
         why,
         standing.merged,
+        base_of([standing.newest, *standing.merged]),
     )
 
 
@@ -526,10 +529,9 @@ class _Notes:
     def former(self, former: FormerFranchise, royalty: Royalty, standing: _Standing) -> None:
         """A former franchise that keeps what was posted."""
         names = ", ".join(one.name for one in standing.live)
-        sold = base_of([standing.newest, *standing.merged])
         changed = (
-            f"; its sales of the day were {sold:.2f} then and are {royalty.base:.2f} now, which changes nothing"
-            if sold != royalty.base
+            f"; its sales of the day were {royalty.posted_base:.2f} then and are {royalty.base:.2f} now, which changes nothing"
+            if royalty.posted_base != royalty.base
             else ""
         )
         self._left.append(

@@ -1,6 +1,6 @@
 """`invoices`: every invoice carries its share of the royalty, and every royalty has its statement."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -11,7 +11,7 @@ import dagster as dg
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.money import ZERO, allocate
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
-from scoopjoy_dagster.accounting.royalties import Action, RoyaltyPlan
+from scoopjoy_dagster.accounting.royalties import Action, Royalty, RoyaltyPlan
 from scoopjoy_dagster.assets import royalties
 from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, NOTHING_TO_FIX, OWNERS, Days, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
@@ -46,9 +46,9 @@ def is_right(action: Action, marked: Sequence[Marked]) -> bool:
     an invoice that came, left or was replaced since shows in these sums; `scoopjoy verify` compares each of them.
     """
     royalty = action.royalty
-    if royalty.frozen:
+    if stays(royalty, [one.entry for one in marked]):
         return True
-    if royalty.kept or not action.entries:
+    if nothing_owed(action):
         return not any(one.entry or one.share or one.rate for one in marked)
     merged = {entry.name for entry in royalty.merged}
     own = [one for one in marked if one.entry not in merged]
@@ -56,6 +56,19 @@ def is_right(action: Action, marked: Sequence[Marked]) -> bool:
     share = royalty.amount - sum((one.share for one in marked if one.entry in merged), ZERO)
     wanted = Marked(action.entries[0].name, royalty.rate, count, share)
     return own == [wanted] if count else not (royalty.invoice_count and share)
+
+
+def stays(royalty: Royalty, named: Iterable[str]) -> bool:
+    """Whether the invoices of a franchise stay as they are: its royalty was posted on other sales than these.
+
+    `named` are the entries that they name. Where none of them names one yet, they carry what was posted.
+    """
+    return royalty.frozen and (any(named) or royalty.amount * royalty.base <= 0)
+
+
+def nothing_owed(action: Action) -> bool:
+    """Whether no royalty of the franchise is in the ledger: none was posted, or it was taken back."""
+    return not action.entries or (bool(action.royalty.kept) and not action.royalty.amount)
 
 
 def wrong_customers(the_plan: RoyaltyPlan, marked: Mapping[str, Sequence[Marked]]) -> dict[str, int]:
@@ -81,7 +94,7 @@ def wanted_annotations(
     `found` are its invoices.
     """
     royalty = action.royalty
-    if royalty.kept or not action.entries:
+    if nothing_owed(action):
         return [(one.annotation, nothing(one.annotation)) for one in found]
     # An invoice of a customer that was merged into this one stays as it was posted.
     merged = {entry.name for entry in royalty.merged}
@@ -117,7 +130,7 @@ def changed_annotations(the_plan: RoyaltyPlan, rows: Mapping[str, Sequence[Invoi
             changed += [
                 nothing(one.annotation) for one in found if one.annotation.journal_entry not in {"", *kept}
             ]
-        elif not action.royalty.frozen:
+        elif not stays(action.royalty, [one.annotation.journal_entry for one in found]):
             pairs = wanted_annotations(action, found, the_plan.policy.precision)
             changed += [wanted for present, wanted in pairs if present != wanted]
     return changed
@@ -157,7 +170,7 @@ def read_statements(site: Site, reading: Mapping[date, DayReading]) -> dict[str,
             action.entries[0].name
             for one in reading.values()
             for action in one.plan.actions
-            if action.entries and not action.royalty.frozen
+            if action.entries
         ],
     )
 
@@ -213,9 +226,9 @@ def annotate_invoices(
         # Another run was there since the sums were read: control totals must not rely on them.
         site.client.remembered.forget()
     done.attached.add(keep_statements(site, [one for one in todo.statements if one.present]))
-    owing = [one for one in the_plan.actions if one.entries and not one.royalty.frozen]
+    owing = [one for one in the_plan.actions if one.entries]
     shares = sum((one.royalty.amount for one in owing if one.royalty.invoice_count), ZERO)
-    seen = sum(one.royalty.invoice_count for one in the_plan.actions if not one.royalty.frozen)
+    seen = sum(one.royalty.invoice_count for one in the_plan.actions)
     attached_now, right = done.attached.written, done.attached.right
     return Outcome(
         NAME,

@@ -117,12 +117,14 @@ def plan_statements(
 
     found = []
     for action in plan.actions:
-        if not action.entries or action.royalty.frozen:
+        if not action.entries:
             continue
         entry = action.entries[0].name
+        there = attached.get(entry, [])
+        if action.royalty.frozen and there:
+            continue
         statement = statement_of(plan, action, books.currency)
         name = statement_file_name(plan.day, entry, statement_digest(statement))
-        there = attached.get(entry, [])
         same = [one for one in there if statements.same_statement(one.file_name, name)]
         old = tuple(one for one in there if one not in same[:1])
         found.append(StatementDue(action, statement, name, bool(same), old))

@@ -408,6 +408,7 @@ def test_what_a_former_franchise_keeps_is_told_with_its_sum_and_stays_on_its_own
         Decimal("88.5"),
         "standard-old",
         kept=MOVED.why,
+        posted_base=Decimal(1100),
     )
     assert made.actions == (
         Action(

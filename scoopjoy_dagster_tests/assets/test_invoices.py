@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -97,6 +98,37 @@ def test_a_re_run_writes_nothing(settled: World) -> None:
     assert settled.erpnext.requests.writes == 0
     assert again.outcome("invoices")["written"] == 0
     assert again.metadata("invoices")["statements"].value == 5
+
+
+def other_policy(chain: World) -> None:
+    chain.policy = {"base": "net_total"}
+
+
+@pytest.mark.parametrize("sold_since", ["0", "500"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda chain: change(chain.erpnext, "Customer", THANE, customer_group="Commercial"),
+        lambda chain: change(chain.erpnext, "Customer", THANE, disabled=1),
+        other_policy,
+    ],
+    ids=["moved out", "disabled", "another policy"],
+)
+def test_what_was_posted_gets_its_shares_and_its_statement_whatever_has_become_of_the_franchise(
+    settled: World, what: Callable[[World], None], sold_since: str
+) -> None:
+    """The royalties are posted; before `invoices` runs, the franchise leaves or the policy changes, and sales come."""
+    if Decimal(sold_since):
+        settled.invoice(THANE, sold_since)
+    what(settled)
+    assert settled.close("invoices").success
+    assert shares(settled, THANE) == owed(settled.erpnext, THANE) == Decimal("72.50")
+    (entry,) = entries(settled.erpnext, THANE)
+    assert {doc[invoice_royalty.ENTRY] for doc in annotated(settled, THANE)} == {entry["name"]}
+    (file,) = statements(settled, entry["name"])
+    assert "72.50" in pdf_text(settled, file)
+    again = settled.close("invoices")
+    assert again.outcome("invoices")["written"] == 0
 
 
 def test_invoices_of_others_are_not_touched(settled: World) -> None:
