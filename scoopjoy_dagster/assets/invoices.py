@@ -166,12 +166,7 @@ def read_statements(site: Site, reading: Mapping[date, DayReading]) -> dict[str,
     """The statements on the first entries of these days; one list call."""
     return attached_statements(
         site,
-        [
-            action.entries[0].name
-            for one in reading.values()
-            for action in one.plan.actions
-            if action.entries
-        ],
+        [action.entries[0].name for one in reading.values() for action in one.plan.actions if action.entries],
     )
 
 

@@ -99,12 +99,15 @@ def _annotations(site: Site, books: Books, reading: royalties.DayReading) -> Ite
         }
         detailed = royalties.with_rows(plan, rows)
         changed = invoices.changed_annotations(detailed, part)
-        named = {customer: [one.annotation.journal_entry for one in found] for customer, found in part.items()}
+        named = {
+            customer: [one.annotation.journal_entry for one in found] for customer, found in part.items()
+        }
         due = {one.invoice for one in changed}
         wanted = [
             one
             for action in detailed.actions
-            if action.royalty.customer in rows and not invoices.stays(action.royalty, named[action.royalty.customer])
+            if action.royalty.customer in rows
+            and not invoices.stays(action.royalty, named[action.royalty.customer])
             for _, one in invoices.wanted_annotations(
                 action, part[action.royalty.customer], plan.policy.precision
             )
