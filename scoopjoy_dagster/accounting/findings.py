@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
 
@@ -19,6 +19,9 @@ class Finding:
 
     An `error` is a thing that should be true and is not: it fails the asset after everything else was done.
     A `warning` is a thing that a person should know and that stops nothing.
+
+    `passes`: whether the cause can pass without anybody (a server that is away, another writer), so that the same close may
+    succeed later.
     """
 
     severity: Severity
@@ -26,13 +29,14 @@ class Finding:
     who: str
     message: str
     action: str
+    passes: bool = False
 
     @classmethod
-    def from_dict(cls, row: Mapping[str, str]) -> Finding:
+    def from_dict(cls, row: Mapping[str, Any]) -> Finding:
         """The finding of a row that `as_dict` gave."""
-        return cls(**row)  # type: ignore[arg-type]
+        return cls(**row)
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """The row as the command's JSON and the metadata show it."""
         return {
             "severity": self.severity,
@@ -40,6 +44,7 @@ class Finding:
             "who": self.who,
             "message": self.message,
             "action": self.action,
+            **({"passes": True} if self.passes else {}),
         }
 
 

@@ -354,6 +354,7 @@ def _not_closed(one: Attempt, site: Site) -> Finding:
             f"it sold within the last minutes until the deadline, so it is still open{site.dialect.open_shift_costs}",
             "Re-run `closed_shifts` for this day once the outlet has stopped selling. If it sells so late every night, set "
             "SCOOPJOY_CLOSE_AT later.",
+            passes=True,
         )
     said = one.problem.said + (f" (sales of {amount:.2f})" if amount else "")
     if one.action.draft and _is_of_another_mode(site, one.action.draft):
@@ -368,8 +369,8 @@ def _not_closed(one: Attempt, site: Site) -> Finding:
         )
     todo = what_to_do(one.problem, NAME)
     if one.conflict:
-        return Finding("error", "shift closing lost to other writers", label, said, todo)
-    return Finding("error", "shift not closed", label, said, todo)
+        return Finding("error", "shift closing lost to other writers", label, said, todo, passes=True)
+    return Finding("error", "shift not closed", label, said, todo, passes=one.problem.cause.passes)
 
 
 def _is_of_another_mode(site: Site, draft: ClosingDraft) -> bool:

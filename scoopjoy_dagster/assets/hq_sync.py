@@ -24,7 +24,14 @@ from scoopjoy_dagster.erpnext.deliveries import (
     record_delivery,
 )
 from scoopjoy_dagster.erpnext.site import Site
-from scoopjoy_dagster.hq.delivery import HQClient, HQError, HQRejected, Receipt, compare_receipt
+from scoopjoy_dagster.hq.delivery import (
+    HQClient,
+    HQError,
+    HQRejected,
+    HQUnavailable,
+    Receipt,
+    compare_receipt,
+)
 from scoopjoy_dagster.hq.payload import (
     FranchiseDay,
     PosDay,
@@ -159,7 +166,8 @@ def sync_day(
     try:
         payload, receipt = _deliver(headquarters, site, facts, revision)
     except HQError as problem:
-        return Outcome(NAME, day, findings=(_not_told(day, str(problem)),), **done)
+        away = isinstance(problem, HQUnavailable)
+        return Outcome(NAME, day, findings=(_not_told(day, str(problem), passes=away),), **done)
     differences = compare_receipt(payload, receipt)
     if differences:
         return Outcome(
@@ -210,13 +218,14 @@ def _deliver(
     raise AssertionError
 
 
-def _not_told(day: date, message: str) -> Finding:
+def _not_told(day: date, message: str, *, passes: bool = False) -> Finding:
     return Finding(
         "error",
         "headquarters not told",
         day.isoformat(),
         message,
-        "Mend what the message names, then materialize hq_sync for the day again.",
+        "Fix what the message names, then re-run `hq_sync` for this day.",
+        passes=passes,
     )
 
 

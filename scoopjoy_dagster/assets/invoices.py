@@ -288,6 +288,7 @@ def _annotate(
             invoice,
             message,
             CONFLICT if lost(message) else "Fix what ERPNext names, then re-run `invoices` for this day.",
+            passes=lost(message),
         )
         for invoice, message in sorted(failed.items())
     ]

@@ -26,7 +26,7 @@ from scoopjoy_dagster.assets.outcome import Outcome, exception_table, plan_table
 from scoopjoy_dagster.assets.range_progress import days_left_undone, keep_connection
 from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.erpnext.client import POLICY_FIELD, RUN_FIELD
-from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable, UnsupportedSite
+from scoopjoy_dagster.erpnext.errors import Cause, ERPNextError, LoginFailed, Unreachable, UnsupportedSite
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.partitions import days_of
 from scoopjoy_dagster.resources.close import DayBusy
@@ -265,20 +265,23 @@ def _busy(asset: str, day: date, problem: DayBusy) -> Outcome:
         "day in work",
         day.isoformat(),
         str(problem),
-        f"Wait until the other run has ended, then materialize {asset} for the day again; if PostgreSQL cannot be asked, mend that.",
+        f"Wait until the other run has ended, then re-run `{asset}` for this day. If PostgreSQL is unreachable, fix that first.",
+        passes=True,
     )
     return Outcome(asset, day, findings=(finding,))
 
 
 def failed_outcome(asset: str, day: date, problem: ERPNextError) -> Outcome:
     """The outcome of a day that could not be worked on at all."""
-    if problem.is_conflict:
+    if problem.cause is Cause.CONFLICT:
         todo = NOTHING_TO_FIX.format(asset=asset)
     elif problem.exc_type == "DataError":  # ERPNext's answer to a field that it does not know
         todo = f"Run `scoopjoy setup`, then re-run `{asset}` for this day: what was written is adopted."
     else:
-        todo = f"Run `scoopjoy check`, fix what it names, then re-run `{asset}` for this day: what was written is adopted."
-    finding = Finding("error", f"{asset} could not be done", day.isoformat(), str(problem), todo)
+        first = problem.cause.remedy or "Run `scoopjoy check`, and fix what it names."
+        todo = f"{first} Then re-run `{asset}` for this day: what was written is adopted."
+    what = f"{asset} could not be done"
+    finding = Finding("error", what, day.isoformat(), str(problem), todo, passes=problem.cause.passes)
     return Outcome(asset, day, findings=(finding,))
 
 
@@ -290,9 +293,10 @@ NOTHING_TO_FIX = (
 
 def what_to_do(problem: ERPNextError, asset: str) -> str:
     """The advice for something that ERPNext did not take; what only lost against another writer has nothing to fix."""
-    if problem.is_conflict:
+    if problem.cause is Cause.CONFLICT:
         return NOTHING_TO_FIX.format(asset=asset)
-    return f"Fix what ERPNext names, then re-run `{asset}` for this day: what was written is adopted."
+    first = problem.cause.remedy or "Fix what ERPNext names."
+    return f"{first} Then re-run `{asset}` for this day: what was written is adopted."
 
 
 def failure(outcomes: Sequence[Outcome]) -> dg.Failure:

@@ -158,7 +158,7 @@ class _Sender:
                     self._again(mailer, one, again)
         except MailUnavailable as problem:  # no other recipient can do better
             left = len(one.sending.to_send) + len(again) - (len(self.lines) + len(self.findings) - before)
-            self.findings.append(_not_sent(f"{left} recipients", str(problem)))
+            self.findings.append(_not_sent(f"{left} recipients", str(problem), passes=True))
 
     @cached_property
     def _detailed(self) -> tuple[DayFacts, Past]:
@@ -233,7 +233,9 @@ class _Sender:
                 )
             )
         except (MailRefused, MailTransient, InvalidAddress) as problem:
-            self.findings.append(_not_sent(recipient, str(problem)))
+            self.findings.append(
+                _not_sent(recipient, str(problem), passes=isinstance(problem, MailTransient))
+            )
             return ""
         return message_id
 
@@ -241,13 +243,15 @@ class _Sender:
         self.lines.append(PlanLine("create", recipient, one.figures.sales, what, message_id))
 
 
-def _not_sent(recipient: str, message: str) -> Finding:
+def _not_sent(recipient: str, message: str, *, passes: bool) -> Finding:
     return Finding(
         "error",
         "report not sent",
         recipient,
         message,
-        "Mend the address or the mail server, then materialize reports for the day again: only who has not got it gets it.",
+        "Fix the address or the mail server, then re-run `reports` for this day. Recipients who already have the report will not "
+        "get it again.",
+        passes=passes,
     )
 
 

@@ -326,8 +326,8 @@ def _not_posted(action: Action, problem: ERPNextError) -> Finding:
     who, said = action.royalty.customer_name, f"{problem.said} (royalty of {action.amount:.2f})"
     todo = what_to_do(problem, NAME)
     if problem.is_conflict:
-        return Finding("error", "royalty posting lost to other writers", who, said, todo)
-    return Finding("error", "royalty not posted", who, said, todo)
+        return Finding("error", "royalty posting lost to other writers", who, said, todo, passes=True)
+    return Finding("error", "royalty not posted", who, said, todo, passes=problem.cause.passes)
 
 
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:

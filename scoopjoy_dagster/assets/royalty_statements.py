@@ -223,6 +223,7 @@ def _settle(site: Site, one: StatementDue, problem: ERPNextError | None, found: 
             f"{one.action.royalty.customer_name}: {one.entry}",
             problem.said,
             what_to_do(problem, "invoices"),
+            passes=problem.cause.passes,
         )
     )
     return False

@@ -37,6 +37,9 @@ Answer = dg.AssetCheckResult | dg.Output[None]
 UNREAD = "The figures could not be read: "
 """How the description of a check begins that has no verdict."""
 
+PASSES = "passes"
+"""Metadata of such a check: whether the cause can pass without anybody (see `accounting.findings.Finding`)."""
+
 
 def step_name(asset: str) -> str:
     """Name of the step that answers for an asset; it begins with the asset's, so that alerts know whose it is."""
@@ -181,7 +184,7 @@ def _told(total: ControlTotal, found: Verdict | ERPNextError) -> dict[str, Any]:
             "passed": False,
             "severity": severity,
             "description": f"{UNREAD}{found}",
-            "metadata": unknown,
+            "metadata": {**unknown, PASSES: found.cause.passes},
         }
     return {
         "passed": found.ok,

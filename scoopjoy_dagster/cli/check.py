@@ -100,7 +100,10 @@ def _site(settings: Settings, day: date) -> Iterator[Check]:
             yield from _other_royalties(site, settings.go_live, whole=whole)
     except ERPNextError as problem:
         yield Check(
-            "error", "ERPNext", str(problem), "Check ERPNEXT_URL, ERPNEXT_API_KEY and ERPNEXT_API_SECRET."
+            "error",
+            "ERPNext",
+            str(problem),
+            problem.cause.remedy or "Check ERPNEXT_URL, ERPNEXT_API_KEY and ERPNEXT_API_SECRET.",
         )
 
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from scoopjoy_dagster.accounting.keys import normalised
 from scoopjoy_dagster.erpnext.errors import (
     Ambiguous,
+    Cause,
     Duplicate,
     ERPNextError,
     Forbidden,
@@ -252,6 +253,7 @@ class Client:
                     f"({problem.said}); set it in ERPNext's Document Naming Settings",
                     status=problem.status,
                     exc_type=problem.exc_type,
+                    cause=problem.cause,
                 )
             if isinstance(problem, Duplicate):
                 raise problem  # some other unique field of the document
@@ -294,6 +296,7 @@ class Client:
                             "update documents",
                             "another writer was there first",
                             exc_type="QueryDeadlockError",
+                            cause=Cause.CONFLICT,
                         )
         return failed
 

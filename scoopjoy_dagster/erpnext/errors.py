@@ -16,6 +16,7 @@ import html
 import json
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, TypeVar
 
 MESSAGE_LIMIT = 400
@@ -28,24 +29,106 @@ _NOT_SERVED = frozenset(
 )
 
 
+class Cause(StrEnum):
+    """Why a request did not end well, where the remedy depends on it."""
+
+    NAME_NOT_RESOLVED = "name not resolved"
+    CONNECTION_REFUSED = "connection refused"
+    NO_CONNECTION = "no connection"
+    CERTIFICATE_EXPIRED = "certificate expired"
+    CERTIFICATE_UNKNOWN = "certificate unknown"
+    CERTIFICATE_NAME = "certificate of another name"
+    TLS = "no secure connection"
+    TIMEOUT = "timeout"
+    BROKEN_OFF = "connection broken off"
+    MAINTENANCE = "maintenance"
+    OVERLOADED = "overloaded"
+    NOT_SERVING = "not serving"
+    CONFLICT = "conflict"
+    IN_BACKGROUND = "still in the background"
+    LOGIN = "login"
+    NO_PERMISSION = "no permission"
+    REFUSED = "refused"
+
+    @property
+    def passes(self) -> bool:
+        """Whether it can pass without anybody: what is asked again later may succeed."""
+        return self in _PASSING
+
+    @property
+    def remedy(self) -> str:
+        """What a person does about it; empty where ERPNext's own words say it."""
+        return _REMEDIES.get(self, "")
+
+
+_PASSING = frozenset(
+    {
+        Cause.NAME_NOT_RESOLVED,
+        Cause.CONNECTION_REFUSED,
+        Cause.NO_CONNECTION,
+        Cause.TIMEOUT,
+        Cause.BROKEN_OFF,
+        Cause.MAINTENANCE,
+        Cause.OVERLOADED,
+        Cause.NOT_SERVING,
+        Cause.CONFLICT,
+        Cause.IN_BACKGROUND,
+    }
+)
+
+_REMEDIES = {
+    Cause.NAME_NOT_RESOLVED: "Check the host name in ERPNEXT_URL and the DNS of this machine.",
+    Cause.CONNECTION_REFUSED: "Start ERPNext's web server, or correct the port in ERPNEXT_URL.",
+    Cause.NO_CONNECTION: "Check that the site is up, and the network and firewall between this machine and it.",
+    Cause.CERTIFICATE_EXPIRED: "Renew the certificate of the ERPNext site.",
+    Cause.CERTIFICATE_UNKNOWN: "Set ERPNEXT_CA_BUNDLE to the certificate of the authority that issued the site's certificate.",
+    Cause.CERTIFICATE_NAME: "Set ERPNEXT_URL to the host name that the site's certificate is for.",
+    Cause.TLS: "Check that ERPNEXT_URL is right: https only where the site serves it.",
+    Cause.TIMEOUT: "See why ERPNext is slow (its load, its database), or raise ERPNEXT_READ_TIMEOUT_S.",
+    Cause.BROKEN_OFF: "Look at the logs of ERPNext's web server: it, or a proxy before it, cut the connection.",
+    Cause.MAINTENANCE: "Wait until ERPNext's update has ended; if none is running, run `bench set-maintenance-mode off`.",
+    Cause.OVERLOADED: "Wait: ERPNext asks for fewer requests at the moment.",
+    Cause.NOT_SERVING: "Look at ERPNext's web server and the proxy before it.",
+    Cause.IN_BACKGROUND: "See that ERPNext's background workers run (`bench doctor`).",
+    Cause.LOGIN: "Check ERPNEXT_API_KEY and ERPNEXT_API_SECRET: generate new keys for the integration user if they are lost.",
+    Cause.NO_PERMISSION: "Give the integration user the roles that `scoopjoy check` names.",
+}
+
+
 class ERPNextError(Exception):
     """A request to ERPNext that did not end well.
 
     The text is a sentence for people: what was being done and what ERPNext said. It never holds a header, a
     request body or a credential.
+
+    Args:
+        doing: what was asked, in words.
+        said: what the answer was, in words.
+        status: HTTP status, where there was an answer.
+        exc_type: ERPNext's name of the error.
+        cause: why, where the status does not say it.
     """
 
-    def __init__(self, doing: str, said: str, *, status: int | None = None, exc_type: str = "") -> None:
+    def __init__(
+        self,
+        doing: str,
+        said: str,
+        *,
+        status: int | None = None,
+        exc_type: str = "",
+        cause: Cause = Cause.REFUSED,
+    ) -> None:
         self.doing = doing
         self.said = said
         self.status = status
         self.exc_type = exc_type
+        self.cause = cause
         super().__init__(f"{doing}: {said}")
 
     @property
     def is_conflict(self) -> bool:
         """Whether the request only lost against another writer (deadlock, lock wait): nothing is wrong with it."""
-        return self.exc_type in _ROLLED_BACK
+        return self.cause is Cause.CONFLICT
 
 
 class Rejected(ERPNextError):
@@ -125,8 +208,10 @@ def classify(
     exc_type = str((body or {}).get("exc_type") or "")
     said = _what_was_said(status, exc_type, body)
 
+    cause = _cause(status, exc_type)
+
     def make(kind: type[_Kind]) -> _Kind:
-        return kind(doing, said, status=status, exc_type=exc_type)
+        return kind(doing, said, status=status, exc_type=exc_type, cause=cause)
 
     if exc_type in _ROLLED_BACK or exc_type in _NOT_SERVED or status in {429, 503}:
         error = make(Transient)
@@ -137,9 +222,34 @@ def classify(
         return make(Ambiguous)
     if status == 401:
         return LoginFailed(
-            doing, "ERPNext does not accept the API key and secret", status=status, exc_type=exc_type
+            doing,
+            "ERPNext does not accept the API key and secret",
+            status=status,
+            exc_type=exc_type,
+            cause=cause,
         )
     return make(_REFUSALS.get(exc_type) or _REFUSALS.get(status) or Rejected)
+
+
+def _cause(status: int, exc_type: str) -> Cause:
+    match status, exc_type:
+        case _, "SessionStopped" | "InReadOnlyMode":
+            return Cause.MAINTENANCE
+        case _, _ if exc_type in _ROLLED_BACK:
+            return Cause.CONFLICT
+        case (429, _) | (_, "TooManyRequestsError" | "QueueOverloaded"):
+            return Cause.OVERLOADED
+        case 408 | 504, _:
+            return Cause.TIMEOUT
+        case (502 | 503, _) | (_, "ServiceUnavailable" | "OperationalError"):
+            return Cause.NOT_SERVING
+        case 500, "":
+            return Cause.NOT_SERVING
+        case 401, _:
+            return Cause.LOGIN
+        case 403, _:
+            return Cause.NO_PERMISSION
+    return Cause.REFUSED
 
 
 def _what_was_said(status: int, exc_type: str, body: Mapping[str, Any] | None) -> str:

@@ -25,7 +25,7 @@ from scoopjoy_dagster.accounting.shifts import (
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row, Written
 from scoopjoy_dagster.erpnext.dialects.closings import stamp
 from scoopjoy_dagster.erpnext.dialects.interface import UNCOUNTED_FIELD, TillDocument
-from scoopjoy_dagster.erpnext.errors import Ambiguous, Rejected, Transient
+from scoopjoy_dagster.erpnext.errors import Ambiguous, Cause, Rejected, Transient
 from scoopjoy_dagster.erpnext.sale_documents import moment
 from scoopjoy_dagster.erpnext.site import Site
 
@@ -95,12 +95,11 @@ snapshot isolation, on by default from 11.6.2 on), and a deadlock. Nothing was s
 
 
 class BackgroundFailure(Rejected):
-    """ERPNext's background consolidation ended in Failed; the text is ERPNext's own."""
+    """ERPNext's background consolidation ended in Failed; the text is ERPNext's own. It may only have lost against another writer."""
 
-    @property
-    def is_conflict(self) -> bool:
-        """Whether it only lost against another writer."""
-        return self.said.lstrip().startswith(CONFLICTS)
+    def __init__(self, doing: str, said: str) -> None:
+        conflict = said.lstrip().startswith(CONFLICTS)
+        super().__init__(doing, said, exc_type="Failed", cause=Cause.CONFLICT if conflict else Cause.REFUSED)
 
 
 class StillQueued(Rejected):
@@ -459,15 +458,14 @@ def await_closing(site: Site, name: str, label: str, patience: Patience) -> str:
         if status == "Submitted":
             return status
         if status == "Failed":
-            raise BackgroundFailure(
-                doing, str(row["error_message"] or "ERPNext gave no message"), exc_type="Failed"
-            )
+            raise BackgroundFailure(doing, str(row["error_message"] or "ERPNext gave no message"))
         if int(row["docstatus"]) == 2:
             raise Rejected(doing, "it was cancelled by a person meanwhile")
         if patience.clock() - started >= patience.deadline_s:
             raise StillQueued(
                 doing,
-                f"still {status} after {patience.deadline_s:g} s; is ERPNext's background worker (queue long) running?",
+                f"still {status} after {patience.deadline_s:g} s",
+                cause=Cause.IN_BACKGROUND,
             )
         patience.sleep(patience.interval_s)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from scoopjoy_dagster.erpnext.errors import (
     Ambiguous,
+    Cause,
     ERPNextError,
     Rejected,
     Transient,
@@ -252,23 +254,16 @@ class Session:
                     timeout=self._timeout,
                     allow_redirects=False,
                 )
-        except (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError) as problem:
-            raise Unreachable(doing, f"no connection to {self.url} ({type(problem).__name__})") from None
-        except requests.exceptions.ConnectionError as problem:
-            if "NewConnectionError" in repr(problem) or "NameResolutionError" in repr(problem):
-                raise Unreachable(
-                    doing, f"no connection to {self.url}; is the address right and the site up?"
-                ) from None
-            raise Ambiguous(doing, f"the connection to {self.url} broke before the answer came") from None
-        except requests.exceptions.Timeout:
-            raise Ambiguous(doing, f"no answer within {self._timeout[1]:g} s") from None
         except requests.exceptions.RequestException as problem:
-            raise Ambiguous(doing, f"the answer of {self.url} broke off ({type(problem).__name__})") from None
+            raise no_answer(problem, doing, self.url, self._timeout[1]) from None
         decoded = _decode(answer)
         if answer.ok and not answer.is_redirect:
             if decoded is None:
                 raise Ambiguous(
-                    doing, "the answer is not the JSON that ERPNext sends", status=answer.status_code
+                    doing,
+                    "the answer is not the JSON that ERPNext sends",
+                    status=answer.status_code,
+                    cause=Cause.NOT_SERVING,
                 )
             return decoded
         if answer.is_redirect:
@@ -292,10 +287,63 @@ class Session:
             with self._connection("read") as http:
                 answer = http.get(self.url + path, timeout=self._timeout, allow_redirects=False)
         except requests.exceptions.RequestException as problem:
-            raise Ambiguous(doing, f"{self.url} gave no answer ({type(problem).__name__})") from None
+            raise no_answer(problem, doing, self.url, self._timeout[1]) from None
         if answer.status_code != requests.codes.ok:
             raise classify(doing, answer.status_code, _decode(answer))
         return answer.content
+
+
+_CERTIFICATES = {
+    10: (Cause.CERTIFICATE_EXPIRED, "has expired"),
+    62: (Cause.CERTIFICATE_NAME, "is for another host name"),
+    64: (Cause.CERTIFICATE_NAME, "is for another address"),
+}
+"""What OpenSSL finds wrong with a certificate, by its number; any other is of an authority that is not known here."""
+
+
+def no_answer(
+    problem: requests.exceptions.RequestException, doing: str, url: str, patience_s: float
+) -> ERPNextError:
+    """The error that stands for a request without an answer: nothing was sent, or nobody knows what became of it."""
+    import requests
+    from urllib3.exceptions import NameResolutionError, NewConnectionError
+
+    within = list(_within(problem))
+
+    def unreachable(cause: Cause, said: str) -> ERPNextError:
+        return Unreachable(doing, f"no connection to {url}: {said}", cause=cause)
+
+    for one in within:
+        if isinstance(one, ssl.SSLCertVerificationError):
+            cause, said = _CERTIFICATES.get(
+                one.verify_code,
+                (Cause.CERTIFICATE_UNKNOWN, "is of an authority that this machine does not know"),
+            )
+            return unreachable(cause, f"its certificate {said}")
+    if isinstance(problem, requests.exceptions.SSLError):
+        return unreachable(Cause.TLS, "the server does not speak TLS there")
+    if any(isinstance(one, NameResolutionError) for one in within):
+        return unreachable(Cause.NAME_NOT_RESOLVED, "the host name is not known")
+    if any(isinstance(one, NewConnectionError) for one in within):
+        if any(isinstance(one, ConnectionRefusedError) for one in within):
+            return unreachable(Cause.CONNECTION_REFUSED, "the connection was refused")
+        return unreachable(Cause.NO_CONNECTION, "the network does not lead there")
+    if isinstance(problem, requests.exceptions.ConnectTimeout):
+        return unreachable(Cause.NO_CONNECTION, "nobody answered")
+    if isinstance(problem, requests.exceptions.Timeout):
+        return Ambiguous(doing, f"no answer within {patience_s:g} s", cause=Cause.TIMEOUT)
+    return Ambiguous(
+        doing, f"the connection to {url} broke before the whole answer came", cause=Cause.BROKEN_OFF
+    )
+
+
+def _within(problem: BaseException) -> Iterator[BaseException]:
+    """An exception and those that it was made of: `requests` and `urllib3` hand them on as arguments."""
+    yield problem
+    inner = [problem.__cause__, problem.__context__, getattr(problem, "reason", None), *problem.args]
+    for one in inner:
+        if isinstance(one, BaseException) and one is not problem:
+            yield from _within(one)
 
 
 def encode(body: object) -> bytes:
