@@ -130,6 +130,7 @@ def site_resources(settings: Settings) -> dict[str, Any]:
         "close": CloseResource(
             postgres_url=_secret("SCOOPJOY_POSTGRES_URL", os.environ.get("SCOOPJOY_POSTGRES_URL", "")),
             window_days=settings.window_days,
+            one_process=settings.executor == "in_process",
         ),
     }
 

@@ -33,6 +33,9 @@ STEPS = {
     "reports": "Send Reports",
     "hq_sync": "Sync to HQ",
 }
+BY_HAND = {"dagster/max_retries": "0"}
+"""Tags of every run of the command line: Dagster cannot retry what it has not started, and announces none."""
+
 EXIT_CODES = {"Completed": 0, "Completed with Errors": 1, "Failed": 2}
 
 Mirror = Callable[[str], AbstractContextManager[None]]
@@ -179,7 +182,7 @@ def close_days(
             run_id=run_id,
             raise_on_error=False,
             asset_selection=[dg.AssetKey(name) for name in only] or None,
-            tags={"scoopjoy/triggered_by": f"command line ({_user()})", **span, **(tags or {})},
+            tags={"scoopjoy/triggered_by": f"command line ({_user()})", **BY_HAND, **span, **(tags or {})},
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 "resources": {"close": {"config": {"re_rate": True}}} if re_rate else {},
