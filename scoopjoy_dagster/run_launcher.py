@@ -8,7 +8,7 @@ the rest: it ends the run, and the run is retried. It watches over the runs of t
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -30,21 +30,23 @@ def process_of(run: dg.DagsterRun) -> str:
     return process if run_id == run.run_id else ""
 
 
-def is_lost(postgres_url: str, run: dg.DagsterRun) -> bool:
-    """Whether the process that has worked on a run is gone. Of one that never gave a sign of life nothing is known.
+def lost_runs(postgres_url: str, runs: Iterable[dg.DagsterRun]) -> list[dg.DagsterRun]:
+    """Those of these runs whose process is gone. Of one that never gave a sign of life nothing is known.
 
     Raises:
         psycopg2.Error: PostgreSQL cannot be asked.
     """
-    if not process_of(run):
-        return False
-    number = lock_number("run", run.run_id)
+    left = [run for run in runs if process_of(run)]
     for look in range(LOOKS):
-        if look:
+        if left and look:
             time.sleep(RENEW_S)
-        if is_held(postgres_url, number):
-            return False
-    return True
+        left = [run for run in left if not is_held(postgres_url, lock_number("run", run.run_id))]
+    return left
+
+
+def gone(run: dg.DagsterRun) -> str:
+    """What is said of the process of a lost run."""
+    return f"its process ({process_of(run)}) is gone: it was killed, or its machine was"
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
@@ -73,7 +75,6 @@ class WatchedRunLauncher(DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Whether the process of a started run is there."""
-        if is_lost(self._postgres_url, run):
-            said = f"its process ({process_of(run)}) is gone: it was killed, or its machine was"
-            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, said)
+        if lost_runs(self._postgres_url, [run]):
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, gone(run))
         return CheckRunHealthResult(WorkerStatus.RUNNING)

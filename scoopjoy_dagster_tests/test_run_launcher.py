@@ -15,6 +15,7 @@ from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_ite
 
 from scoopjoy_dagster import run_launcher
 from scoopjoy_dagster.cli.closing import BY_HAND
+from scoopjoy_dagster.instance import home_problem, shortcomings
 from scoopjoy_dagster.local.home import prepare_home
 from scoopjoy_dagster.local.postgres import EmbeddedPostgres
 from scoopjoy_dagster.resources.close import CloseResource
@@ -33,7 +34,7 @@ def closed_shifts(context: dg.AssetExecutionContext) -> None:
 
 
 def _lost(context: dg.AssetExecutionContext, run: dg.DagsterRun) -> bool:
-    return run_launcher.is_lost(context.resources.close.postgres_url, run)
+    return bool(run_launcher.lost_runs(context.resources.close.postgres_url, [run]))
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,16 @@ def test_a_real_run_gives_its_sign_of_life_for_as_long_as_it_works(instance: dg.
     assert made.metadata["lost"].value is False
     assert made.metadata["process"].value == f"{result.run_id} {os.getpid()} on {socket.gethostname()}"
     assert not is_held(os.environ["SCOOPJOY_POSTGRES_URL"], lock_number("run", result.run_id))
+
+
+def test_an_instance_without_the_shipped_settings_is_seen(
+    instance: dg.DagsterInstance, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    assert shortcomings(instance) == []
+    assert home_problem(environment) == home_problem({}) == ""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as bare:
+        assert len(shortcomings(bare)) == 5
+    assert str(tmp_path) in home_problem({"DAGSTER_HOME": str(tmp_path)})
 
 
 def test_the_shipped_instance_watches_over_runs(instance: dg.DagsterInstance) -> None:

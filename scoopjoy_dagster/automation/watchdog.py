@@ -22,6 +22,7 @@ from scoopjoy_dagster.automation.alerts import links_of
 from scoopjoy_dagster.automation.nightly import Job
 from scoopjoy_dagster.automation.state import in_flight_days, settled_days
 from scoopjoy_dagster.automation.steps import WATCH, WATCH_JOB
+from scoopjoy_dagster.instance import REMEDY, shortcomings
 from scoopjoy_dagster.partitions import TIME_ZONE, ZONE
 from scoopjoy_dagster.resources.alerts import AlertsResource
 from scoopjoy_dagster.resources.clock import ClockResource
@@ -85,7 +86,8 @@ def build_check(
         # Last night is what "missed" is about: an older day without a run is overdue like any other.
         last_night = missed[-1] if missed and missed[-1] == ended[-1] else ""
         seen = causes(instance, now, automation_on=automation_on) if last_night else []
-        return verdict(overdue, len(ended), sum(day in in_flight for day in ended), last_night, seen)
+        in_work = sum(day in in_flight for day in ended)
+        return verdict(overdue, len(ended), in_work, last_night, seen, shortcomings(instance))
 
     return is_every_day_closed
 
@@ -98,11 +100,17 @@ def last_close(now: datetime, close_at: time) -> datetime:
 
 
 def verdict(
-    overdue: list[str], ended: int, in_flight: int, missed_night: str = "", seen: Sequence[str] = ()
+    overdue: list[str],
+    ended: int,
+    in_flight: int,
+    missed_night: str = "",
+    seen: Sequence[str] = (),
+    lacking: Sequence[str] = (),
 ) -> dg.AssetCheckResult:
     """What the check says of the overdue days (oldest first) among those that have ended.
 
-    `missed_night` is the newest of them when no run was ever made for it, and `seen` is what is wrong.
+    `missed_night` is the newest of them when no run was ever made for it, and `seen` is what is wrong. `lacking` is what the
+    Dagster instance lacks.
     """
     from scoopjoy_dagster.automation.facts import OVERDUE
 
@@ -111,6 +119,16 @@ def verdict(
         "ended_days": ended,
         "in_flight_days": in_flight,
     }
+    if lacking:
+        figures["dagster_lacks"] = " ".join(lacking)
+    if lacking and not overdue:
+        return dg.AssetCheckResult(
+            passed=False,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata=figures,
+            description=f"Every business day that has ended is closed, but Dagster runs without its settings. {' '.join(lacking)} "
+            f"{REMEDY}",
+        )
     if not overdue:
         return dg.AssetCheckResult(
             passed=True,

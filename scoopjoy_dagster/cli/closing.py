@@ -20,9 +20,10 @@ import dagster as dg
 from scoopjoy_dagster.accounting.totals import ControlTotal, totals_of
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
 from scoopjoy_dagster.assets.range_progress import keep_connection
-from scoopjoy_dagster.automation.state import RANGE_END, RANGE_START
+from scoopjoy_dagster.automation.state import RANGE_END, RANGE_START, days_of_tags
 from scoopjoy_dagster.definitions import ASSETS, JOB
 from scoopjoy_dagster.partitions import last_ended_day
+from scoopjoy_dagster.run_launcher import gone, lost_runs
 from scoopjoy_dagster.settings import Settings, SettingsError
 
 CRITICAL = ("closed_shifts", "royalties")
@@ -215,6 +216,21 @@ def close_days(
         totals = [] if stopped else _totals(assets, of_day)
         found.append(DayResult(day, run_id, assets, totals, spent_s, stopped))
     return found
+
+
+def end_lost_runs(instance: dg.DagsterInstance, postgres_url: str) -> list[str]:
+    """End the runs that a command or a machine which was killed has left as started; says which.
+
+    Dagster's daemon does the same where one runs; this is for who has none.
+    """
+    started = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    said = []
+    for run in lost_runs(postgres_url, [record.dagster_run for record in started]):
+        days = " to ".join(dict.fromkeys(days_of_tags(run.tags)[:1] + days_of_tags(run.tags)[-1:]))
+        sentence = f"The run {run.run_id[:8]} of {days} was ended: {gone(run)}."
+        instance.report_run_failed(run, sentence)
+        said.append(sentence)
+    return said
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import pytest
 from scoopjoy_dagster.automation import watchdog
 from scoopjoy_dagster.automation.delivery import deliver_pending
 from scoopjoy_dagster.automation.steps import WATCH
+from scoopjoy_dagster.instance import shortcomings
 from scoopjoy_dagster_tests.automation.test_alerts import fail, now
 from scoopjoy_dagster_tests.automation.world import NAMES, Close, Inbox, mail_server
 
@@ -74,6 +75,20 @@ def test_a_look_that_comes_late_judges_its_own_morning_and_not_the_night_that_ha
     close.now, close.more = now, {"SCOOPJOY_CLOSE_AT": close_at}
     close.settle("2026-03-01")
     assert watch(close)[1].passed == passed
+
+
+def test_it_fails_where_dagster_runs_without_its_settings_although_every_day_is_closed(
+    close: Close, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "shortcomings", shortcomings)
+    close.now = "2026-03-03T06:00:00+05:30"
+    close.settle("2026-03-01", "2026-03-02")
+    run, verdict = watch(close)
+    assert run.is_failure
+    assert verdict.metadata["overdue_days"].value == 0
+    lacks = str(verdict.metadata["dagster_lacks"].value)
+    assert "not in PostgreSQL" in lacks
+    assert "No queue" in lacks
 
 
 def test_it_passes_when_every_ended_day_is_settled(close: Close) -> None:

@@ -233,6 +233,28 @@ def test_a_stop_is_no_failure_and_the_next_close_goes_on_from_there(
     assert command("close", "--date", day, "--json").code == 0
 
 
+def test_a_command_that_was_killed_is_ended_by_the_next_one_which_says_so(
+    world: World, command: Command, command_environment: dict[str, str], tmp_path: Path
+) -> None:
+    day = world.last_day.isoformat()
+    world.erpnext.faults.add("slow", seconds=60, method="POST", path="insert_many")
+    with running(
+        *("close", "--date", day), environment=command_environment, output=tmp_path / "printed"
+    ) as close:
+        close.wait_for("Calculate Royalties: start", 60)
+        assert eventually(lambda: bool(world.erpnext.faults.struck), 30)
+        assert close.end(signal.SIGKILL) == -signal.SIGKILL
+        killed = close.process.pid
+    world.erpnext.faults.clear()
+    done = command("close", "--date", day, "--json")
+    assert done.code == 0
+    said = re.findall(
+        r"The run [0-9a-f]{8} of (\S+) was ended: its process \((\d+) on .+\) is gone", done.err
+    )
+    assert said == [(day, str(killed))]
+    assert "was ended" not in command("close", "--date", day).text
+
+
 def test_a_wrong_key_gives_exit_code_2_after_one_request_and_is_never_repeated(
     world: World, command: Command
 ) -> None:
