@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from scoopjoy_dagster_tests.chaos.oracle import Oracle
 from scoopjoy_dagster_tests.world import MANAGERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 
@@ -33,11 +34,11 @@ class Servers:
 
 
 @contextmanager
-def servers(erpnext: SandboxERPNext) -> Iterator[Servers]:
-    """Start this ERPNext, a headquarters and a mail server; they end with the block."""
+def servers(erpnext: SandboxERPNext, clock: Callable[[], float] = time.time) -> Iterator[Servers]:
+    """Start this ERPNext, a headquarters and a mail server; they end with the block. `clock` is headquarters'."""
     with ExitStack() as stack:
         stack.enter_context(erpnext)
-        headquarters, mail = SandboxHQ(), MailSink()
+        headquarters, mail = SandboxHQ(clock=clock), MailSink()
         headquarters.start()
         stack.callback(headquarters.close)
         mail.start()

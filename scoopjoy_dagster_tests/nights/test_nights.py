@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from scoopjoy_dagster_tests.nights.clock import LIBRARY
-from scoopjoy_dagster_tests.nights.world import night
+from scoopjoy_dagster_tests.nights.world import LAST_DAY, Night, night
 
 pytestmark = [
     pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed (Debian: apt install faketime)"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
 ]
+
+DAY = LAST_DAY.isoformat()
+WATCHDOG = ("watchdog", "SUCCESS", "")
 
 
 @pytest.fixture
@@ -25,12 +30,88 @@ def directory() -> Iterator[Path]:
         yield Path(name).resolve()
 
 
+def closed(one: Night) -> list[tuple[str, str]]:
+    """Days and how their runs ended, in the order in which they were made; the night's books are right."""
+    assert one.wrong() == []
+    return [(day, status) for day, status, _ in one.runs()]
+
+
 def test_an_ordinary_night(directory: Path) -> None:
     with night(directory) as one, one.running():
-        one.until("01:02:00")
-        assert one.runs() == [("2026-12-09", "SUCCESS", "nightly")]
         one.until("06:01:00")
-        assert one.runs() == [("2026-12-09", "SUCCESS", "nightly"), ("watchdog", "SUCCESS", "")]
+        assert closed(one) == [(DAY, "SUCCESS"), ("watchdog", "SUCCESS")], one.failures()
         assert one.mails() == []
         assert len(one.reports()) == 1
-        assert one.wrong() == []
+
+
+@pytest.mark.parametrize("with_runs", [True, False])
+def test_a_code_server_that_is_killed_in_the_middle_of_the_close(directory: Path, with_runs: bool) -> None:
+    """Killed with its run, the run is ended within two minutes and closed again; without it, the run goes on."""
+    with night(directory) as one, one.running():
+        one.clock.set(one.at("01:00:01"))
+        one.in_a_run(lambda: one.kill_the_code_server(with_runs=with_runs))
+        one.until("06:01:00")
+        runs = closed(one)
+        assert runs[-2:] == [(DAY, "SUCCESS"), ("watchdog", "SUCCESS")], one.failures()
+        assert runs[:-2] == ([(DAY, "FAILURE")] if with_runs else [])
+        assert one.mails() == []
+        assert len(one.reports()) == 1
+
+
+def test_erpnext_is_away_from_before_the_close_until_four(directory: Path) -> None:
+    """It is asked again every quarter of an hour; one alert says so, and one that all is well."""
+    with night(directory) as one, one.running():
+        one.clock.set(one.at("00:59:00"))
+        one.erpnext.faults.add("maintenance", times=None)
+        one.until("03:59:00")
+        assert {status for _, status in one.runs_of(DAY)} == {"FAILURE"}
+        assert len(one.runs_of(DAY)) == 12  # 01:00, 01:15 ... 03:45
+        (alert,) = one.mails()
+        assert alert.startswith("[CRITICAL] Batch pipeline failed at: Close POS Shifts")
+        one.erpnext.faults.clear()
+        one.until("06:01:00")
+        assert closed(one)[-2:] == [(DAY, "SUCCESS"), ("watchdog", "SUCCESS")]
+        assert len(one.runs_of(DAY)) == 13
+        first, second = one.mails()
+        assert first == alert
+        assert second.startswith("[RECOVERED]")
+
+
+def test_postgresql_is_restarted_two_seconds_after_the_night_has_begun(directory: Path) -> None:
+    with night(directory) as one, one.running():
+        one.clock.set(one.at("01:00:01"))
+        one.in_a_run(one.restart_postgres)
+        one.until("06:01:00")
+        assert closed(one)[-2:] == [(DAY, "SUCCESS"), ("watchdog", "SUCCESS")], one.failures()
+        assert [subject for subject in one.mails() if "CRITICAL" in subject] == []
+
+
+def test_a_home_that_nobody_may_write_to_silences_no_alert(directory: Path) -> None:
+    with night(directory) as one, one.running():
+        one.erpnext.settings.frozen_upto = LAST_DAY
+        one.make_home_read_only()
+        one.until("01:20:00")
+        (alert,) = one.mails()
+        assert alert.startswith("[CRITICAL] Batch pipeline failed at:")
+
+
+def test_a_week_that_was_switched_off_is_caught_up_at_the_next_night(directory: Path) -> None:
+    with night(directory, days=5) as one, one.running():
+        one.until("06:01:00")
+        days = [(LAST_DAY - timedelta(days=back)).isoformat() for back in (4, 3, 2, 1, 0)]
+        assert sorted(closed(one)) == [*((day, "SUCCESS") for day in days), ("watchdog", "SUCCESS")]
+        assert one.mails() == []
+
+
+def test_the_database_is_lost_after_days_that_were_closed(directory: Path) -> None:
+    """The days are closed again: nothing is booked twice, no report and no totals go out again."""
+    with night(directory, days=3) as one:
+        with one.running():
+            one.until("01:14:00")
+            told = len(one.there.mail.messages), len(one.there.headquarters.deliveries)
+        shutil.rmtree(directory / "postgres")
+        with one.running():
+            one.until("06:01:00")
+            assert len(closed(one)) == 4
+            assert (len(one.there.mail.messages), len(one.there.headquarters.deliveries)) == told
+            assert one.mails() == []

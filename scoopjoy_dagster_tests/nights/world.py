@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -76,22 +77,40 @@ class Night:
             running_dagster(self.children, self.environment, port=free_port(), directory=self.directory)
         )
 
-    def kill_runs_with_the_code_server(self) -> None:
-        """SIGKILL for the code server and everything that it has started."""
-        assert self.dagster is not None
-        os.killpg(self.dagster.code_server.process.pid, signal.SIGKILL)
-        self.dagster.code_server.process.wait()
+    def kill_the_code_server(self, *, with_runs: bool) -> None:
+        """SIGKILL for the code server, alone or with everything that it has started; another one takes its place.
 
-    def start_code_server(self) -> None:
-        """Another code server in the place of the one that was killed, as a service manager does."""
+        As a service manager does it: the socket of the one that died is no hindrance.
+        """
         assert self.dagster is not None
-        command = [str(part) for part in self.dagster.code_server.process.args]  # type: ignore[union-attr]  # a list
-        socket = Path(command[command.index("--socket") + 1])
-        socket.unlink(missing_ok=True)
-        self.children.children.remove(self.dagster.code_server)
+        killed = self.dagster.code_server
+        (os.killpg if with_runs else os.kill)(killed.process.pid, signal.SIGKILL)
+        killed.process.wait()
+        command = [str(part) for part in killed.process.args]  # type: ignore[union-attr]  # a list, see services
+        Path(command[command.index("--socket") + 1]).unlink(missing_ok=True)
+        self.children.children.remove(killed)
         self.children.start(
             "code-server-again", command, environment=self.environment, directory=self.directory
         )
+
+    def restart_postgres(self) -> None:
+        """Stop PostgreSQL at once, as `systemctl restart` does, and start it again."""
+        self.postgres.stop()
+        self.postgres.start()
+
+    def make_home_read_only(self) -> None:
+        """Take DAGSTER_HOME's file system away from under everybody; root may write wherever the mode forbids it."""
+        home = self.directory / "home" / "storage"
+        shutil.rmtree(home, ignore_errors=True)
+        home.write_text("where a directory was", encoding="utf-8")
+
+    def in_a_run(self, do: Callable[[], None], *, path: str = "insert_many") -> None:
+        """Do something while a run waits for ERPNext's answer to such a request."""
+        struck: list[None] = []
+        self.erpnext.faults.add("meanwhile", path=path, hook=lambda _call: struck.append(None))
+        self.erpnext.faults.add("slow", path=path, seconds=8)
+        self.wait(lambda: bool(struck))
+        do()
 
     # -- the clock ----------------------------------------------------------------------------------------------------
 
@@ -164,6 +183,22 @@ class Night:
             f"SELECT coalesce({tags[0]}, pipeline_name), status, coalesce({tags[1]}, '') FROM runs r ORDER BY id"
         )
 
+    def runs_of(self, day: str) -> list[tuple[str, str]]:
+        """The runs of a business day."""
+        return [(one, status) for one, status, _ in self.runs() if one == day]
+
+    def failures(self) -> list[str]:
+        """What steps and runs have said when they failed, oldest first."""
+        kinds = "('STEP_FAILURE', 'PIPELINE_FAILURE')"
+        return [
+            str(event)
+            for (event,) in self.rows(
+                "SELECT event::json->'dagster_event'->>'message' || ' ' || coalesce("
+                " event::json->'dagster_event'->'event_specific_data'->'user_failure_data'->>'description', '')"
+                f" FROM event_logs WHERE dagster_event_type IN {kinds} ORDER BY id"
+            )
+        ]
+
     def unfinished(self) -> bool:
         """Whether a run is under way."""
         return any(status not in {"SUCCESS", "FAILURE", "CANCELED"} for _, status, _ in self.runs())
@@ -202,6 +237,6 @@ def night(directory: Path, *, days: int = 1, seed: int = 1) -> Iterator[Night]:
     opened = [LAST_DAY - timedelta(days=back) for back in reversed(range(days))]
     erpnext = SandboxERPNext(":memory:", background_delay_s=0.0)
     erpnext.site.clock = clock.site_now
-    with servers(erpnext) as there:
+    with servers(erpnext, clock=lambda: clock.now().timestamp()) as there:
         furnish(erpnext)
         yield Night(directory, clock, there, Facts.seeded(erpnext, random.Random(seed), opened))
