@@ -19,10 +19,10 @@ from scoopjoy_dagster.cli.show import print_checks
 from scoopjoy_dagster.cli.workplace import workplace
 from scoopjoy_dagster.definitions import site_resources
 from scoopjoy_dagster.erpnext.client import Filter
-from scoopjoy_dagster.erpnext.errors import ERPNextError, Rejected
+from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, Rejected
 from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties
 from scoopjoy_dagster.erpnext.people import enabled_users
-from scoopjoy_dagster.erpnext.preflight import CUSTOM_FIELDS, Check, check_site
+from scoopjoy_dagster.erpnext.preflight import Check, check_site, roles_action
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.local.home import psycopg2_url
 from scoopjoy_dagster.partitions import TIME_ZONE, last_ended_day
@@ -94,10 +94,12 @@ def _site(settings: Settings, day: date) -> Iterator[Check]:
         ):
             whole = True
             for line in check_site(site, time_zone=TIME_ZONE, day=day, desk=settings.batch_run_desk == "on"):
-                whole = whole and (line.what, line.level) != (CUSTOM_FIELDS, "error")
+                whole = whole and not (line.level == "error" and line.needs)
                 yield line
             yield from _recipients(site, settings)
             yield from _other_royalties(site, settings.go_live, whole=whole)
+    except Forbidden as problem:
+        yield Check("error", "ERPNext", str(problem), roles_action(), "roles")
     except ERPNextError as problem:
         yield Check(
             "error",

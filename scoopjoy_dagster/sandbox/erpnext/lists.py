@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from scoopjoy_dagster.sandbox.erpnext import permissions, sums
+from scoopjoy_dagster.sandbox.erpnext import jobs, permissions, sums
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
 from scoopjoy_dagster.sandbox.erpnext.filters import conditions
@@ -67,6 +67,8 @@ def get_list(session: Session, call: ListCall) -> list[Any]:
     """Rows of a list call: dicts, or lists where ``as_dict`` is false."""
     meta = session.site.meta(call.doctype)
     _check(session, call, child=bool(meta.istable))
+    if call.doctype == "RQ Worker":
+        return jobs.workers(session.site)  # a virtual DocType: every field, whatever was asked for
     query = Query(session, meta, call.parent or "")
     selected = _selected(query, call.fields)
     if not selected:
