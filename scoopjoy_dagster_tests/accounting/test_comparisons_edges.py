@@ -102,7 +102,7 @@ def test_shifts_that_the_list_does_not_show_and_invoices_that_nothing_consolidat
     assert not shifts_closed(replace(figures, not_consolidated={})).ok
     assert not shifts_closed(replace(figures, counted=1)).ok
     assert not shifts_closed(replace(figures, counted=1, not_consolidated={})).ok
-    no_shift = replace(in_a_shift, in_a_shift=False)
+    no_shift = replace(in_a_shift, shift=None)
     right = shifts_closed(replace(figures, counted=1, not_consolidated={}, unbooked=[no_shift]))
     assert (right.ok, right.worst) == (True, ())
 
