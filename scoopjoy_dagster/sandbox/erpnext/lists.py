@@ -66,9 +66,9 @@ def _order(query: Query, order_by: str, aliases: dict[str, str]) -> str:
 def get_list(session: Session, call: ListCall) -> list[Any]:
     """Rows of a list call: dicts, or lists where ``as_dict`` is false."""
     meta = session.site.meta(call.doctype)
-    _check(session, call, child=bool(meta.istable))
     if call.doctype == "RQ Worker":
-        return jobs.workers(session.site)  # a virtual DocType: every field, whatever was asked for
+        return _workers(session, call)
+    _check(session, call, child=bool(meta.istable))
     query = Query(session, meta, call.parent or "")
     selected = _selected(query, call.fields)
     if not selected:
@@ -104,6 +104,13 @@ def get_list(session: Session, call: ListCall) -> list[Any]:
     if not call.as_dict:
         return shown
     return [dict(zip(names, row, strict=True)) for row in shown]
+
+
+def _workers(session: Session, call: ListCall) -> list[dict[str, Any]]:
+    """A virtual DocType: every field, whatever was asked for."""
+    if session.site.line.workers_hidden:
+        _check(session, call, child=False)
+    return jobs.workers(session.site)
 
 
 def _allowed(query: Query, parent: str | None) -> list[str]:
