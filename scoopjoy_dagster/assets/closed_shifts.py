@@ -118,13 +118,44 @@ def read_shifts(site: Site, first: date, last: date, now: datetime) -> Shifts:
     return Shifts(site, openings, closings, pos.till_sales(site, first, max([last, *ends])))
 
 
-def plan(site: Site, day: date, now: datetime, quiet: timedelta) -> tuple[list[ShiftAction], list[Finding]]:
-    """What to do for every shift of `day`, oldest first, and what to know. Reads only; `now` is site time."""
+@dataclass(frozen=True, slots=True)
+class ShiftPlan:
+    """What to do for every shift of a day, oldest first, and what to know.
+
+    Attributes:
+        actions: a shift each.
+        findings: exception rows.
+        to_consolidate: shifts that are not closed and whose sales are no Sales Invoices yet.
+    """
+
+    actions: Sequence[ShiftAction]
+    findings: Sequence[Finding]
+    to_consolidate: int
+
+    @property
+    def pending(self) -> bool:
+        """Whether a shift is still to be closed."""
+        return any(one.kind not in {"adopt", "refuse"} for one in self.actions)
+
+
+def plan(site: Site, day: date, now: datetime, quiet: timedelta) -> ShiftPlan:
+    """The plan of the shifts of `day`. Reads only; `now` is site time."""
     shifts = read_shifts(site, day, day, now)
     planned = shifts.plan(day, now, quiet)
+    sales = by_shift(shifts.sales, shifts.openings)
     findings = [one for _, notes in planned for one in notes]
-    findings += _older(shifts, day) + _unbooked(shifts, day)
-    return [action for action, _ in planned], findings
+    return ShiftPlan(
+        [action for action, _ in planned],
+        [*findings, *_older(shifts, day), *_unbooked(shifts, day)],
+        sum(
+            action.kind != "adopt"
+            and any(
+                one.doctype == "POS Invoice" and not one.is_draft
+                for one in sales.get(action.opening.name, ())
+            )
+            for action, _ in planned
+        ),
+    )
 
 
 def _selling(opening: Opening, last_sale: datetime) -> ShiftAction:
