@@ -76,6 +76,8 @@ def all_checks(settings: Settings, postgres_url: str, day: date) -> Iterator[Che
     yield from alert_checks(settings)
     yield from _headquarters(settings)
     yield from _postgres(postgres_url)
+    if settings.executor == "celery":
+        yield _celery(settings)
 
 
 def _names(environment: Mapping[str, str]) -> Iterator[Check]:
@@ -243,6 +245,39 @@ def _postgres(url: str) -> Iterator[Check]:
         yield Check(
             "error", "PostgreSQL", f"no connection ({type(problem).__name__})", "Check SCOOPJOY_POSTGRES_URL."
         )
+
+
+def _celery(settings: Settings) -> Check:
+    """Whether a worker listens to the site's queue: a run waits for ever for steps that nobody takes."""
+    try:
+        from celery import Celery
+    except ImportError:
+        return Check(
+            "error", "Celery workers", "it is not installed", "Run `pip install 'scoopjoy_dagster[celery]'`."
+        )
+    queue = settings.celery_queue
+    app = Celery(broker=settings.celery_broker.get_secret_value(), set_as_current=False)
+    app.conf.broker_transport_options = {"socket_connect_timeout": REACH_S}
+    try:
+        answers = app.control.inspect(timeout=REACH_S / 2).active_queues() or {}
+    except Exception as problem:  # noqa: BLE001 - each broker raises its own; the URL may hold a password, so only the kind is shown
+        return Check(
+            "error",
+            "Celery workers",
+            f"no broker ({type(problem).__name__})",
+            "Check SCOOPJOY_CELERY_BROKER.",
+        )
+    finally:
+        app.close()
+    workers = sum(any(one["name"] == queue for one in queues) for queues in answers.values())
+    if workers:
+        return Check("ok", "Celery workers", f"{workers} on the queue {queue}")
+    return Check(
+        "error",
+        "Celery workers",
+        f"no worker listens to the queue {queue}: runs would hang",
+        "Start a worker with this site's settings, as docs/scale.md shows; set SCOOPJOY_CELERY_QUEUE alike for it and here.",
+    )
 
 
 def _has_record(url: str) -> bool:
