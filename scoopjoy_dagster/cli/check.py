@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
+from scoopjoy_dagster.accounting.shifts import named
 from scoopjoy_dagster.automation.alert_checks import alert_checks
 from scoopjoy_dagster.automation.recipients import ROLE as ALERT_ROLE
 from scoopjoy_dagster.cli.closing import closable_day
@@ -20,7 +21,7 @@ from scoopjoy_dagster.cli.workplace import workplace
 from scoopjoy_dagster.definitions import site_resources
 from scoopjoy_dagster.erpnext.client import Filter
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, Rejected
-from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties
+from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties, read_royalty_invoices
 from scoopjoy_dagster.erpnext.people import enabled_users
 from scoopjoy_dagster.erpnext.preflight import Check, check_site, roles_action
 from scoopjoy_dagster.erpnext.site import Site
@@ -155,24 +156,38 @@ def _other_royalties(site: Site, go_live: date, *, whole: bool) -> Iterator[Chec
         found, has_field = read_other_royalties(site, books, customers, go_live), True
     except Rejected:
         found, has_field = read_other_royalties(site, books, customers, go_live, no_key=()), False
+    invoices = read_royalty_invoices(site, books, customers, go_live)
+    if invoices:
+        bill = "1 Sales Invoice bills" if len(invoices) == 1 else f"{len(invoices)} Sales Invoices bill"
+        yield Check(
+            "warning",
+            OTHER_ROYALTIES,
+            f"{bill} franchises on {books.income_account} on {go_live} or later: {named(invoices)}",
+            "Cancel in ERPNext those that charge the same sales as the close; the others count as sales to the franchise.",
+        )
+    if not found and not invoices:
+        yield Check(
+            "ok",
+            OTHER_ROYALTIES,
+            f"on {go_live} or later no entry without our key, and no Sales Invoice, charges a franchise on {books.income_account}",
+        )
     if not found:
-        yield Check("ok", OTHER_ROYALTIES, f"none is posted on {go_live} or later without our key")
         return
     days, names = sorted({one.day for one in found}), sorted({one.name for one in found})
     span = f"on {days[0]}" if len(days) == 1 else f"on {len(days)} days from {days[0]} to {days[-1]}"
-    named = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     if not (whole and has_field):
         yield Check(
             "warning",
             OTHER_ROYALTIES,
-            f"{_counted(len(names))} {span} ({named}) may be ours: nobody can tell while our custom fields are not complete",
+            f"{_counted(len(names))} {span} ({listed}) may be ours: nobody can tell while our custom fields are not complete",
             "Leave them as they are. Run `scoopjoy setup`, which keeps what the fields held, then `scoopjoy check` again.",
         )
         return
     yield Check(
         "warning",
         OTHER_ROYALTIES,
-        f"{_counted(len(names))} {span} {'is' if len(names) == 1 else 'are'} not ours ({named}): the close counts none of them",
+        f"{_counted(len(names))} {span} {'is' if len(names) == 1 else 'are'} not ours ({listed}): the close counts none of them",
         "Cancel in ERPNext what charges the same sales as the close; leave what is meant (docs/from-the-frappe-pipeline.md).",
     )
 

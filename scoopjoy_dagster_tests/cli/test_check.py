@@ -193,6 +193,31 @@ def test_the_page_for_those_who_change_over_shows_what_the_check_says(world: Wor
     assert line() in shown
 
 
+def test_sales_invoices_that_bill_the_royalty_itself_are_found_by_the_account_they_book(
+    world: World, command: Command
+) -> None:
+    def bill(customer: str, account: str) -> str:
+        item = {"item_code": "SJ-VAN-500", "qty": 1, "rate": 100, "income_account": account}
+        return insert(
+            world.erpnext,
+            "Sales Invoice",
+            company="ScoopJoy",
+            customer=customer,
+            set_posting_time=1,
+            posting_date=world.go_live.isoformat(),
+            items=[item],
+            docstatus=1,
+        )
+
+    bill("Franchise Thane", "Sales - SJ")
+    assert levels(command("check").out)["other royalties"] == "ok"
+    name = bill("Franchise Thane", "Royalty Income - SJ")
+    done = command("check")
+    assert levels(done.out)["other royalties"] == "warning"
+    assert "1 Sales Invoice bills franchises on Royalty Income - SJ" in done.text
+    assert name in done.text
+
+
 def test_our_own_entries_are_not_taken_for_those_of_an_older_pipeline(world: World, command: Command) -> None:
     assert command("close", "--date", world.go_live.isoformat()).code in {0, 1}
     assert levels(command("check").out)["other royalties"] == "ok"
