@@ -16,6 +16,8 @@ import pytest
 from scoopjoy_dagster.assets.lineage import BEFORE
 from scoopjoy_dagster.assets.preview import Preview, preview_day
 from scoopjoy_dagster.assets.tools import TOOLS, Tools
+from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+from scoopjoy_dagster_tests.assets.test_locked_days import close_period, close_year, disable_year, freeze
 from scoopjoy_dagster_tests.world import (
     DAY,
     FRANCHISES,
@@ -268,6 +270,22 @@ def _dollars(chain: World) -> None:
 def _no_franchise(chain: World) -> None:
     for name in FRANCHISES:
         change(chain.erpnext, "Customer", name, customer_group="Commercial")
+
+
+@pytest.mark.parametrize("lock", [freeze, close_period, close_year, disable_year])
+def test_it_says_which_shifts_a_lock_will_keep_open(
+    chain: World, lock: Callable[[SandboxERPNext], object]
+) -> None:
+    chain.shift(2)
+    lock(chain.erpnext)
+
+    def rows(found: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+        return [(one["severity"], one["what"], one["who"]) for one in found]
+
+    shown = [one.as_dict() for one in previews(chain)["closed_shifts"].findings]
+    run = chain.close("closed_shifts")
+    assert rows(shown) == rows(run.outcome("closed_shifts")["exceptions"])
+    assert run.success == (lock is close_period)  # for Journal Entries only: it locks no sales
 
 
 @pytest.mark.parametrize("policy", ["exception", "next_open_day"])
