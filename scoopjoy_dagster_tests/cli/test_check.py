@@ -33,17 +33,25 @@ def test_a_world_that_is_right_has_only_ok_lines_and_is_not_written_to(
     assert world.headquarters.attempts == []
 
 
-def test_a_missing_permission_is_an_error_line_that_names_it_and_the_roles(
-    world: World, command: Command
+@pytest.mark.parametrize(
+    ("user", "roles"),
+    [
+        ("accountant@scoopjoy.example", "role Sales Manager."),
+        ("limited@scoopjoy.example", "roles Sales Manager and Accounts Manager."),
+    ],
+)
+def test_a_missing_role_is_the_one_error_line_and_names_what_it_forbids_and_the_roles(
+    world: World, command: Command, user: str, roles: str
 ) -> None:
-    accountant = world.erpnext.credentials("accountant@scoopjoy.example")
-    done = command("check", ERPNEXT_API_KEY=accountant.api_key, ERPNEXT_API_SECRET=accountant.api_secret)
+    keys = world.erpnext.credentials(user)
+    done = command("check", ERPNEXT_API_KEY=keys.api_key, ERPNEXT_API_SECRET=keys.api_secret)
     assert done.code == 3
-    assert levels(done.out)["permissions"] == "error"
+    assert [what for what, level in levels(done.out).items() if level == "error"] == ["permissions"]
     assert "submit POS Closing Entry" in done.text
-    assert "Sales Manager" in done.text
+    assert f"In ERPNext, give the integration user the {roles}" in done.text
     assert levels(done.out)["PostgreSQL"] == "ok"
-    assert accountant.api_secret not in done.text
+    assert keys.api_secret not in done.text
+    assert "Next: scoopjoy check" in done.out  # and not setup, which would not help
 
 
 def test_a_site_without_our_fields_is_told_to_run_setup(bare_world: World, command: Command) -> None:
