@@ -331,6 +331,15 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value.rstrip("/")
 
+    @field_validator("erpnext_url")
+    @classmethod
+    def _is_root(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.path or parts.query or parts.fragment:
+            message = f"must be the root address of the site: use {parts.scheme}://{parts.netloc}"
+            raise ValueError(message)
+        return value
+
     @field_validator("erpnext_api_key", "erpnext_api_secret", "smtp_password", "hq_secret", mode="before")
     @classmethod
     def _is_one_word(cls, value: object) -> object:

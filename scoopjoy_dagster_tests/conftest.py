@@ -112,6 +112,17 @@ def no_instance_of_another_test() -> None:
         state._current_storage.set(None)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist starts its processes
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Against a real ERPNext all tests run in this one process, whatever `--numprocesses` says.
+
+    Two processes would make their users in the site at the same moment, and switch what its tills make under each other's feet:
+    each waits for the other's locks, and ERPNext ends one of them as a deadlock.
+    """
+    if os.environ.get("SCOOPJOY_CONTRACT_URL") and hasattr(config.option, "numprocesses"):
+        config.option.numprocesses = 0
+
+
 def pytest_configure() -> None:
     """Ctrl-C means what it means on a terminal, however the tests were started.
 

@@ -89,6 +89,8 @@ def test_without_any_setting_there_is_one_sentence_for_each_needed_one() -> None
         ("ERPNEXT_URL", "erp.example.com", "http:// or https://"),
         ("ERPNEXT_URL", "ftp://erp.example.com", "http:// or https://"),
         ("ERPNEXT_URL", "https://", "http:// or https://"),
+        ("ERPNEXT_URL", "https://erp.example/app", "the root address of the site: use https://erp.example ("),
+        ("ERPNEXT_URL", "http://erp.example:8000/desk#List", "use http://erp.example:8000 ("),
         ("ERPNEXT_URL", f"https://robot:{SECRET}@erp.example.com", "must not carry a user name or password"),
         ("ERPNEXT_URL", "https://robot@erp.example.com", "must not carry a user name or password"),
         ("ERPNEXT_URL", "https://[::1", ""),

@@ -6,7 +6,7 @@ a Period Closing Voucher, and a day that no active Fiscal Year covers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 
@@ -49,6 +49,11 @@ class Locks:
             return f"the books are closed by a Period Closing Voucher up to {self.closed_upto}"
         period = next((one for one in self.closed_periods if one.covers(day)), None)
         return f"the Accounting Period {period.name} is closed for Journal Entries" if period else ""
+
+    @property
+    def of_sales(self) -> Locks:
+        """What locks days for Sales Invoices: the Accounting Periods here are those that are closed for Journal Entries."""
+        return replace(self, closed_periods=())
 
     def first_open_day(self, day: date, latest: date) -> date | None:
         """The first open day after `day`, at most `latest` (today: nothing is posted into the future); None if there is none."""

@@ -89,21 +89,6 @@ class TillSale:
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
-    """A POS Closing Entry as found. `invoices` and `counted` are read only for drafts."""
-
-    name: str
-    opening: str
-    docstatus: int
-    status: str
-    key: str = ""
-    error_message: str = ""
-    grand_total: Decimal = ZERO
-    invoices: tuple[str, ...] = ()
-    counted: Mapping[str, Decimal] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class PaymentLine:
     """One mode of payment of a shift, in INR. `counted` is None where nobody counted."""
 
@@ -116,6 +101,22 @@ class PaymentLine:
     def difference(self) -> Decimal | None:
         """Counted minus expected: negative is a shortage; None where nobody counted."""
         return None if self.counted is None else self.counted - self.expected
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A POS Closing Entry as found. `invoices` and `counted` are read only for drafts; `payments` are its rows as they stand."""
+
+    name: str
+    opening: str
+    docstatus: int
+    status: str
+    key: str = ""
+    error_message: str = ""
+    grand_total: Decimal = ZERO
+    invoices: tuple[str, ...] = ()
+    counted: Mapping[str, Decimal] = field(default_factory=dict)
+    payments: tuple[PaymentLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +339,7 @@ def plan_shift(
     notes = _left_as_drafts(opening, [one for one in sales if one.is_draft])
     if submitted:
         action, found = _of_submitted(opening, submitted[0], invoices)
-        return action, [*notes, *found]
+        return action, [*notes, *found, *_counted_differences(opening, submitted[0].payments)]
     if opening.status != "Open":
         reason = f"the shift is {opening.status} but has no submitted POS Closing Entry"
         finding = Finding(
@@ -397,7 +398,29 @@ def plan_shift(
         for other in drafts
         if other is not chosen
     ]
+    notes += _counted_differences(opening, draft.payments)
     return ShiftAction("complete", opening, reason, closing=chosen.name, draft=draft), notes
+
+
+def _counted_differences(opening: Opening, payments: Iterable[PaymentLine]) -> list[Finding]:
+    """What the cashier counted and what should be there, where the two differ."""
+    differing = [
+        f"{line.mode}: {line.counted:.2f} counted, {line.expected:.2f} expected: "
+        f"{abs(line.difference):.2f} {'short' if line.difference < 0 else 'over'}"
+        for line in payments
+        if line.difference
+    ]
+    if not differing:
+        return []
+    return [
+        Finding(
+            "warning",
+            "count differs",
+            opening.label,
+            "; ".join(differing),
+            "Ask the cashier. ERPNext books no difference: if it stays, post it with a Journal Entry.",
+        )
+    ]
 
 
 def _in_several_currencies(invoices: Iterable[TillSale]) -> str:
@@ -422,7 +445,8 @@ def _left_as_drafts(opening: Opening, drafts: Sequence[TillSale]) -> list[Findin
             "warning",
             "draft sales in a shift",
             opening.label,
-            f"{len(drafts)} sales of {amount:.2f} are drafts, so they are in no closing: {named(one.name for one in drafts)}",
+            f"{_sales(len(drafts), amount)} {'is a draft' if len(drafts) == 1 else 'are drafts'}, so in no closing: "
+            f"{named(one.name for one in drafts)}",
             "Ask the cashier. Submit the ones that were paid, then re-run `closed_shifts` for this day; delete the others.",
         )
     ]
@@ -457,6 +481,10 @@ def _of_submitted(
     return action("refuse", reason), [finding]
 
 
+def _sales(count: int, amount: Decimal) -> str:
+    return f"{count} {'sale' if count == 1 else 'sales'} of {amount:.2f}"
+
+
 NAMED = 5
 """Documents that a row names before it counts the others."""
 
@@ -471,17 +499,34 @@ def named(names: Iterable[str]) -> str:
 class UnbookedSales:
     """Submitted sales of one cashier at one till and day that no closing has taken and none will: they are in no ledger.
 
-    `in_a_shift`: whether a shift of that till and day had begun when they were made, so that its closing should have had them;
-    `day` is then the day of that shift, else the day on which they were made. `first_sold` is the business day of the first of
-    them: that of a shift which is opened to take them.
+    `shift`: that of the till and day which had begun when the first of them was made, so that its closing should have had them, if
+    its user had made them; None where there was none. `day` is then the day of that shift, else the day on which they were made.
+    `first_sold` is the business day of the first of them: that of a shift which is opened to take them.
     """
 
     pos_profile: str
     cashier: str
     day: date
-    in_a_shift: bool
+    shift: Opening | None
     sales: tuple[TillSale, ...]
     first_sold: date
+
+    @property
+    def in_a_shift(self) -> bool:
+        """Whether they were made in the time of a shift of the till."""
+        return self.shift is not None
+
+    @property
+    def why(self) -> str:
+        """Why no closing has them."""
+        if self.shift is None:
+            return "no shift had begun at the till that day"
+        if self.shift.user == self.cashier:
+            return f"the shift {self.shift.name} was closed without them"
+        return (
+            f"{self.cashier} made them in the shift {self.shift.name} of {self.shift.user}, and a closing takes only the sales of its "
+            "own user"
+        )
 
     @property
     def amount(self) -> Decimal:
@@ -506,7 +551,7 @@ def unbooked_sales(
     of_till = defaultdict(list)
     for one in sorted(openings, key=lambda one: one.period_start):
         of_till[one.pos_profile].append(one)
-    found: dict[tuple[date, str, str, bool], list[TillSale]] = defaultdict(list)
+    found: dict[tuple[date, str, str, bool], list[tuple[TillSale, Opening | None]]] = defaultdict(list)
     for name, own in by_shift((one for one in sales if not one.is_draft), openings).items():
         shift = shifts.get(name)
         if shift and shift.status == "Open":
@@ -517,12 +562,17 @@ def unbooked_sales(
             began, sold = day_end.day_of(of.period_start) if of else None, day_end.day_of(sale.posted_at)
             in_a_shift = began is not None and (of is shift or began == sold)
             day = began if began and in_a_shift else sold
-            found[day, sale.pos_profile, sale.cashier, in_a_shift].append(sale)
+            found[day, sale.pos_profile, sale.cashier, in_a_shift].append((sale, of if in_a_shift else None))
     return [
         UnbookedSales(
-            till, cashier, day, inside, tuple(own), day_end.day_of(min(one.posted_at for one in own))
+            till,
+            cashier,
+            day,
+            own[0][1],
+            tuple(sale for sale, _ in own),
+            day_end.day_of(min(sale.posted_at for sale, _ in own)),
         )
-        for (day, till, cashier, inside), own in sorted(found.items())
+        for (day, till, cashier, _), own in sorted(found.items(), key=lambda one: one[0])
     ]
 
 
@@ -533,7 +583,9 @@ def unbooked_finding(unbooked: UnbookedSales, severity: Severity) -> Finding:
         severity,
         "till sales not in the ledger",
         unbooked.label,
-        f"{len(unbooked.sales)} sales of {unbooked.amount:.2f} are in no POS Closing Entry: {named(one.name for one in unbooked.sales)}",
+        f"{_sales(len(unbooked.sales), unbooked.amount)} {'is' if len(unbooked.sales) == 1 else 'are'} in no POS Closing Entry: "
+        f"{named(one.name for one in unbooked.sales)}; "
+        f"{unbooked.why}",
         f"While no shift is open at {unbooked.pos_profile}, submit a POS Opening Entry there for {unbooked.cashier} with the "
         f"Period Start Date {first:%Y-%m-%d %H:%M:%S}; then re-run `closed_shifts` for {unbooked.first_sold}.",
     )

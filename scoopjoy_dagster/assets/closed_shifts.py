@@ -37,7 +37,8 @@ from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext import pos
-from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
+from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Rejected, Unreachable
+from scoopjoy_dagster.erpnext.locks import read_locks
 from scoopjoy_dagster.erpnext.site import Site
 
 NAME = "closed_shifts"
@@ -118,13 +119,66 @@ def read_shifts(site: Site, first: date, last: date, now: datetime) -> Shifts:
     return Shifts(site, openings, closings, pos.till_sales(site, first, max([last, *ends])))
 
 
-def plan(site: Site, day: date, now: datetime, quiet: timedelta) -> tuple[list[ShiftAction], list[Finding]]:
-    """What to do for every shift of `day`, oldest first, and what to know. Reads only; `now` is site time."""
+@dataclass(frozen=True, slots=True)
+class ShiftPlan:
+    """What to do for every shift of a day, oldest first, and what to know.
+
+    Attributes:
+        actions: a shift each.
+        findings: exception rows.
+        to_consolidate: shifts that are not closed and whose sales are no Sales Invoices yet.
+    """
+
+    actions: Sequence[ShiftAction]
+    findings: Sequence[Finding]
+    to_consolidate: int
+
+    @property
+    def pending(self) -> bool:
+        """Whether a shift is still to be closed."""
+        return any(one.kind not in {"adopt", "refuse"} for one in self.actions)
+
+
+def plan(site: Site, day: date, now: datetime, quiet: timedelta) -> ShiftPlan:
+    """The plan of the shifts of `day`. Reads only; `now` is site time."""
     shifts = read_shifts(site, day, day, now)
     planned = shifts.plan(day, now, quiet)
+    sales = by_shift(shifts.sales, shifts.openings)
     findings = [one for _, notes in planned for one in notes]
-    findings += _older(shifts, day) + _unbooked(shifts, day)
-    return [action for action, _ in planned], findings
+    to_consolidate = [
+        action
+        for action, _ in planned
+        if action.kind != "adopt"
+        and any(
+            one.doctype == "POS Invoice" and not one.is_draft for one in sales.get(action.opening.name, ())
+        )
+    ]
+    return ShiftPlan(
+        [action for action, _ in planned],
+        [*findings, *_locked(site, day, to_consolidate), *_older(shifts, day), *_unbooked(shifts, day)],
+        len(to_consolidate),
+    )
+
+
+def _locked(site: Site, day: date, to_consolidate: Sequence[ShiftAction]) -> list[Finding]:
+    """Shifts whose Sales Invoices ERPNext will refuse because the day is locked, as far as this user may see it."""
+    if not to_consolidate:
+        return []
+    try:
+        locked = read_locks(site).of_sales.reason(day)
+    except Rejected:
+        return []
+    return [
+        Finding(
+            "error",
+            "shift not closed",
+            one.opening.label,
+            f"ERPNext will refuse its closing: {locked} (sales of {one.sales:.2f})",
+            "Open the day in ERPNext; then re-run `closed_shifts` for this day.",
+        )
+        for one in to_consolidate
+        if locked and one.kind != "refuse"
+    ]
 
 
 def _selling(opening: Opening, last_sale: datetime) -> ShiftAction:

@@ -46,26 +46,25 @@ def preview_day(site: Site, tools: Tools, day: date) -> Iterator[Preview]:
     are shown as waiting.
     """
     policy = tools.royalty_policy.policy
-    actions, findings = closed_shifts.plan(site, day, tools.clock.site_now(), tools.erpnext.patience.quiet)
+    now = tools.clock.site_now()
+    shifts = closed_shifts.plan(site, day, now, tools.erpnext.patience.quiet)
     yield Preview(
         closed_shifts.NAME,
-        tuple(PlanLine(one.kind, one.opening.label, one.sales, one.reason, one.closing) for one in actions),
-        tuple(findings),
+        tuple(
+            PlanLine(one.kind, one.opening.label, one.sales, one.reason, one.closing)
+            for one in shifts.actions
+        ),
+        tuple(shifts.findings),
     )
-    pending = sum(one.kind in {"create", "complete", "wait", "retry", "selling"} for one in actions)
     books = site.books()
     reading = royalties.read_days(site, books, policy, [day], re_rate=tools.close.re_rate)[day]
     accounts = royalties.accounts_of(site, books, [reading.plan])
     royalties.require(site, accounts, reading.plan)
     plan = royalties.named(site, books, reading.plan)
-    unusable = royalties.unusable_accounts(accounts, plan)
-    yield Preview(
-        royalties.NAME,
-        tuple(royalties.plan_line(one, one.reason, one.adjusts) for one in plan.actions),
-        (*_before_closing(day, pending), *plan.findings, *plan.notes, *unusable.values()),
-    )
-    if pending or plan.unsettled():
-        reason = "after the shifts are closed" if pending else "after the royalties are posted"
+    lines, findings = royalties.foreseen(site, accounts, plan, now.date())
+    yield Preview(royalties.NAME, tuple(lines), (*_before_closing(day, shifts.to_consolidate), *findings))
+    if shifts.pending or plan.unsettled():
+        reason = "after the shifts are closed" if shifts.pending else "after the royalties are posted"
         for asset in (invoices.NAME, reports.NAME, hq_sync.NAME):
             yield Preview(asset, (PlanLine("wait", day.isoformat(), plan.due, reason),))
         return
@@ -75,16 +74,18 @@ def preview_day(site: Site, tools: Tools, day: date) -> Iterator[Preview]:
     yield Preview(hq_sync.NAME, tuple(_headquarters(tools, facts)))
 
 
-def _before_closing(day: date, pending: int) -> list[Finding]:
-    if not pending:
+def _before_closing(day: date, to_consolidate: int) -> list[Finding]:
+    """Sales Invoices that do not exist yet cannot be in the plan; those that the tills of v16+ made themselves are in it."""
+    if not to_consolidate:
         return []
     return [
         Finding(
             "warning",
             "shifts not closed yet",
             day.isoformat(),
-            f"{pending} shifts are to be closed first; their Sales Invoices will be in the base, and are not in this plan",
-            "Nothing is to do: a close takes the steps in this order. Materialize closed_shifts to see the whole plan.",
+            f"the POS Invoices of {to_consolidate} shifts are still to be consolidated: the Sales Invoices that ERPNext will make of "
+            "them are not in this plan",
+            "Nothing to do: a close takes the steps in this order. To see the whole plan, run `closed_shifts` for this day first.",
         )
     ]
 

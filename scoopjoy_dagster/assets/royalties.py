@@ -185,6 +185,48 @@ def plan_days(
     return {day: partial(post, day) for day in days}
 
 
+def _known_before(books: Books, the_plan: RoyaltyPlan, unusable: Mapping[str, Finding]) -> list[Finding]:
+    """The exception rows that are known before anything is posted."""
+    findings = [*the_plan.findings, *the_plan.notes, *unusable.values()]
+    if not the_plan.actions:
+        findings.append(
+            Finding(
+                "warning",
+                "no franchises",
+                books.franchise_group,
+                "ERPNext has no enabled Customer in this group or below it",
+                "Check the Customer Group, and SCOOPJOY_FRANCHISE_GROUP.",
+            )
+        )
+    return findings
+
+
+def foreseen(
+    site: Site, accounts: PostingAccounts, the_plan: RoyaltyPlan, today: date
+) -> tuple[list[PlanLine], list[Finding]]:
+    """What `post_royalties` would do with a plan, in the same words, as far as it can be seen. Reads only; `today` is site time."""
+    unusable = unusable_accounts(accounts, the_plan)
+    findings = _known_before(accounts.books, the_plan, unusable)
+    posting = Posting(site, accounts.books, the_plan.policy, the_plan.day, today)
+    posting_date = posting.foresee() if the_plan.writes() else the_plan.day
+    lines: list[PlanLine] = []
+    for action in the_plan.actions:
+        reason, who = action.reason, action.royalty.customer_name
+        if action.kind in {"create", "adjust"}:
+            if (problem := unusable.get(action.royalty.customer)) is not None:
+                lines.append(PlanLine("refuse", who, action.amount, problem.message))
+                continue
+            if posting_date is None:
+                findings.append(_not_posted(action, BooksLocked(f"post {the_plan.day}", posting.locked)))
+                lines.append(PlanLine("refuse", who, action.amount, posting.locked))
+                continue
+            if posting_date != the_plan.day:
+                reason += f"; posted on {posting_date}"
+                findings.append(_moved(action, the_plan.day, posting_date, posting.locked))
+        lines.append(plan_line(action, reason, action.adjusts))
+    return lines, findings
+
+
 def post_royalties(
     site: Site,
     accounts: PostingAccounts,
@@ -198,17 +240,7 @@ def post_royalties(
     the_plan, sales = named(site, books, reading.plan), reading.sold
     day, policy = the_plan.day, the_plan.policy
     unusable = unusable_accounts(accounts, the_plan)
-    findings = [*the_plan.findings, *the_plan.notes, *unusable.values()]
-    if not the_plan.actions:
-        findings.append(
-            Finding(
-                "warning",
-                "no franchises",
-                books.franchise_group,
-                "ERPNext has no enabled Customer in this group or below it",
-                "Check the Customer Group, and SCOOPJOY_FRANCHISE_GROUP.",
-            )
-        )
+    findings = _known_before(books, the_plan, unusable)
     posting = Posting(site, books, policy, day, today)
     posted = {
         action.royalty.customer: (posting_date, done)

@@ -66,6 +66,21 @@ class Posting:
             for action, done in self._post_on(self._open_day(), left, None):
                 yield action, self._open_day(), done
 
+    def foresee(self) -> date | None:
+        """The day on which `post` would post, by what can be seen of the locks; None where the entries would wait. Reads only.
+
+        Whether this user may post on a locked day nobody can see before it is tried.
+        """
+        try:
+            self._locks = read_locks(self.site)
+        except Rejected:
+            return self.day  # as in `post`: this user may not read them
+        self.locked = self._locks.reason(self.day)
+        if not self.locked:
+            return self.day
+        open_day = self._open_day()
+        return None if open_day == self.day else open_day
+
     def _post_on(
         self, posting_date: date, actions: Sequence[Action], refused: Refused | None
     ) -> Iterator[tuple[Action, Written | ERPNextError]]:

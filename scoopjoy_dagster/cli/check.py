@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
+from scoopjoy_dagster.accounting.shifts import named
 from scoopjoy_dagster.automation.alert_checks import alert_checks
 from scoopjoy_dagster.automation.recipients import ROLE as ALERT_ROLE
 from scoopjoy_dagster.cli.closing import closable_day
@@ -19,10 +20,10 @@ from scoopjoy_dagster.cli.show import print_checks
 from scoopjoy_dagster.cli.workplace import workplace
 from scoopjoy_dagster.definitions import site_resources
 from scoopjoy_dagster.erpnext.client import Filter
-from scoopjoy_dagster.erpnext.errors import ERPNextError, Rejected
-from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties
+from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, Rejected
+from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties, read_royalty_invoices
 from scoopjoy_dagster.erpnext.people import enabled_users
-from scoopjoy_dagster.erpnext.preflight import CUSTOM_FIELDS, Check, check_site
+from scoopjoy_dagster.erpnext.preflight import Check, check_site, roles_action
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.local.home import psycopg2_url
 from scoopjoy_dagster.partitions import TIME_ZONE, last_ended_day
@@ -76,6 +77,8 @@ def all_checks(settings: Settings, postgres_url: str, day: date) -> Iterator[Che
     yield from alert_checks(settings)
     yield from _headquarters(settings)
     yield from _postgres(postgres_url)
+    if settings.executor == "celery":
+        yield _celery(settings)
 
 
 def _names(environment: Mapping[str, str]) -> Iterator[Check]:
@@ -87,17 +90,20 @@ def _names(environment: Mapping[str, str]) -> Iterator[Check]:
 def _site(settings: Settings, day: date) -> Iterator[Check]:
     from dagster import build_resources
 
+    needed: set[str] = set()
     try:
         with (
             build_resources({"erpnext": site_resources(settings)["erpnext"]}) as resources,
             resources.erpnext.open() as site,
         ):
-            whole = True
             for line in check_site(site, time_zone=TIME_ZONE, day=day, desk=settings.batch_run_desk == "on"):
-                whole = whole and (line.what, line.level) != (CUSTOM_FIELDS, "error")
+                needed |= {line.needs} if line.level == "error" else set()
                 yield line
             yield from _recipients(site, settings)
-            yield from _other_royalties(site, settings.go_live, whole=whole)
+            yield from _other_royalties(site, settings.go_live, whole="setup" not in needed)
+    except Forbidden as problem:
+        if "roles" not in needed:
+            yield Check("error", "ERPNext", str(problem), roles_action(), "roles")
     except ERPNextError as problem:
         yield Check(
             "error",
@@ -151,24 +157,38 @@ def _other_royalties(site: Site, go_live: date, *, whole: bool) -> Iterator[Chec
         found, has_field = read_other_royalties(site, books, customers, go_live), True
     except Rejected:
         found, has_field = read_other_royalties(site, books, customers, go_live, no_key=()), False
+    invoices = read_royalty_invoices(site, books, customers, go_live)
+    if invoices:
+        bill = "1 Sales Invoice bills" if len(invoices) == 1 else f"{len(invoices)} Sales Invoices bill"
+        yield Check(
+            "warning",
+            OTHER_ROYALTIES,
+            f"{bill} franchises on {books.income_account} on {go_live} or later: {named(invoices)}",
+            "Cancel in ERPNext those that charge the same sales as the close; the others count as sales to the franchise.",
+        )
+    if not found and not invoices:
+        yield Check(
+            "ok",
+            OTHER_ROYALTIES,
+            f"on {go_live} or later no entry without our key, and no Sales Invoice, charges a franchise on {books.income_account}",
+        )
     if not found:
-        yield Check("ok", OTHER_ROYALTIES, f"none is posted on {go_live} or later without our key")
         return
     days, names = sorted({one.day for one in found}), sorted({one.name for one in found})
     span = f"on {days[0]}" if len(days) == 1 else f"on {len(days)} days from {days[0]} to {days[-1]}"
-    named = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     if not (whole and has_field):
         yield Check(
             "warning",
             OTHER_ROYALTIES,
-            f"{_counted(len(names))} {span} ({named}) may be ours: nobody can tell while our custom fields are not complete",
+            f"{_counted(len(names))} {span} ({listed}) may be ours: nobody can tell while our custom fields are not complete",
             "Leave them as they are. Run `scoopjoy setup`, which keeps what the fields held, then `scoopjoy check` again.",
         )
         return
     yield Check(
         "warning",
         OTHER_ROYALTIES,
-        f"{_counted(len(names))} {span} {'is' if len(names) == 1 else 'are'} not ours ({named}): the close counts none of them",
+        f"{_counted(len(names))} {span} {'is' if len(names) == 1 else 'are'} not ours ({listed}): the close counts none of them",
         "Cancel in ERPNext what charges the same sales as the close; leave what is meant (docs/from-the-frappe-pipeline.md).",
     )
 
@@ -241,6 +261,39 @@ def _postgres(url: str) -> Iterator[Check]:
         yield Check(
             "error", "PostgreSQL", f"no connection ({type(problem).__name__})", "Check SCOOPJOY_POSTGRES_URL."
         )
+
+
+def _celery(settings: Settings) -> Check:
+    """Whether a worker listens to the site's queue: a run waits for ever for steps that nobody takes."""
+    try:
+        from celery import Celery
+    except ImportError:
+        return Check(
+            "error", "Celery workers", "it is not installed", "Run `pip install 'scoopjoy_dagster[celery]'`."
+        )
+    queue = settings.celery_queue
+    app = Celery(broker=settings.celery_broker.get_secret_value(), set_as_current=False)
+    app.conf.broker_transport_options = {"socket_connect_timeout": REACH_S}
+    try:
+        answers = app.control.inspect(timeout=REACH_S / 2).active_queues() or {}
+    except Exception as problem:  # noqa: BLE001 - each broker raises its own; the URL may hold a password, so only the kind is shown
+        return Check(
+            "error",
+            "Celery workers",
+            f"no broker ({type(problem).__name__})",
+            "Check SCOOPJOY_CELERY_BROKER.",
+        )
+    finally:
+        app.close()
+    workers = sum(any(one["name"] == queue for one in queues) for queues in answers.values())
+    if workers:
+        return Check("ok", "Celery workers", f"{workers} on the queue {queue}")
+    return Check(
+        "error",
+        "Celery workers",
+        f"no worker listens to the queue {queue}: runs would hang",
+        "Start a worker with this site's settings, as docs/scale.md shows; set SCOOPJOY_CELERY_QUEUE alike for it and here.",
+    )
 
 
 def _has_record(url: str) -> bool:

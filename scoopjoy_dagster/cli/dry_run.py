@@ -72,6 +72,7 @@ def _print(out: Console, day: date, plans: Sequence[Preview]) -> None:
         out.print(table if shown.lines else f"{shown.asset}: nothing to do")
         for finding in shown.findings:
             out.print(
-                f"  {finding.severity}: {escape(finding.what)} - {escape(finding.who)}: {escape(finding.message)}",
+                f"  {finding.severity}: {escape(finding.what)} - {escape(finding.who)}: {escape(finding.message)}"
+                f"\n    -> {escape(finding.action)}",
                 highlight=False,
             )

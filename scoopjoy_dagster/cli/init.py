@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 import click
@@ -104,13 +104,13 @@ def _default(name: str) -> str:
     return next((default or "" for one, _, default in described() if one == name), "")
 
 
-def ask(given: Mapping[str, str], before: Mapping[str, str], today: date) -> dict[str, str]:
+def ask(given: Mapping[str, str], before: Mapping[str, str], last_day: date) -> dict[str, str]:
     """Ask for what is not given; what was there before and the settings' own defaults are offered.
 
     Args:
         given: by the command line; these are not asked, only judged.
         before: from the environment, or from the file that is written anew.
-        today: the business day that is going on, offered as go-live.
+        last_day: the last business day that has ended, offered as go-live.
 
     Raises:
         SettingsError: a given value is wrong, or the answers do not belong together.
@@ -119,7 +119,7 @@ def ask(given: Mapping[str, str], before: Mapping[str, str], today: date) -> dic
     for name, value in given.items():
         if problem := _wrong(name, value, values):
             raise SettingsError(problem)
-    offered = {"SCOOPJOY_GO_LIVE": today.isoformat(), **before}
+    offered = {"SCOOPJOY_GO_LIVE": last_day.isoformat(), **before}
     for question in QUESTIONS:
         if question.follows and not values.get(question.follows):
             values.pop(question.name, None)
@@ -171,7 +171,7 @@ def _ask_company(values: dict[str, str], offered: Mapping[str, str], given: Mapp
         return wanted
     if len(companies) < 2:
         click.echo(f"Company: {companies[0] if companies else 'none that this user may read'}", err=True)
-        return ""
+        return "".join(companies)
     for number, company in enumerate(companies, start=1):
         click.echo(f"  {number}  {company}", err=True)
     before = companies.index(offered[COMPANY]) + 1 if offered.get(COMPANY) in companies else None
@@ -182,6 +182,12 @@ def _ask_company(values: dict[str, str], offered: Mapping[str, str], given: Mapp
         err=True,
     )
     return companies[number - 1]
+
+
+def with_company(values: Mapping[str, str]) -> dict[str, str]:
+    """The values with the company of the site where none is given and there is one only: a second one changes nothing later."""
+    companies = [] if values.get(COMPANY) else _companies(values)[0]
+    return {**values, COMPANY: companies[0]} if len(companies) == 1 else dict(values)
 
 
 def _companies(values: Mapping[str, str]) -> tuple[list[str], str]:
@@ -245,9 +251,7 @@ def run_init(given: dict[str, str], path: Path, *, force: bool, asking: bool, no
         raise already_there(path)
     before = {**(read_env_file(path) if path.exists() else {}), **present()}
     values = (
-        ask(given, before, last_ended_day(now) + timedelta(days=1))
-        if asking
-        else complete({**before, **given})
+        ask(given, before, last_ended_day(now)) if asking else with_company(complete({**before, **given}))
     )
     head = f"# Settings of scoopjoy_dagster, written by `scoopjoy init` on {now:%Y-%m-%d}. Holds secrets: keep it to yourself.\n"
     kept = write_env_file(path, env_text(head + HOW_TO_LOAD, values), force=force, now=now)

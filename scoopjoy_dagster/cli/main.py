@@ -50,7 +50,8 @@ def _sentence(problem: Exception) -> str | None:
     from scoopjoy_dagster.settings import SettingsError
 
     if isinstance(problem, ERPNextError):
-        return f"{problem} (`scoopjoy check` looks at everything that the close needs)"
+        remedy = problem.cause.remedy or "`scoopjoy check` looks at everything that the close needs."
+        return f"{str(problem).rstrip('.')}. {remedy}"
     if isinstance(problem, SettingsError | HomeError | PostgresError | ProcessError):
         return str(problem)
     return None

@@ -49,11 +49,11 @@ def next_command(checks: Sequence[Check], days: Days, command: str = "scoopjoy")
         command: how the program is called, with the options that every call needs.
     """
     errors = [check for check in checks if check.level == "error"]
-    if any("scoopjoy setup" in check.action for check in errors):
+    if any(check.needs == "setup" for check in errors):
         return f"{command} setup --dry-run   (what it would install in ERPNext; then without --dry-run)"
     if errors:
         these = "the line" if len(errors) == 1 else f"the {len(errors)} lines"
-        return f"{command} check   (again, when {these} marked error above {'is' if len(errors) == 1 else 'are'} mended)"
+        return f"{command} check   (again, when {these} marked error above {'is' if len(errors) == 1 else 'are'} fixed)"
     others = any(check.what == OTHER_ROYALTIES and check.level == "warning" for check in checks)
     if others and not days.settled:
         return f"{command} check   (again, when no day from go-live on has royalties of another program)"

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from scoopjoy_dagster.definitions import site_resources
 from scoopjoy_dagster.erpnext.client import Client
+from scoopjoy_dagster.erpnext.errors import Forbidden
 from scoopjoy_dagster.erpnext.install_step import InstallStep
 from scoopjoy_dagster.erpnext.installation import install, read_installation
 from scoopjoy_dagster.erpnext.removal import RemovalStep, read_removal, remove
@@ -31,7 +32,16 @@ def _client(settings: Settings) -> Iterator[Client]:
         build_resources({"erpnext": site_resources(settings)["erpnext"]}) as resources,
         resources.erpnext.open() as site,
     ):
-        yield site.client
+        try:
+            yield site.client
+        except Forbidden as problem:
+            raise Forbidden(
+                problem.doing,
+                f"{problem.said}. Besides Sales Manager and Accounts Manager, `scoopjoy setup` needs the role System Manager: in ERPNext, "
+                "give it to the integration user for this command",
+                status=problem.status,
+                exc_type=problem.exc_type,
+            ) from problem
 
 
 def run_setup(out: Console, settings: Settings, *, desk: bool, dry_run: bool) -> None:

@@ -88,6 +88,40 @@ def read_other_royalties(
     return sorted(found, key=lambda one: (one.day, one.name, one.customer))
 
 
+def read_royalty_invoices(
+    site: Site, books: Books, customers: Collection[str], first: date
+) -> dict[str, date]:
+    """Sales Invoices to these customers, from `first` on, that book the royalty income account, by name.
+
+    They bill the royalty itself: some pipelines do, where ours posts entries. They carry no remark, so the ledger of the account is
+    looked at; two list calls.
+
+    Raises:
+        ERPNextError: the ledger or the invoices cannot be listed.
+    """
+    booked = site.client.rows(
+        "GL Entry",
+        ["voucher_no"],
+        [
+            ["account", "=", books.income_account],
+            ["posting_date", ">=", first.isoformat()],
+            ["voucher_type", "=", "Sales Invoice"],
+            ["is_cancelled", "=", 0],
+        ],
+        group_by="voucher_no",
+        order_by="voucher_no asc",
+    )
+    invoices = site.client.rows(
+        "Sales Invoice",
+        ["name", "posting_date"],
+        [
+            ["name", "in", [str(row["voucher_no"]) for row in booked]],
+            ["customer", "in", sorted(customers)],
+        ],
+    )
+    return {str(row["name"]): date.fromisoformat(str(row["posting_date"])) for row in invoices}
+
+
 def _amended_from_ours(client: Client, heads: Sequence[Row]) -> set[str]:
     """Those that a person amended from an entry of ours: ERPNext leaves our key on the entry that was amended."""
     before = {str(row["name"]): str(row["amended_from"]) for row in heads if row["amended_from"]}

@@ -18,6 +18,7 @@ from scoopjoy_dagster.accounting.shifts import (
     ClosingDraft,
     Opening,
     Payment,
+    PaymentLine,
     TaxAmount,
     TillSale,
     named,
@@ -170,23 +171,13 @@ def with_balances(site: Site, openings: Sequence[Opening]) -> list[Opening]:
 
 
 @dataclass(frozen=True, slots=True)
-class PaymentRow:
-    """One mode of payment of a POS Closing Entry, in INR; `counted` is None where nobody counted."""
-
-    mode: str
-    opening_amount: Decimal
-    expected: Decimal
-    counted: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
 class ClosingRow:
     """A POS Closing Entry, whatever its state: how many invoices it holds (returns among them), and its modes of payment."""
 
     row: Row
     invoices: int
     returns: int
-    payments: tuple[PaymentRow, ...]
+    payments: tuple[PaymentLine, ...]
 
     @property
     def name(self) -> str:
@@ -217,7 +208,7 @@ def closing_rows(site: Site, of: Iterable[Opening], *, remember: bool = True) ->
             int(rows[0]["invoices"]),
             int(rows[0]["returns"] or 0),
             tuple(
-                PaymentRow(
+                PaymentLine(
                     str(row["mode_of_payment"]),
                     exact(row["opening_amount"]),
                     exact(row["expected_amount"]),
@@ -237,7 +228,7 @@ def closings(site: Site, of: Iterable[Opening]) -> dict[str, list[Closing]]:
     for one in closing_rows(site, of):
         is_draft = int(one.row["docstatus"]) == DRAFT
         document = site.client.get("POS Closing Entry", one.name) if is_draft else {}
-        found[one.opening].append(_closing(site, one.row, document))
+        found[one.opening].append(_closing(site, one, document))
     return found
 
 
@@ -497,7 +488,8 @@ def _opening(row: Row) -> Opening:
     )
 
 
-def _closing(site: Site, row: Row, document: Row) -> Closing:
+def _closing(site: Site, found: ClosingRow, document: Row) -> Closing:
+    row = found.row
     counted = {
         str(line["mode_of_payment"]): exact(line.get("closing_amount"))
         for line in document.get("payment_reconciliation", [])
@@ -520,6 +512,7 @@ def _closing(site: Site, row: Row, document: Row) -> Closing:
         ),
         # A draft that a person saved without counting anything has zeros everywhere: that is not a count.
         counted=counted if any(counted.values()) else {},
+        payments=found.payments,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from scoopjoy_dagster.accounting.shifts import named
 from scoopjoy_dagster.erpnext import (
     annotation_script,
     deliveries,
@@ -58,32 +59,49 @@ CUSTOM_FIELDS = "custom fields"
 
 WITHOUT_DESK = "or set SCOOPJOY_BATCH_RUN_DESK=off"
 
-ROLES = "Sales Manager and Accounts Manager (and System Manager while `scoopjoy setup` runs)"
+OF_SALES_MANAGERS = frozenset({"Customer Group", "POS Opening Entry", "POS Closing Entry"})
+"""What ERPNext, as it is installed, shows to Sales Managers and not to Accounts Managers; all else is the other way round."""
+
+NOT_THERE = (NotFound, Forbidden)
+"""What the question for a permission is answered where the DocType does not exist; v16 and later do not say that it does not."""
+
+BACKGROUND_QUEUE = "long"
+"""Where ERPNext puts the closing of a shift with 10 invoices or more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the preflight: `error` means that the close cannot work."""
+    """One line of the preflight.
+
+    Attributes:
+        level: `error` means that the close cannot work.
+        what: what was looked at.
+        message: what was found.
+        action: what to do about it.
+        needs: what is missing at the bottom of it: `setup` (`scoopjoy setup` puts it right) or `roles` (the user's).
+    """
 
     level: Literal["ok", "warning", "error"]
     what: str
     message: str
     action: str = ""
+    needs: Literal["", "setup", "roles"] = ""
 
 
 def check_site(site: Site, *, time_zone: str, day: date, desk: bool = True) -> Iterator[Check]:
     """All checks of a site for the close of `day`; one that cannot be made is an error line and not the end.
 
-    A cause that stops several of them is one line. `desk`: whether runs are shown in ERPNext (SCOOPJOY_BATCH_RUN_DESK).
+    A cause that stops several of them is one line: after the error that says that setup or a role is missing, nothing else is
+    said of what only that puts right. `desk`: whether runs are shown in ERPNext (SCOOPJOY_BATCH_RUN_DESK).
     """
     told: set[str] = set()
     for what, check in (
         ("ERPNext", _line),
         ("login", _login),
         ("time zone", lambda one: _time_zone(one, time_zone)),
+        ("permissions", _permissions),
         (CUSTOM_FIELDS, _fields),
         ("naming series", _naming_series),
-        ("permissions", _permissions),
         *([("batch run desk", _desk)] if desk else []),
         *([("annotation script", _annotation_script)] if site.settings.annotation_script else []),
         ("user permissions", _user_permissions),
@@ -96,16 +114,37 @@ def check_site(site: Site, *, time_zone: str, day: date, desk: bool = True) -> I
         ("franchises", _franchises),
     ):
         for line in _attempt(site, what, check):
-            if line.level != "error" or line.message not in told:
-                yield line
-            told.add(line.message)
+            if line.needs in told or (line.level == "error" and line.message in told):
+                continue
+            yield line
+            if line.level == "error":
+                told.update(one for one in (line.message, line.needs) if one)
 
 
 def _attempt(site: Site, what: str, check: Callable[[Site], Iterator[Check]]) -> Iterator[Check]:
     try:
         yield from check(site)
+    except Forbidden as problem:
+        yield Check("error", what, str(problem), roles_action(), "roles")
     except ERPNextError as problem:
-        yield Check("error", what, str(problem), "Mend what ERPNext names and run `scoopjoy check` again.")
+        # ERPNext's answer to a field that it does not know.
+        needs: Literal["", "setup"] = "setup" if problem.exc_type == "DataError" else ""
+        yield Check("error", what, str(problem), "Run `scoopjoy setup`." if needs else again(problem), needs)
+
+
+def roles_action(roles: str = "Sales Manager and Accounts Manager") -> str:
+    """What to do where the user's roles do not allow what the close needs."""
+    noun = "roles" if " and " in roles else "role"
+    return f"In ERPNext, give the integration user the {noun} {roles}."
+
+
+def again(problem: ERPNextError) -> str:
+    """What to do about something that could not be looked at."""
+    if problem.is_conflict:
+        return (
+            "There is nothing to fix: others wrote in ERPNext at the same time. Run `scoopjoy check` again."
+        )
+    return f"{problem.cause.remedy or 'Fix what ERPNext names.'} Then run `scoopjoy check` again."
 
 
 def _line(site: Site) -> Iterator[Check]:
@@ -172,9 +211,17 @@ def _fields(site: Site) -> Iterator[Check]:
     except Forbidden:
         yield from _fields_by_use(site)
         return
-    for step in steps:
-        yield Check("error", CUSTOM_FIELDS, step.sentence, "Run `scoopjoy setup`.")
-    if not steps:
+    if len(steps) == 1:
+        yield Check("error", CUSTOM_FIELDS, steps[0].sentence, "Run `scoopjoy setup`.", "setup")
+    elif steps:
+        yield Check(
+            "error",
+            CUSTOM_FIELDS,
+            f"{len(steps)} of ours are missing or not as they must be: {named(step.name for step in steps)}",
+            "Run `scoopjoy setup`.",
+            "setup",
+        )
+    else:
         yield Check(
             "ok",
             CUSTOM_FIELDS,
@@ -185,14 +232,25 @@ def _fields(site: Site) -> Iterator[Check]:
 def _fields_by_use(site: Site) -> Iterator[Check]:
     """Without access to Custom Field: a list call that names the fields tells whether they are there."""
     missing = []
+    hidden: Forbidden | None = None
     for doctype, fields in installation.fields_by_doctype().items():
         parent = installation.PARENTS.get(doctype)
         try:
             site.client.rows(doctype, ["name", *fields], [["name", "=", ""]], parent=parent)
-        except ERPNextError as problem:
-            missing.append(f"{doctype}: {problem.said}")
+        except Forbidden as problem:
+            hidden = problem
+        except Rejected:
+            missing.append(doctype)
     if missing:
-        yield Check("error", CUSTOM_FIELDS, "; ".join(missing), "Run `scoopjoy setup` as a System Manager.")
+        yield Check(
+            "error",
+            CUSTOM_FIELDS,
+            f"some of ours are missing in {', '.join(missing)}",
+            "Run `scoopjoy setup` as a System Manager.",
+            "setup",
+        )
+    elif hidden:
+        raise hidden
     else:
         yield Check(
             "warning",
@@ -212,6 +270,7 @@ def _naming_series(site: Site) -> Iterator[Check]:
             "naming series",
             f"{', '.join(missing)} cannot be chosen in Journal Entry: the close posts in it, people cannot filter by it",
             "Run `scoopjoy setup` as a System Manager, or correct SCOOPJOY_ROYALTY_SERIES.",
+            "setup",
         )
     else:
         yield Check("ok", "naming series", f"{', '.join(series)}: {len(series)} requests in parallel at most")
@@ -236,12 +295,13 @@ def _desk(site: Site) -> Iterator[Check]:
     """The Batch Run desk: without it the close works, and nobody sees it in ERPNext."""
     try:
         missing = _not_allowed(site, DESK_PERMISSIONS)
-    except NotFound:
+    except NOT_THERE:
         yield Check(
             "warning",
             "batch run desk",
             "not installed: runs do not appear in ERPNext, and nobody can start one there",
             f"Run `scoopjoy setup` as a System Manager, {WITHOUT_DESK}.",
+            "setup",
         )
         return
     if missing:
@@ -250,6 +310,7 @@ def _desk(site: Site) -> Iterator[Check]:
             "batch run desk",
             f"the user may not: {', '.join(missing)}; runs do not appear in ERPNext",
             f"Give it the role Accounts Manager, {WITHOUT_DESK}.",
+            "roles",
         )
         return
     try:
@@ -260,25 +321,43 @@ def _desk(site: Site) -> Iterator[Check]:
         )
         return
     steps = [step for step in installation.plan_desk(state) if step.kind != "leave"]
-    for step in steps:
+    if steps:
+        more = f" and {len(steps) - 1} more" if len(steps) > 1 else ""
         yield Check(
             "warning",
             "batch run desk",
-            f"not up to date: {step.sentence}",
+            f"not up to date: {steps[0].sentence}{more}",
             f"Run `scoopjoy setup` as a System Manager, {WITHOUT_DESK}.",
+            "setup",
         )
-    if not steps:
+    else:
         yield Check("ok", "batch run desk", "installed, and the user may write to it")
 
 
 def _permissions(site: Site) -> Iterator[Check]:
-    missing = _not_allowed(site, PERMISSIONS)
-    if missing:
-        yield Check(
-            "error", "permissions", f"the user may not: {', '.join(missing)}", f"Give it the roles {ROLES}."
-        )
-    else:
+    missing: dict[str, list[str]] = {}
+    for doctype, actions in PERMISSIONS:
+        try:
+            found = _not_allowed(site, [(doctype, actions)])
+        except NOT_THERE:
+            continue  # a DocType of ours that is not installed: the line of the custom fields says so
+        if found:
+            missing[doctype] = found
+    if not missing:
         yield Check("ok", "permissions", f"{len(PERMISSIONS)} DocTypes")
+        return
+    roles = [
+        role
+        for role, concerned in (
+            ("Sales Manager", missing.keys() & OF_SALES_MANAGERS),
+            ("Accounts Manager", missing.keys() - OF_SALES_MANAGERS),
+        )
+        if concerned
+    ]
+    listed = ", ".join(action for actions in missing.values() for action in actions)
+    yield Check(
+        "error", "permissions", f"the user may not: {listed}", roles_action(" and ".join(roles)), "roles"
+    )
 
 
 def _user_permissions(site: Site) -> Iterator[Check]:
@@ -385,25 +464,55 @@ def _accounts(site: Site) -> Iterator[Check]:
 
 
 def _scheduler(site: Site) -> Iterator[Check]:
-    try:
-        answer = site.client.call(
-            "frappe.utils.scheduler.get_scheduler_status", doing="read the scheduler's status"
-        )
-    except Forbidden as problem:
-        yield Check("warning", "scheduler", problem.said, "See that ERPNext's scheduler is enabled.")
-        return
+    """Whether ERPNext lets work into its queue, and whether anybody takes it out: without a worker a closing stays Queued."""
+    answer = site.client.call(
+        "frappe.utils.scheduler.get_scheduler_status", doing="read the scheduler's status"
+    )
     status = str((answer or {}).get("status"))
-    if status == "active":
-        yield Check(
-            "ok", "scheduler", "active: shifts with 10 invoices or more can be consolidated in the background"
-        )
-    else:
+    if status != "active":
         yield Check(
             "error",
             "scheduler",
             f"{status}: ERPNext refuses to close a shift with 10 invoices or more",
             "Enable the scheduler of the site (`bench --site SITE enable-scheduler`).",
         )
+        return
+    yield Check("ok", "scheduler", "active: ERPNext takes shifts with 10 invoices or more into its queue")
+    try:
+        workers = site.client.rows("RQ Worker", ["name", "queue_type"], [])
+    except Forbidden:
+        yield _workers_by_use(site)
+        return
+    taking = sum(BACKGROUND_QUEUE in str(one["queue_type"]).split(",") for one in workers)
+    if taking:
+        yield Check("ok", "background workers", f"{taking} on the queue {BACKGROUND_QUEUE}")
+    else:
+        yield Check(
+            "error",
+            "background workers",
+            f"none runs on the queue {BACKGROUND_QUEUE}: shifts with 10 invoices or more stay Queued",
+            "Start ERPNext's background workers (`bench doctor` shows them).",
+        )
+
+
+def _workers_by_use(site: Site) -> Check:
+    """Without access to RQ Worker: a closing that waits in the queue is all that can be seen of it."""
+    waiting = site.client.rows(
+        "POS Closing Entry", ["name"], [["docstatus", "=", 1], ["status", "=", "Queued"]]
+    )
+    if waiting:
+        return Check(
+            "warning",
+            "background workers",
+            f"{named(str(one['name']) for one in waiting)} waits to be consolidated in the background",
+            "If it is Queued for more than some minutes, start ERPNext's background workers (`bench doctor` shows them).",
+        )
+    return Check(
+        "warning",
+        "background workers",
+        "only a System Manager may see whether they run; without them shifts with 10 invoices or more stay Queued",
+        "Run `bench doctor` on ERPNext's server, or `scoopjoy check` once with a System Manager's key.",
+    )
 
 
 def _pos_mode(site: Site) -> Iterator[Check]:

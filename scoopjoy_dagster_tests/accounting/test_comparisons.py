@@ -63,7 +63,8 @@ SHIFTS = st.lists(st.tuples(st.sampled_from(["Closed", "Open"]), st.integers(0, 
 def unbooked(number: int, *, in_a_shift: bool) -> UnbookedSales:
     at = datetime(2026, 11, 22, 12)
     sale = TillSale(f"LOST-{number}", "POS 1", "asha", at, Decimal(50), Decimal(50), Decimal(1))
-    return UnbookedSales("POS 1", "asha", at.date(), in_a_shift, (sale,), at.date())
+    shift = opening(1) if in_a_shift else None
+    return UnbookedSales("POS 1", "asha", at.date(), shift, (sale,), at.date())
 
 
 @given(SHIFTS, st.integers(0, 2), st.integers(0, 3), st.integers(0, 3), st.lists(st.booleans(), max_size=3))

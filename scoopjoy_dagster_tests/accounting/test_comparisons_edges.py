@@ -76,7 +76,7 @@ def test_shifts_that_the_list_does_not_show_and_invoices_that_nothing_consolidat
         TillSale(name, "POS Bandra", "asha", at, Decimal(50), Decimal(50), ONE) for name in ("P", "O")
     )
     in_a_shift = UnbookedSales(
-        "POS Bandra", "asha", at.date(), in_a_shift=True, sales=lost, first_sold=at.date()
+        "POS Bandra", "asha", at.date(), shift=opening(1), sales=lost, first_sold=at.date()
     )
     figures = ShiftFigures(
         [opening(1)], 3, {"OPE-1": ["CLO-1"]}, {"PSINV-2": "CLO-1", "PSINV-1": "CLO-1"}, ["W"], [in_a_shift]
@@ -102,7 +102,7 @@ def test_shifts_that_the_list_does_not_show_and_invoices_that_nothing_consolidat
     assert not shifts_closed(replace(figures, not_consolidated={})).ok
     assert not shifts_closed(replace(figures, counted=1)).ok
     assert not shifts_closed(replace(figures, counted=1, not_consolidated={})).ok
-    no_shift = replace(in_a_shift, in_a_shift=False)
+    no_shift = replace(in_a_shift, shift=None)
     right = shifts_closed(replace(figures, counted=1, not_consolidated={}, unbooked=[no_shift]))
     assert (right.ok, right.worst) == (True, ())
 

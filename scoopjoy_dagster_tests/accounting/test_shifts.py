@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoopjoy_dagster.accounting.business_day import DayEnd
+from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.shifts import (
     Closing,
     Opening,
     Payment,
+    PaymentLine,
     TaxAmount,
     TillSale,
     by_shift,
@@ -304,7 +306,7 @@ def test_a_sale_by_another_user_in_the_shift_of_a_till_is_unbooked() -> None:
     (group,) = unbooked_sales(
         [replace(sale("A", "50"), cashier="manager@scoopjoy.example")], [OPENING], MIDNIGHT
     )
-    assert (group.in_a_shift, group.cashier) == (True, "manager@scoopjoy.example")
+    assert (group.shift, group.cashier) == (OPENING, "manager@scoopjoy.example")
 
 
 def test_a_sale_at_a_till_without_a_shift_is_unbooked_in_no_shift() -> None:
@@ -331,7 +333,7 @@ def test_drafts_are_never_unbooked_and_are_named_with_their_shift() -> None:
         "draft sales in a shift",
         OPENING.label,
     )
-    assert "1 sales of 50.00" in finding.message
+    assert "1 sale of 50.00 is a draft" in finding.message
 
 
 def test_the_row_of_unbooked_sales_says_which_opening_would_take_them() -> None:
@@ -339,8 +341,28 @@ def test_the_row_of_unbooked_sales_says_which_opening_would_take_them() -> None:
     row = unbooked_finding(group, "error")
     assert row.who == f"2026-11-22 (POS Bandra, {OPENING.user})"
     assert "2 sales of 100.00" in row.message
-    assert "A, B" in row.message
+    assert "A, B; the shift POS-OPE-1 was closed without them" in row.message
     assert "2026-11-22 12:00:00" in row.action
+
+
+@pytest.mark.parametrize(("counted", "said"), [("2095", "5.00 short"), ("2101.5", "1.50 over")])
+@pytest.mark.parametrize("by_a_person", [False, True])
+def test_a_count_that_differs_is_a_row_whoever_submits_the_closing(
+    counted: str, said: str, by_a_person: bool
+) -> None:
+    line = PaymentLine("Cash", Decimal(2000), Decimal(2100), Decimal(counted))
+    closing = Closing(
+        "POS-CLO-1",
+        "POS-OPE-1",
+        1 if by_a_person else 0,
+        "Submitted" if by_a_person else "Draft",
+        counted={"Cash": Decimal(counted)},
+        payments=(line, PaymentLine("UPI", Decimal(0), Decimal(10)), PaymentLine("Card", ZERO, ZERO, ZERO)),
+    )
+    shift = CLOSED if by_a_person else OPENING
+    _, (row,) = plan_shift(shift, [] if by_a_person else [sale("A", "100", cash="100")], [closing], DAY)
+    assert (row.severity, row.what, row.who) == ("warning", "count differs", OPENING.label)
+    assert row.message == f"Cash: {Decimal(counted):.2f} counted, 2100.00 expected: {said}"
 
 
 def test_where_the_day_ends_at_three_unbooked_sales_and_their_shift_are_of_the_business_day() -> None:

@@ -16,7 +16,7 @@ from scoopjoy_dagster.accounting.differences import DayVerdict, What, by_month
 from scoopjoy_dagster.accounting.keys import revision_of, royalty_key
 from scoopjoy_dagster.accounting.policy import NegativeDays, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice, FormerFranchise, Franchise, PostedEntry
-from scoopjoy_dagster.accounting.shifts import TillSale, UnbookedSales
+from scoopjoy_dagster.accounting.shifts import Opening, TillSale, UnbookedSales
 from scoopjoy_dagster.accounting.verification import plan_of, verify_day
 
 DAY = date(2026, 11, 22)
@@ -272,7 +272,7 @@ LATE = UnbookedSales(
     "Bandra",
     "asha",
     date(2026, 11, 22),
-    in_a_shift=True,
+    shift=Opening("OPE-9", "ScoopJoy", "Bandra", "asha", datetime(2026, 11, 22, 10), "Closed"),
     sales=(
         TillSale("PSINV-9", "Bandra", "asha", datetime(2026, 11, 22, 22), Decimal(9), Decimal(9), Decimal(1)),
     ),

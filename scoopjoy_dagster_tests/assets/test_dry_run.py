@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from unittest import mock
@@ -15,8 +16,11 @@ import pytest
 from scoopjoy_dagster.assets.lineage import BEFORE
 from scoopjoy_dagster.assets.preview import Preview, preview_day
 from scoopjoy_dagster.assets.tools import TOOLS, Tools
+from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+from scoopjoy_dagster_tests.assets.test_locked_days import close_period, close_year, disable_year, freeze
 from scoopjoy_dagster_tests.world import (
     DAY,
+    FRANCHISES,
     INDIRANAGAR,
     MANAGERS,
     THANE,
@@ -24,6 +28,7 @@ from scoopjoy_dagster_tests.world import (
     World,
     change,
     entries,
+    insert,
 )
 
 pytestmark = pytest.mark.usefixtures("quick_charts")
@@ -239,6 +244,66 @@ def test_annotations_that_must_be_cleared_are_planned(fresh: World) -> None:
     assert fresh.close("royalties", launchpad={"close": {"re_rate": True}}).success
     (invoice,) = fresh.erpnext.documents("Sales Invoice", customer=INDIRANAGAR)
     assert ("create", invoice["name"], Decimal(0)) in lines(previews(fresh)["invoices"])
+
+
+def _freeze(chain: World) -> None:
+    chain.erpnext.settings.frozen_upto = DAY
+
+
+def _freeze_until_today(chain: World) -> None:
+    chain.erpnext.settings.frozen_upto = chain.now.date()
+
+
+def _dollars(chain: World) -> None:
+    account = insert(
+        chain.erpnext,
+        "Account",
+        account_name="Dollar Debtors",
+        company="ScoopJoy",
+        parent_account="Accounts Receivable - SJ",
+        account_type="Receivable",
+        account_currency="USD",
+    )
+    change(chain.erpnext, "Customer", THANE, accounts=[{"company": "ScoopJoy", "account": account}])
+
+
+def _no_franchise(chain: World) -> None:
+    for name in FRANCHISES:
+        change(chain.erpnext, "Customer", name, customer_group="Commercial")
+
+
+@pytest.mark.parametrize("lock", [freeze, close_period, close_year, disable_year])
+def test_it_says_which_shifts_a_lock_will_keep_open(
+    chain: World, lock: Callable[[SandboxERPNext], object]
+) -> None:
+    chain.shift(2)
+    lock(chain.erpnext)
+
+    def rows(found: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+        return [(one["severity"], one["what"], one["who"]) for one in found]
+
+    shown = [one.as_dict() for one in previews(chain)["closed_shifts"].findings]
+    run = chain.close("closed_shifts")
+    assert rows(shown) == rows(run.outcome("closed_shifts")["exceptions"])
+    assert run.success == (lock is close_period)  # for Journal Entries only: it locks no sales
+
+
+@pytest.mark.parametrize("policy", ["exception", "next_open_day"])
+@pytest.mark.parametrize("spoil", [_freeze, _freeze_until_today, _dollars, _no_franchise])
+def test_its_findings_and_reasons_are_those_of_the_run(
+    chain: World, spoil: Callable[[World], None], policy: str
+) -> None:
+    chain.policy = {"locked_days": policy}
+    chain.a_day()
+    spoil(chain)
+    chain.erpnext.requests.reset()
+    shown = previews(chain)["royalties"]
+    assert chain.erpnext.requests.writes == 0
+    run = chain.close("royalties")
+    assert [one.as_dict() for one in shown.findings] == run.outcome("royalties")["exceptions"]
+    posted = {one["posting_date"] for one in chain.erpnext.documents("Journal Entry")}
+    later = {found[1] for one in shown.lines if (found := re.search(r"posted on (\S+)$", one.reason))}
+    assert posted - {DAY.isoformat()} == later
 
 
 def test_the_order_in_which_the_plan_is_shown_is_that_of_the_definitions(chain: World) -> None:

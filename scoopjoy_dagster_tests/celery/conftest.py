@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scoopjoy_dagster.local.postgres import EmbeddedPostgres
+from scoopjoy_dagster.local.processes import ChildProcesses
 from scoopjoy_dagster_tests.celery.redis import REDIS
 from scoopjoy_dagster_tests.cli.world import Templates, make_templates
+from scoopjoy_dagster_tests.local.system import processes_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,3 +32,10 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     return make_templates(tmp_path_factory.mktemp("templates"))
+
+
+@pytest.fixture
+def children(tmp_path: Path) -> Iterator[ChildProcesses]:
+    with ChildProcesses(tmp_path / "logs") as made:
+        yield made
+    assert processes_with(str(tmp_path)) == []

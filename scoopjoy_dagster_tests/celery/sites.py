@@ -61,12 +61,12 @@ class Site:
                 yield found
 
     def start_worker(self, children: ChildProcesses, *, processes: int = 2) -> Child:
-        """Start a Celery worker with the site's environment, on the site's queue; it is ready on return."""
+        """Start a Celery worker with the site's environment, as docs/scale.md shows it; it is ready on return."""
         worker = children.start(
             f"worker-{self.name}",
             [
                 *(str(CELERY), "--app", "dagster_celery.app", "worker"),
-                *("--queues", self.name, "--hostname", f"{self.name}@%h"),
+                *("--hostname", f"{self.name}@%h"),
                 *("--concurrency", str(processes), "--prefetch-multiplier", "1"),
                 *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
             ],

@@ -19,11 +19,10 @@ from scoopjoy_dagster.local.processes import ChildProcesses
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster_tests.celery.redis import start_redis
 from scoopjoy_dagster_tests.celery.sites import Site, running_sites
-from scoopjoy_dagster_tests.local.system import eventually, processes_with
+from scoopjoy_dagster_tests.local.system import eventually
 from scoopjoy_dagster_tests.world import THANE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import date
     from pathlib import Path
 
@@ -33,13 +32,6 @@ if TYPE_CHECKING:
 ASSET_STEPS = {module.NAME for module in ASSETS}
 RUN_S = 400.0
 """Seconds for four runs at a time on two busy cores."""
-
-
-@pytest.fixture
-def children(tmp_path: Path) -> Iterator[ChildProcesses]:
-    with ChildProcesses(tmp_path / "logs") as made:
-        yield made
-    assert processes_with(str(tmp_path)) == []
 
 
 def finished(children: ChildProcesses, sites: list[Site], day: date) -> dict[str, dg.DagsterRun]:

@@ -33,17 +33,25 @@ def test_a_world_that_is_right_has_only_ok_lines_and_is_not_written_to(
     assert world.headquarters.attempts == []
 
 
-def test_a_missing_permission_is_an_error_line_that_names_it_and_the_roles(
-    world: World, command: Command
+@pytest.mark.parametrize(
+    ("user", "roles"),
+    [
+        ("accountant@scoopjoy.example", "role Sales Manager."),
+        ("limited@scoopjoy.example", "roles Sales Manager and Accounts Manager."),
+    ],
+)
+def test_a_missing_role_is_the_one_error_line_and_names_what_it_forbids_and_the_roles(
+    world: World, command: Command, user: str, roles: str
 ) -> None:
-    accountant = world.erpnext.credentials("accountant@scoopjoy.example")
-    done = command("check", ERPNEXT_API_KEY=accountant.api_key, ERPNEXT_API_SECRET=accountant.api_secret)
+    keys = world.erpnext.credentials(user)
+    done = command("check", ERPNEXT_API_KEY=keys.api_key, ERPNEXT_API_SECRET=keys.api_secret)
     assert done.code == 3
-    assert levels(done.out)["permissions"] == "error"
+    assert [what for what, level in levels(done.out).items() if level == "error"] == ["permissions"]
     assert "submit POS Closing Entry" in done.text
-    assert "Sales Manager" in done.text
+    assert f"In ERPNext, give the integration user the {roles}" in done.text
     assert levels(done.out)["PostgreSQL"] == "ok"
-    assert accountant.api_secret not in done.text
+    assert keys.api_secret not in done.text
+    assert "Next: scoopjoy check" in done.out  # and not setup, which would not help
 
 
 def test_a_site_without_our_fields_is_told_to_run_setup(bare_world: World, command: Command) -> None:
@@ -191,6 +199,31 @@ def test_the_page_for_those_who_change_over_shows_what_the_check_says(world: Wor
     old_entry(world, "Franchise Thane")
     assert "-> Cancel in ERPNext what charges" in line()
     assert line() in shown
+
+
+def test_sales_invoices_that_bill_the_royalty_itself_are_found_by_the_account_they_book(
+    world: World, command: Command
+) -> None:
+    def bill(customer: str, account: str) -> str:
+        item = {"item_code": "SJ-VAN-500", "qty": 1, "rate": 100, "income_account": account}
+        return insert(
+            world.erpnext,
+            "Sales Invoice",
+            company="ScoopJoy",
+            customer=customer,
+            set_posting_time=1,
+            posting_date=world.go_live.isoformat(),
+            items=[item],
+            docstatus=1,
+        )
+
+    bill("Franchise Thane", "Sales - SJ")
+    assert levels(command("check").out)["other royalties"] == "ok"
+    name = bill("Franchise Thane", "Royalty Income - SJ")
+    done = command("check")
+    assert levels(done.out)["other royalties"] == "warning"
+    assert "1 Sales Invoice bills franchises on Royalty Income - SJ" in done.text
+    assert name in done.text
 
 
 def test_our_own_entries_are_not_taken_for_those_of_an_older_pipeline(world: World, command: Command) -> None:

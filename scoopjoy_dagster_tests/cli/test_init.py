@@ -73,7 +73,7 @@ def test_a_script_gives_everything_by_options_and_the_check_follows(
     assert done.code == 0, done.text
     path = here / ".env"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert settings_in(path) == world.settings
+    assert settings_in(path) == {**world.settings, "SCOOPJOY_COMPANY": "ScoopJoy"}  # as found on the site
     assert "ok       ERPNext: " in done.out
     assert "\nNext: scoopjoy --env-file .env " in done.out
     assert "set -a; . ./.env; set +a" in done.out
@@ -108,6 +108,7 @@ def test_what_is_missing_is_one_sentence_that_lists_the_options(
     [
         (["--go-live", "soon"], "SCOOPJOY_GO_LIVE is wrong: "),
         (["--erpnext-url", "erp.example"], "ERPNEXT_URL is wrong: must be a full address"),
+        (["--erpnext-url", "https://erp.example/app"], "root address of the site: use https://erp.example ("),
         (["--set", "SCOOPJOY_GOLIVE=1"], "Did you mean 'SCOOPJOY_GO_LIVE'?"),
         (["--set", "SMTP_PASSWORD=x"], "would show a secret to everybody who lists processes"),
         (["--set", "SCOOPJOY_COMPANY=one\x07two"], "SCOOPJOY_COMPANY is wrong: it must have no control"),
@@ -157,6 +158,7 @@ def test_a_file_that_is_there_is_kept_unless_forced_and_then_its_values_stay(
     assert forced.code == 0, forced.text
     assert settings_in(here / ".env") == {
         **world.settings,
+        "SCOOPJOY_COMPANY": "ScoopJoy",
         "SCOOPJOY_GO_LIVE": "2026-01-10",
     }
     (kept,) = here.glob(".env.*.kept")
@@ -271,11 +273,11 @@ def test_on_a_terminal_it_asks_judges_each_answer_at_once_and_shows_no_secret(
     assert "Wrote .env (mode 600)." in terminal.seen
     assert "ERPNext: " in terminal.seen
     assert "Next: scoopjoy --env-file .env " in terminal.seen
-    assert settings_in(here / ".env") == without(told, "ERPNEXT_ATTEMPTS")
+    assert settings_in(here / ".env") == {**without(told, "ERPNEXT_ATTEMPTS"), "SCOOPJOY_COMPANY": "ScoopJoy"}
     assert read_env_file(here / ".env")["SCOOPJOY_DIRECTORY"] == outside["SCOOPJOY_DIRECTORY"]
 
 
-def test_several_companies_are_offered_by_number_and_today_is_offered_as_go_live(
+def test_several_companies_are_offered_by_number_and_the_last_day_is_offered_as_go_live(
     world: World, here: Path, outside: dict[str, str]
 ) -> None:
     insert(
@@ -303,7 +305,7 @@ def test_several_companies_are_offered_by_number_and_today_is_offered_as_go_live
         assert terminal.end() == 0, terminal.seen
     written = read_env_file(here / ".env")
     assert written["SCOOPJOY_COMPANY"] == "ScoopJoy"
-    assert written["SCOOPJOY_GO_LIVE"] > world.last_day.isoformat()
+    assert written["SCOOPJOY_GO_LIVE"] == world.last_day.isoformat()
     assert not written.get("SMTP_HOST")
 
 

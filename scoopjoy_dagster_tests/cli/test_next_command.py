@@ -15,7 +15,8 @@ from scoopjoy_dagster_tests.cli.world import World
 GO_LIVE = date(2026, 3, 1)
 OK = Check("ok", "login", "as robot")
 WARNING = Check("warning", "mail", "SMTP_HOST is empty")
-FIELDS = Check("error", "custom fields", "create it", "Run `scoopjoy setup`.")
+FIELDS = Check("error", "custom fields", "they are missing", needs="setup")
+ROLE = Check("error", "permissions", "the user may not", "Give it the roles.", needs="roles")
 OTHERS = Check("warning", "other royalties", "3 royalty entries on 2026-03-01 are not ours")
 ACCOUNTS = Check("error", "accounts", "there is no Account")
 
@@ -33,11 +34,12 @@ def days(ended: int, *settled: int) -> Days:
     ("checks", "state", "begins"),
     [
         ([OK, FIELDS, ACCOUNTS], days(3), "scoopjoy setup --dry-run "),
-        ([OK, ACCOUNTS], days(3), "scoopjoy check   (again, when the line marked error above is mended)"),
+        ([OK, ROLE], days(3), "scoopjoy check   (again, "),
+        ([OK, ACCOUNTS], days(3), "scoopjoy check   (again, when the line marked error above is fixed)"),
         (
             [ACCOUNTS, ACCOUNTS],
             days(3),
-            "scoopjoy check   (again, when the 2 lines marked error above are mended)",
+            "scoopjoy check   (again, when the 2 lines marked error above are fixed)",
         ),
         (
             [OK, WARNING],

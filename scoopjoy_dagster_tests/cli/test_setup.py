@@ -70,6 +70,7 @@ def test_setup_without_the_right_to_customise_ends_with_a_sentence(
         },
     )
     assert done.code == 3
+    assert "needs the role System Manager" in done.sentences
     assert "Custom Field" in done.sentences
     assert limited.api_secret not in done.text
     assert bare_world.writes == 0

@@ -97,6 +97,17 @@ def test_get_scheduler_status_tells_whether_background_work_runs(robot: Caller, 
         assert caller.call("GET", path).value == {"status": "active"}
 
 
+def test_the_background_workers_are_listed_with_their_queues(robot: Caller, small: Caller, line: str) -> None:
+    asked = {"doctype": "RQ Worker", "fields": ["name", "queue_type"], "limit_page_length": 0}
+    workers = robot.rpc("frappe.client.get_list", **asked).value
+    assert any("long" in one["queue_type"].split(",") for one in workers)
+    answer = small.rpc("frappe.client.get_list", **asked)
+    if line == V15:
+        answer.refused(403, "PermissionError")
+    else:
+        assert {one["name"] for one in answer.value} == {one["name"] for one in workers}
+
+
 @pytest.mark.parametrize("permission", ["read", "submit", "cancel"])
 def test_has_permission_answers_for_one_document(
     robot: Caller, limited: Caller, books: Books, franchise: str, permission: str

@@ -14,8 +14,9 @@ from scoopjoy_dagster.erpnext.entry_fields import EntryFields
 from scoopjoy_dagster.erpnext.preflight import Check, check_site
 from scoopjoy_dagster.erpnext.removal import read_removal, remove
 from scoopjoy_dagster.erpnext.site import BookSettings, Site
+from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
-from scoopjoy_dagster_tests.world import DAY, FRANCHISES, THANE, change, insert, session_of
+from scoopjoy_dagster_tests.world import DAY, FRANCHISES, NOW, THANE, World, change, insert, session_of
 
 ROLES = ("System Manager", "Accounts Manager", "Sales Manager")
 
@@ -74,25 +75,25 @@ def test_a_desk_of_an_earlier_version_is_a_warning(chain_site: SandboxERPNext) -
 
 
 def test_a_user_that_may_not_write_the_desk_is_a_warning_that_says_what(chain_site: SandboxERPNext) -> None:
-    change(
-        chain_site,
-        "User",
-        "robot@scoopjoy.example",
-        roles=[{"role": "Accounts User"}, {"role": "Sales Manager"}],
-    )
+    _of_the_nights(chain_site)
+    change(chain_site, "DocType", "Batch Run Request", permissions=[])
     (line,) = [one for one in checks(chain_site) if one.what == "batch run desk"]
     assert line.level == "warning"
-    assert "create Batch Run, write Batch Run, read Batch Run Request" in line.message
+    assert "the user may not: read Batch Run Request, write Batch Run Request" in line.message
     assert line.action == "Give it the role Accounts Manager, or set SCOOPJOY_BATCH_RUN_DESK=off."
 
 
+def _with_roles(site: SandboxERPNext, *roles: str) -> None:
+    change(site, "User", "robot@scoopjoy.example", roles=[{"role": role} for role in roles])
+
+
+def _of_the_nights(site: SandboxERPNext) -> None:
+    """The integration user has the documented roles only."""
+    _with_roles(site, "Accounts Manager", "Sales Manager")
+
+
 def test_without_a_system_manager_the_desk_is_judged_by_its_use(chain_site: SandboxERPNext) -> None:
-    change(
-        chain_site,
-        "User",
-        "robot@scoopjoy.example",
-        roles=[{"role": "Accounts Manager"}, {"role": "Sales Manager"}],
-    )
+    _of_the_nights(chain_site)
     (line,) = [one for one in checks(chain_site) if one.what == "batch run desk"]
     assert (line.level, line.message) == (
         "ok",
@@ -364,29 +365,53 @@ def test_a_rule_that_shows_only_what_is_its_own_is_named(chain_site: SandboxERPN
     assert line.level == "ok"
 
 
-def test_a_missing_role_is_listed_by_what_it_forbids(chain_site: SandboxERPNext) -> None:
-    change(
-        chain_site,
-        "User",
-        "robot@scoopjoy.example",
-        roles=[{"role": "System Manager"}, {"role": "Sales Manager"}],
-    )
-    found = {line.what: line for line in problems(checks(chain_site))}
-    assert "submit Journal Entry" in found["permissions"].message
-    assert "Accounts Manager" in found["permissions"].action
-    assert all(line.level == "error" for line in found.values())
+@pytest.mark.parametrize(
+    ("roles", "missing"),
+    [
+        ((), "roles Sales Manager and Accounts Manager"),
+        (("Accounts Manager",), "role Sales Manager"),
+        (("Sales Manager",), "role Accounts Manager"),
+        (("System Manager", "Sales Manager"), "role Accounts Manager"),
+    ],
+)
+def test_a_missing_role_is_one_line_that_names_it(
+    chain_site: SandboxERPNext, roles: tuple[str, ...], missing: str
+) -> None:
+    _with_roles(chain_site, *roles)
+    (line,) = [one for one in checks(chain_site) if one.level == "error"]
+    assert line.what == "permissions"
+    assert line.action == f"In ERPNext, give the integration user the {missing}."
+    assert ("submit Journal Entry" in line.message) == ("Accounts Manager" not in roles)
+    assert ("submit POS Closing Entry" in line.message) == ("Sales Manager" not in roles)
 
 
-def test_a_user_without_roles_gets_lines_and_no_traceback(chain_site: SandboxERPNext) -> None:
-    lines = checks(chain_site, user="limited@scoopjoy.example")
-    assert {line.what for line in lines} >= {
-        "login",
-        "custom fields",
-        "permissions",
-        "accounts",
-        "franchises",
-    }
-    assert any(line.level == "error" and "create Journal Entry" in line.message for line in lines)
+@pytest.mark.parametrize("line", ["v15", "v16"])
+@pytest.mark.parametrize("roles", [("System Manager",), ("Accounts Manager", "Sales Manager")])
+def test_before_setup_one_line_says_to_run_it(line: str, roles: tuple[str, ...]) -> None:
+    site = SandboxERPNext(":memory:", clock=lambda: NOW, line=line)
+    seed.master_data(site)
+    _with_roles(site, *{*roles, "Accounts Manager", "Sales Manager"})
+    site.start()
+    try:
+        found = [one for one in problems(checks(site)) if one.what != "background workers"]
+        (only,) = [one for one in found if one.level == "error"]
+        assert only.needs == "setup"
+        assert only.action.startswith("Run `scoopjoy setup`")
+        assert [one for one in found if "setup" in one.action] == [only]
+    finally:
+        site.close()
+
+
+def test_what_lost_against_another_writer_has_nothing_to_fix_and_what_passes_is_waited_for(
+    chain_site: SandboxERPNext,
+) -> None:
+    for fault, advice in (("deadlock", "There is nothing to fix"), ("rate_limited", "Wait: ERPNext asks")):
+        chain_site.faults.clear()
+        chain_site.faults.add(fault, path="get_scheduler_status", times=None)
+        (line,) = problems(checks(chain_site))
+        assert line.what == "scheduler"
+        assert line.action.startswith(advice), fault
+        assert line.action.endswith("un `scoopjoy check` again.")
 
 
 def test_a_day_outside_every_fiscal_year_is_named(chain_site: SandboxERPNext) -> None:
@@ -394,6 +419,34 @@ def test_a_day_outside_every_fiscal_year_is_named(chain_site: SandboxERPNext) ->
     (line,) = problems(checks(chain_site, day=far))
     assert line.message == f"nothing can be posted for {far}: no active Fiscal Year covers {far}"
     assert "SCOOPJOY_LOCKED_DAYS" in line.action
+
+
+def test_without_a_background_worker_the_line_asks_for_one(chain_site: SandboxERPNext) -> None:
+    chain_site.settings.background_worker = False
+    (line,) = problems(checks(chain_site))
+    assert (line.level, line.what) == ("error", "background workers")
+    assert "shifts with 10 invoices or more stay Queued" in line.message
+    assert "bench doctor" in line.action
+
+
+def test_whether_workers_run_is_said_to_be_unknown_to_the_documented_roles_and_a_queued_closing_is_named(
+    chain: World,
+) -> None:
+    _of_the_nights(chain.erpnext)
+
+    def line() -> Check:
+        (one,) = [one for one in checks(chain.erpnext) if one.what == "background workers"]
+        return one
+
+    assert line().level == "warning"
+    assert "only a System Manager may see" in line().message
+    chain.erpnext.settings.background_worker = False
+    chain.options = {"closing_deadline_s": 0.1}
+    chain.shift(12)
+    assert not chain.close("closed_shifts").success
+    (closing,) = chain.erpnext.documents("POS Closing Entry")
+    assert line().message == f"{closing['name']} waits to be consolidated in the background"
+    assert "start ERPNext's background workers" in line().action
 
 
 def test_a_check_that_cannot_be_made_does_not_end_the_others(chain_site: SandboxERPNext) -> None:

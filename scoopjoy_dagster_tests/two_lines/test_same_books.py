@@ -10,6 +10,7 @@ import pytest
 
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.seed import Sale
+from scoopjoy_dagster_tests.assets.test_dry_run import previews
 from scoopjoy_dagster_tests.world import (
     BANDRA,
     CASHIER,
@@ -27,7 +28,6 @@ from scoopjoy_dagster_tests.world import (
 )
 
 DAYS = [DAY - timedelta(days=back) for back in (2, 1, 0)]
-TILL = {"v15": "POS Invoice", "v16, POS Invoices": "POS Invoice", "v16, Sales Invoices": "Sales Invoice"}
 
 
 def bought(amount: str, customer: str = THANE, *, returns: int | None = None) -> Sale:
@@ -88,6 +88,21 @@ def test_three_nights_post_the_same_royalties_and_again_nothing(chain: World) ->
     for day in DAYS:
         assert chain.close(day=day).success
     assert chain.erpnext.requests.writes == 0
+
+
+def test_a_dry_run_says_of_open_shifts_only_what_is_not_in_its_plan(chain: World) -> None:
+    """Sales Invoices of the tills count already; those that ERPNext will make of POS Invoices do not exist yet."""
+    a_day(chain, DAY, [bought("1000"), "70"])
+    on(chain, DAY)
+    consolidated = bool(chain.erpnext.documents("POS Invoice"))
+    before = previews(chain)["royalties"]
+    said = [one.what for one in before.findings if one.what == "shifts not closed yet"]
+    assert said == (["shifts not closed yet"] if consolidated else [])
+    thane = {one.who: one.amount for one in before.lines}[THANE]
+    assert chain.close("closed_shifts").success
+    after = previews(chain)["royalties"]
+    assert ({one.who: one.amount for one in after.lines}[THANE] == thane) != consolidated
+    assert [one for one in after.findings if one.what == "shifts not closed yet"] == []
 
 
 def test_a_shift_of_many_sales_is_closed_with_all_of_them(chain: World) -> None:

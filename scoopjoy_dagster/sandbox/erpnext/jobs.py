@@ -67,6 +67,17 @@ def waiting(site: Site) -> dict[str, Any] | None:
     return None if found is None else json.loads(found[0])
 
 
+def workers(site: Site) -> list[dict[str, Any]]:
+    """What RQ Worker lists: the one worker, while it runs."""
+    one = {
+        "name": "worker.1",
+        "worker_name": "worker.1",
+        "status": "idle",
+        "queue_type": "short,default,long",
+    }
+    return [one] if site.background_worker else []
+
+
 class Worker:
     """A thread that runs jobs once they have waited ``delay_s`` seconds; each takes ``job_s`` seconds of its own."""
 

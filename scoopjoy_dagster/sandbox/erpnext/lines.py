@@ -35,6 +35,7 @@ class Line:
         sums_as_dicts: Lists take aggregates as ``{"SUM": field, "as": name}`` and refuse them as text; ``order_by`` and
             ``group_by`` take names only; what a user may not read is refused in a filter or a sum.
         zero_is_not_set: The filter ``is not set`` finds numbers that are 0.
+        workers_hidden: RQ Worker, a virtual DocType, is listed for System Managers only; without it for every user.
         hides_missing_documents: 403 in place of 404 for whoever may not read the DocType.
         system_users_see_tracebacks: ``exc`` and ``exception`` are for System Users; a user without a role for the desk is none.
         clean_messages: ``_server_messages`` are compact, with HTML made harmless.
@@ -82,6 +83,7 @@ class Line:
 
     sums_as_dicts: bool = False
     zero_is_not_set: bool = False
+    workers_hidden: bool = True
     hides_missing_documents: bool = False
     system_users_see_tracebacks: bool = False
     clean_messages: bool = False
@@ -129,6 +131,7 @@ V16 = Line(
     changes=later.TEXT,
     sums_as_dicts=True,
     zero_is_not_set=True,
+    workers_hidden=False,
     hides_missing_documents=True,
     system_users_see_tracebacks=True,
     clean_messages=True,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from scoopjoy_dagster.sandbox.erpnext import permissions, sums
+from scoopjoy_dagster.sandbox.erpnext import jobs, permissions, sums
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
 from scoopjoy_dagster.sandbox.erpnext.filters import conditions
@@ -66,6 +66,8 @@ def _order(query: Query, order_by: str, aliases: dict[str, str]) -> str:
 def get_list(session: Session, call: ListCall) -> list[Any]:
     """Rows of a list call: dicts, or lists where ``as_dict`` is false."""
     meta = session.site.meta(call.doctype)
+    if call.doctype == "RQ Worker":
+        return _workers(session, call)
     _check(session, call, child=bool(meta.istable))
     query = Query(session, meta, call.parent or "")
     selected = _selected(query, call.fields)
@@ -102,6 +104,13 @@ def get_list(session: Session, call: ListCall) -> list[Any]:
     if not call.as_dict:
         return shown
     return [dict(zip(names, row, strict=True)) for row in shown]
+
+
+def _workers(session: Session, call: ListCall) -> list[dict[str, Any]]:
+    """A virtual DocType: every field, whatever was asked for."""
+    if session.site.line.workers_hidden:
+        _check(session, call, child=False)
+    return jobs.workers(session.site)
 
 
 def _allowed(query: Query, parent: str | None) -> list[str]:

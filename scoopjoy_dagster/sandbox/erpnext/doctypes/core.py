@@ -34,6 +34,11 @@ roles: Table(Has Role)
 # Has Role | hash | child |
 role: Link(Role)
 
+# RQ Worker | hash | | System Manager:r
+worker_name: Data
+status: Data
+queue_type: Data
+
 # Document Naming Settings | | single | System Manager:rwc
 prefix: Data
 current_value: Int
