@@ -46,7 +46,7 @@ def report_digest(report: DayReport) -> str:
         "policy": report.policy_version,
         "totals": dict(report.totals),
         "newest invoices": sorted(report.newest_invoices.values()),
-        "findings": _sorted([_without(asdict(finding), "who") for finding in report.findings]),
+        "findings": _sorted([_without(asdict(finding), "who", "passes") for finding in report.findings]),
     }
     if report.view:
         content["view"] = (
