@@ -17,6 +17,7 @@ from scoopjoy_dagster import executors
 from scoopjoy_dagster.assets import closed_shifts, hq_sync, invoices, reports, royalties
 from scoopjoy_dagster.automation import wiring
 from scoopjoy_dagster.checks import control_totals
+from scoopjoy_dagster.instance import REMEDY, home_problem
 from scoopjoy_dagster.partitions import business_days
 from scoopjoy_dagster.resources.alerts import AlertsResource
 from scoopjoy_dagster.resources.clock import ClockResource
@@ -130,6 +131,7 @@ def site_resources(settings: Settings) -> dict[str, Any]:
         "close": CloseResource(
             postgres_url=_secret("SCOOPJOY_POSTGRES_URL", os.environ.get("SCOOPJOY_POSTGRES_URL", "")),
             window_days=settings.window_days,
+            one_process=settings.executor == "in_process",
         ),
     }
 
@@ -142,4 +144,7 @@ def _secret(variable: str, needed: str) -> Any:
 @dg.definitions
 def defs() -> dg.Definitions:
     """What Dagster loads. A missing or wrong setting ends here, with one sentence each."""
+    problem = home_problem(os.environ)
+    if problem:
+        dg.get_dagster_logger("scoopjoy").error("%s %s", problem, REMEDY)
     return build_defs(load_settings())

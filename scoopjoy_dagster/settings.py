@@ -194,6 +194,13 @@ class Settings(BaseSettings):
         le=92,
         description="Days back that the nightly schedule catches up by itself",
     )
+    night_minutes: int = _env(
+        "SCOOPJOY_NIGHT_MINUTES",
+        15,
+        ge=1,
+        le=360,
+        description="Minutes that the close of a night may take; a run that is older excuses no day at the watchdog's look",
+    )
     late_change_days: int = _env(
         "SCOOPJOY_LATE_CHANGE_DAYS",
         45,

@@ -287,7 +287,7 @@ def test_the_nightly_schedule_ticks_at_one_in_the_night_of_india(definitions: dg
     nightly = [one for one in definitions.schedules or [] if one.name.startswith("nightly")]
     (schedule,) = nightly
     assert isinstance(schedule, dg.ScheduleDefinition)
-    assert schedule.cron_schedule == "0 1 * * *"
+    assert schedule.cron_schedule == ["0,15,30,45 1 * * *", "0,15,30,45 2,3,4,5 * * *"]
     assert schedule.execution_timezone == "Asia/Kolkata"
     assert schedule.job_name == JOB
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING

@@ -134,6 +134,7 @@ def rename(erpnext: SandboxERPNext, old: str, new: str) -> None:
             'UPDATE "tabCustomer" SET name = ?, customer_name = ? WHERE name = ?', (new, new, old)
         )
         _relink(erpnext, old, new)
+    erpnext.site.forget("Customer")  # it keeps the names that it has seen
 
 
 def merge(erpnext: SandboxERPNext, old: str, new: str) -> None:
@@ -141,6 +142,7 @@ def merge(erpnext: SandboxERPNext, old: str, new: str) -> None:
     with erpnext.site.transaction():
         erpnext.site.db.run('DELETE FROM "tabCustomer" WHERE name = ?', (old,))
         _relink(erpnext, old, new)
+    erpnext.site.forget("Customer")
 
 
 def _relink(erpnext: SandboxERPNext, old: str, new: str) -> None:

@@ -17,6 +17,9 @@ from scoopjoy_dagster.accounting.money import ZERO
 OUTCOME_KEY = "outcome"
 """Metadata entry with the whole outcome as JSON; the `scoopjoy` command reads it."""
 
+PASSES = "passes"
+"""In a row of its exceptions, and in the metadata of a control total without an answer: the cause can pass without anybody."""
+
 TABLE_ROWS = 50
 """Rows of a table that the UI is given; the rest is counted."""
 

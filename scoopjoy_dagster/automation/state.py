@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -98,12 +98,16 @@ def _wrong_days(instance: dg.DagsterInstance) -> set[str]:
     return wrong
 
 
-def in_flight_days(instance: dg.DagsterInstance) -> set[str]:
-    """The days that a run which has not finished names, and those that a backfill in progress has still to launch."""
+def in_flight_days(instance: dg.DagsterInstance, since: datetime | None = None) -> set[str]:
+    """The days that a run which has not finished names, and those that a backfill in progress has still to launch.
+
+    With `since`, an aware moment, only runs count that were made after it.
+    """
     from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus  # costs much to load
 
     found: set[str] = set()
-    for record in instance.get_run_records(dg.RunsFilter(statuses=list(UNFINISHED))):
+    unfinished = dg.RunsFilter(statuses=list(UNFINISHED), created_after=since and since.astimezone(UTC))
+    for record in instance.get_run_records(unfinished):
         found.update(days_of_tags(record.dagster_run.tags))
     requested = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
     for backfill in instance.get_backfills(filters=requested):

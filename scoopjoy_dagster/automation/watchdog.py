@@ -1,8 +1,8 @@
 """The watchdog: every morning, is there a business day that has ended and is not closed?
 
 It looks at the state of all days since go-live, not at events: it also finds what a missed tick, a lost alert, a dead
-daemon or a cancelled run has left behind, and days that the nightly look-back no longer reaches. Its failed run is
-alerted like any other.
+daemon or a cancelled run has left behind, and days that the nightly look-back no longer reaches. A run excuses its day only while
+it is younger than a night may take. Its failed run is alerted like any other.
 
 The check hangs on an asset of its own, which nothing materializes. On `hq_sync` it would be run, as Dagster runs every
 check of the assets that are selected, by each manual materialization and each backfill of `hq_sync`, by each close that
@@ -11,7 +11,7 @@ history in the UI, which an op would not.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import dagster as dg
@@ -22,7 +22,8 @@ from scoopjoy_dagster.automation.alerts import links_of
 from scoopjoy_dagster.automation.nightly import Job
 from scoopjoy_dagster.automation.state import in_flight_days, settled_days
 from scoopjoy_dagster.automation.steps import WATCH, WATCH_JOB
-from scoopjoy_dagster.partitions import TIME_ZONE
+from scoopjoy_dagster.instance import REMEDY, shortcomings
+from scoopjoy_dagster.partitions import TIME_ZONE, ZONE
 from scoopjoy_dagster.resources.alerts import AlertsResource
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
@@ -47,8 +48,17 @@ def build_asset() -> dg.AssetSpec:
     )
 
 
-def build_check(days: dg.DailyPartitionsDefinition, *, automation_on: bool) -> dg.AssetChecksDefinition:
-    """The check, on these business days; `automation_on` says whether schedules run by themselves."""
+def build_check(
+    days: dg.DailyPartitionsDefinition, *, close_at: time, night_minutes: int, automation_on: bool
+) -> dg.AssetChecksDefinition:
+    """The check, on these business days.
+
+    Args:
+        days: the business days.
+        close_at: when the night's close begins.
+        night_minutes: how long a run may take; one that is older excuses nothing.
+        automation_on: whether schedules run by themselves.
+    """
 
     @dg.asset_check(
         name=NAME,
@@ -67,24 +77,40 @@ def build_check(days: dg.DailyPartitionsDefinition, *, automation_on: bool) -> d
 
         instance = context.instance
         _flush(context, mail, erpnext, alerts)
-        ended = days.get_partition_keys(current_time=clock.now())
-        settled, in_flight = settled_days(instance, days, ended), in_flight_days(instance)
+        now = clock.now()
+        ended = days.get_partition_keys(current_time=last_close(now, close_at))
+        settled = settled_days(instance, days, ended)
+        in_flight = in_flight_days(instance, since=now - timedelta(minutes=night_minutes))
         overdue = [day for day in ended if day not in settled and day not in in_flight]
         missed = untried(instance, days, overdue) if overdue else []
         # Last night is what "missed" is about: an older day without a run is overdue like any other.
         last_night = missed[-1] if missed and missed[-1] == ended[-1] else ""
-        seen = causes(instance, clock.now(), automation_on=automation_on) if last_night else []
-        return verdict(overdue, len(ended), sum(day in in_flight for day in ended), last_night, seen)
+        seen = causes(instance, now, automation_on=automation_on) if last_night else []
+        in_work = sum(day in in_flight for day in ended)
+        return verdict(overdue, len(ended), in_work, last_night, seen, shortcomings(instance))
 
     return is_every_day_closed
 
 
+def last_close(now: datetime, close_at: time) -> datetime:
+    """When the newest night's close began: a day that ended after it is the next night's, even for a look that comes late."""
+    begun = datetime.combine(now.astimezone(ZONE).date(), close_at, ZONE)
+    # A minute, for the runs of a night that begins at this very moment.
+    return begun if begun + timedelta(minutes=1) <= now else begun - timedelta(days=1)
+
+
 def verdict(
-    overdue: list[str], ended: int, in_flight: int, missed_night: str = "", seen: Sequence[str] = ()
+    overdue: list[str],
+    ended: int,
+    in_flight: int,
+    missed_night: str = "",
+    seen: Sequence[str] = (),
+    lacking: Sequence[str] = (),
 ) -> dg.AssetCheckResult:
     """What the check says of the overdue days (oldest first) among those that have ended.
 
-    `missed_night` is the newest of them when no run was ever made for it, and `seen` is what is wrong.
+    `missed_night` is the newest of them when no run was ever made for it, and `seen` is what is wrong. `lacking` is what the
+    Dagster instance lacks.
     """
     from scoopjoy_dagster.automation.facts import OVERDUE
 
@@ -93,6 +119,16 @@ def verdict(
         "ended_days": ended,
         "in_flight_days": in_flight,
     }
+    if lacking:
+        figures["dagster_lacks"] = " ".join(lacking)
+    if lacking and not overdue:
+        return dg.AssetCheckResult(
+            passed=False,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata=figures,
+            description=f"Every business day that has ended is closed, but Dagster runs without its settings. {' '.join(lacking)} "
+            f"{REMEDY}",
+        )
     if not overdue:
         return dg.AssetCheckResult(
             passed=True,

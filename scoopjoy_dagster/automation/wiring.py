@@ -29,7 +29,11 @@ def build(days: dg.DailyPartitionsDefinition, job: nightly.Job, settings: Settin
     purge = retention.build_job(settings.event_log_days, job.name)
     return Automation(
         assets=[watchdog.build_asset()],
-        asset_checks=[watchdog.build_check(days, automation_on=on)],
+        asset_checks=[
+            watchdog.build_check(
+                days, close_at=settings.close_at, night_minutes=settings.night_minutes, automation_on=on
+            )
+        ],
         jobs=[watch, purge],
         schedules=[
             nightly.build(

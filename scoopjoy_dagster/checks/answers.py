@@ -19,6 +19,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from scoopjoy_dagster.accounting.totals import ControlTotal, Verdict, totals_of
 from scoopjoy_dagster.assets.lineage import chosen_of, has_others_behind
+from scoopjoy_dagster.assets.outcome import PASSES
 from scoopjoy_dagster.assets.range_progress import Recorded, days_got_right, keep_connection
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Rejected
 from scoopjoy_dagster.erpnext.site import Site
@@ -36,9 +37,6 @@ Answer = dg.AssetCheckResult | dg.Output[None]
 
 UNREAD = "The figures could not be read: "
 """How the description of a check begins that has no verdict."""
-
-PASSES = "passes"
-"""Metadata of such a check: whether the cause can pass without anybody (see `accounting.findings.Finding`)."""
 
 
 def step_name(asset: str) -> str:

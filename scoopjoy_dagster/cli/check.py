@@ -49,7 +49,7 @@ def run_check(out: Console, day: str | None, now: datetime, command: str = "scoo
         last = last_ended_day(now, place.settings.day_ends_at)
         # Before go-live there is no day to close yet, and a preflight is just what is wanted then.
         business_day = closable_day(day, place.settings, now) if day else last
-        url = place.environment["SCOOPJOY_POSTGRES_URL"]
+        url = place.postgres_url
         found: list[Check] = []
 
         def listed() -> Iterator[Check]:

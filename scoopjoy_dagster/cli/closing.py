@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 import threading
 import time
 import uuid
@@ -19,9 +20,10 @@ import dagster as dg
 from scoopjoy_dagster.accounting.totals import ControlTotal, totals_of
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
 from scoopjoy_dagster.assets.range_progress import keep_connection
-from scoopjoy_dagster.automation.state import RANGE_END, RANGE_START
+from scoopjoy_dagster.automation.state import RANGE_END, RANGE_START, days_of_tags
 from scoopjoy_dagster.definitions import ASSETS, JOB
 from scoopjoy_dagster.partitions import last_ended_day
+from scoopjoy_dagster.run_launcher import gone, lost_runs
 from scoopjoy_dagster.settings import Settings, SettingsError
 
 CRITICAL = ("closed_shifts", "royalties")
@@ -33,7 +35,13 @@ STEPS = {
     "reports": "Send Reports",
     "hq_sync": "Sync to HQ",
 }
-EXIT_CODES = {"Completed": 0, "Completed with Errors": 1, "Failed": 2}
+BY_HAND = {"dagster/max_retries": "0"}
+"""Tags of every run of the command line: Dagster cannot retry what it has not started, and announces none."""
+
+EXIT_CODES = {"Completed": 0, "Completed with Errors": 1, "Failed": 2, "Stopped": 130}
+
+INTERRUPTED = "DagsterExecutionInterruptedError"
+"""Dagster's name for the end of a step by a signal."""
 
 Mirror = Callable[[str], AbstractContextManager[None]]
 """Shows a run, given by its id, somewhere else for as long as the context is open."""
@@ -67,13 +75,16 @@ class DayResult:
     assets: dict[str, dict[str, Any]]
     control_totals: list[dict[str, Any]] = field(default_factory=list)
     duration_s: float = 0.0
+    stopped: bool = False
 
     @property
     def status(self) -> str:
-        """Completed, Completed with Errors (only what is not critical is wrong) or Failed.
+        """Completed, Completed with Errors (only what is not critical is wrong), Failed, or Stopped by Ctrl-C or a signal.
 
         A control total is as critical as the asset that it judges; one that only warns changes nothing.
         """
+        if self.stopped:
+            return "Stopped"
         wrong = {name for name, asset in self.assets.items() if asset["status"] == "Failed"} | {
             str(total["asset"])
             for total in self.control_totals
@@ -172,20 +183,26 @@ def close_days(
     span = {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()} if several else {}
     keep_connection(instance)
     started = time.monotonic()
-    with _progress(instance, run_id, tell), mirror(run_id) if mirror else nullcontext():
+    with (
+        _progress(instance, run_id, tell),
+        mirror(run_id) if mirror else nullcontext(),
+        _stoppable(instance, run_id),
+    ):
         job.execute_in_process(
             instance=instance,
             partition_key=None if several else days[0].isoformat(),
             run_id=run_id,
             raise_on_error=False,
             asset_selection=[dg.AssetKey(name) for name in only] or None,
-            tags={"scoopjoy/triggered_by": f"command line ({_user()})", **span, **(tags or {})},
+            tags={"scoopjoy/triggered_by": f"command line ({_user()})", **BY_HAND, **span, **(tags or {})},
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 "resources": {"close": {"config": {"re_rate": True}}} if re_rate else {},
             },
         )
     wall_s = time.monotonic() - started
+    ended = instance.get_run_by_id(run_id)
+    stopped = bool(ended and ended.status is dg.DagsterRunStatus.CANCELED)
     events = _events(instance, run_id)
     broken = [event for event in events if event.event_type is _KIND.STEP_FAILURE]
     by_day = _by_day(events)
@@ -196,8 +213,41 @@ def close_days(
             name: _asset(name, of_day, broken, several=several) for name in NAMES if not only or name in only
         }
         spent_s = sum(float(one["duration_s"]) for one in assets.values()) if several else wall_s
-        found.append(DayResult(day, run_id, assets, _totals(assets, of_day), spent_s))
+        totals = [] if stopped else _totals(assets, of_day)
+        found.append(DayResult(day, run_id, assets, totals, spent_s, stopped))
     return found
+
+
+def end_lost_runs(instance: dg.DagsterInstance, postgres_url: str) -> list[str]:
+    """End the runs that a command or a machine which was killed has left as started; says which.
+
+    Dagster's daemon does the same where one runs; this is for who has none.
+    """
+    started = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    said = []
+    for run in lost_runs(postgres_url, [record.dagster_run for record in started]):
+        days = " to ".join(dict.fromkeys(days_of_tags(run.tags)[:1] + days_of_tags(run.tags)[-1:]))
+        sentence = f"The run {run.run_id[:8]} of {days} was ended: {gone(run)}."
+        instance.report_run_failed(run, sentence)
+        said.append(sentence)
+    return said
+
+
+@contextmanager
+def _stoppable(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Make Ctrl-C, SIGTERM and SIGHUP a stop: the run is cancelled, not failed, and nobody is alerted.
+
+    While steps run Dagster handles the first two itself, and records the run as failed; so that is put right here.
+    """
+    hang_up = signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, hang_up)
+        run = instance.get_run_by_id(run_id)
+        interrupted = run and run.tags.get("dagster/failure_reason") == "UNEXPECTED_TERMINATION"
+        if run and (interrupted or not run.is_finished):
+            instance.report_run_canceled(run, "Stopped by who ran the command, or by a signal.")
 
 
 def _events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
@@ -237,16 +287,15 @@ def _asset(
             metadata = event.asset_observation_data.asset_observation.metadata
             if OUTCOME_KEY in metadata:  # the plan of a dry run has none
                 return _shown("Failed", metadata[OUTCOME_KEY].value)
-    for event in broken:
-        if event.step_key == name:
-            data = event.step_failure_data
-            if data.user_failure_data is None:
-                return _shown("Failed", {"exceptions": [_unforeseen(name, data.error)]})
-            # Of a range every day that failed has been recorded: this one waits for the asset before.
-            if not several and OUTCOME_KEY in data.user_failure_data.metadata:
-                return _shown("Failed", data.user_failure_data.metadata[OUTCOME_KEY].value)
-            if not several:
-                return _shown("Failed", {"exceptions": [_unforeseen(name, data.error)]})
+    failed = next((event.step_failure_data for event in broken if event.step_key == name), None)
+    if failed and failed.error and failed.error.cls_name == INTERRUPTED:
+        return _shown("Stopped", {})
+    told = failed.user_failure_data if failed else None
+    # Of a range every day that failed has been recorded: this one waits for the asset before.
+    if told and not several and OUTCOME_KEY in told.metadata:
+        return _shown("Failed", told.metadata[OUTCOME_KEY].value)
+    if failed and not (told and several):
+        return _shown("Failed", {"exceptions": [_unforeseen(name, failed.error)]})
     return _shown("Skipped", {})
 
 

@@ -1,6 +1,6 @@
 """The `scoopjoy` command: its entry point, exit codes, and one sentence for everything that is wrong.
 
-Exit codes: 0 Completed, 1 Completed with Errors, 2 Failed, 3 wrong settings or bad input.
+Exit codes: 0 Completed, 1 Completed with Errors, 2 Failed, 3 wrong settings or bad input, 130 stopped.
 """
 
 from __future__ import annotations

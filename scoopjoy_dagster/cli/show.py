@@ -21,6 +21,7 @@ _COLOURS = {
     "Completed": "green",
     "Failed": "red",
     "Skipped": "yellow",
+    "Stopped": "yellow",
     "Completed with Errors": "yellow",
 }
 _MARKS = {"ok": "green", "warning": "yellow", "error": "red"}
@@ -132,6 +133,12 @@ def print_day(console: Console, result: DayResult) -> None:
             str(severities.count("warning")),
         )
     console.print(table)
+    if result.stopped:
+        console.print(
+            f"The close was stopped. What was written stays and is adopted: close {result.business_day} again when it suits you.",
+            highlight=False,
+            soft_wrap=True,
+        )
     print_totals(console, result)
     rows = [
         (name, one)

@@ -25,6 +25,11 @@ class Workplace:
     directory: Path
     environment: Mapping[str, str]
 
+    @property
+    def postgres_url(self) -> str:
+        """Where Dagster keeps its runs; may hold a password."""
+        return self.environment["SCOOPJOY_POSTGRES_URL"]
+
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
         """The Dagster instance, the same that `scoopjoy dev` serves."""

@@ -1,13 +1,14 @@
 """How a close runs: for real or as a dry run, once more on request, and never twice at a time for one day."""
 
-import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
+
+from scoopjoy_dagster.resources.locks import SignOfLife, connected, lock_number, process_tag
 
 
 class DayBusy(Exception):
@@ -51,6 +52,33 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         description="Days that are read and planned at once where a run covers a range; more need fewer requests, and more memory.",
     )
 
+    one_process: bool = Field(
+        default=True,
+        description="Whether one process works on all steps of a run; then it gives the run's sign of life.",
+    )
+    _sign: SignOfLife | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Let others see that this process works on the run, for as long as it lives."""
+        if not (self.postgres_url and self.one_process and context.run and context.instance):
+            return
+        import psycopg2
+
+        sign = SignOfLife(self.postgres_url, context.run.run_id)
+        try:
+            sign.begin()
+        except psycopg2.Error as problem:
+            if context.log:
+                context.log.warning("The run gives no sign of life (%s).", type(problem).__name__)
+            return
+        self._sign = sign
+        context.instance.add_run_tags(context.run.run_id, process_tag(context.run.run_id))
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 - Dagster's
+        """The run has ended, or its steps have."""
+        if self._sign:
+            self._sign.end()
+
     def windows(self, days: Sequence[date]) -> Iterator[Sequence[date]]:
         """The days in windows: what is read for one of them spans no more than `window_days`."""
         window: list[date] = []
@@ -79,15 +107,7 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         import psycopg2
 
         try:
-            # Keepalives: a machine that vanished must not hold its day for hours.
-            connection = psycopg2.connect(
-                self.postgres_url.replace("+psycopg2", "", 1),
-                connect_timeout=10,
-                keepalives_idle=30,
-                keepalives_interval=10,
-                keepalives_count=3,
-                application_name=f"scoopjoy {asset} {days[0]}",
-            )
+            connection = connected(self.postgres_url, f"scoopjoy {asset} {days[0]}")
         except psycopg2.Error as problem:
             kind = type(problem).__name__
             yield {
@@ -96,7 +116,6 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             }
             return
         with closing(connection):
-            connection.autocommit = True
             deadline = time.monotonic() + self.lock_wait_s
             busy: dict[date, DayBusy] = {}
             # In order: two runs whose days overlap wait for each other in one direction only.
@@ -107,14 +126,10 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                         cursor.execute(
                             "SELECT set_config('lock_timeout', %s, false)", (f"{left_s * 1000:.0f}ms",)
                         )
-                        cursor.execute("SELECT pg_advisory_lock(%s)", (_lock_number(asset, site, day),))
+                        cursor.execute(
+                            "SELECT pg_advisory_lock(%s)", (lock_number(site, asset, day.isoformat()),)
+                        )
                 except psycopg2.Error:
                     message = f"another run has been working on {asset} of {day} for more than {self.lock_wait_s:g} s"
                     busy[day] = DayBusy(message)
             yield busy
-
-
-def _lock_number(asset: str, site: str, day: date) -> int:
-    """The 64-bit number by which PostgreSQL knows the lock."""
-    name = f"scoopjoy_dagster:{site}:{asset}:{day.isoformat()}"
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)

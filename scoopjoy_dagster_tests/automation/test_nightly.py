@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+from dagster._utils.schedules import schedule_execution_time_iterator
 
 from scoopjoy_dagster.automation import nightly, wiring
 from scoopjoy_dagster.settings import load_settings
 from scoopjoy_dagster_tests.automation.world import DAYS, GO_LIVE, Close, refusal
-
-IST = ZoneInfo("Asia/Kolkata")
 
 
 def tick(close: Close, moment: str) -> tuple[list[dg.RunRequest], str]:
@@ -34,17 +33,18 @@ def days(close: Close, moment: str) -> list[str]:
 
 def test_it_ticks_at_one_in_the_morning_in_india(close: Close) -> None:
     schedule = close.automation.schedules[0]
-    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 1 * * *", "Asia/Kolkata")
-    from dagster._utils.schedules import schedule_execution_time_iterator
+    assert schedule.execution_timezone == "Asia/Kolkata"
 
-    def following(moment: str) -> datetime:
+    def following(moment: str, count: int = 1) -> list[str]:
         start = datetime.fromisoformat(moment).timestamp()
-        return next(schedule_execution_time_iterator(start, "0 1 * * *", "Asia/Kolkata", ascending=True))
+        found = schedule_execution_time_iterator(
+            start, schedule.cron_schedule, "Asia/Kolkata", ascending=True
+        )
+        return [f"{one:%d %H:%M}" for one in islice(found, count)]
 
-    one = datetime(2026, 3, 2, 1, tzinfo=IST)
-    assert following("2026-03-02T00:59:59+05:30") == one
-    assert following("2026-03-02T01:00:00+05:30") == one
-    assert following("2026-03-01T19:30:00+00:00") == one
+    assert following("2026-03-02T00:59:59+05:30") == ["02 01:00"]
+    assert following("2026-03-01T19:30:00+00:00", 3) == ["02 01:00", "02 01:15", "02 01:30"]
+    assert following("2026-03-02T05:30:00+05:30", 3) == ["02 05:30", "02 05:45", "03 01:00"]
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,78 @@ def built(**settings: str) -> wiring.Automation:
     )
 
 
-@pytest.mark.parametrize(("close_at", "cron"), [("00:00", "0 0 * * *"), ("04:30", "30 4 * * *")])
-def test_it_ticks_when_the_settings_say(close_at: str, cron: str) -> None:
+def asked_again(close: Close, moment: str) -> list[str]:
+    """Days that a look of the first night asks for; what it asks for is run at once."""
+    requests, _ = tick(close, moment)
+    for request in requests:
+        close.run(request.partition_key, tags=request.tags)
+    return [str(request.tags["scoopjoy/reason"]) for request in requests]
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_what_passes_by_itself_is_asked_for_again_in_the_same_night_and_a_refusal_the_next(
+    close: Close, passes: bool
+) -> None:
+    close.boom["royalties"] = refusal("royalties", "2026-03-01", passes=passes)
+    assert asked_again(close, "2026-03-02T01:00:00+05:30") == ["nightly"]
+    again = ["again"] if passes else []
+    assert asked_again(close, "2026-03-02T01:15:00+05:30") == again
+    assert asked_again(close, "2026-03-02T05:45:00+05:30") == again
+    del close.boom["royalties"]
+    assert asked_again(close, "2026-03-03T01:00:00+05:30") == ["catch-up", "nightly"]
+    assert asked_again(close, "2026-03-03T01:15:00+05:30") == []
+
+
+def test_a_refusal_beside_what_passes_is_a_refusal(close: Close) -> None:
+    close.boom["invoices"] = refusal("invoices", "2026-03-01", passes=False)
+    close.boom["hq_sync"] = refusal("hq_sync", "2026-03-01", passes=True)
+    assert asked_again(close, "2026-03-02T01:00:00+05:30") == ["nightly"]
+    requests, why = tick(close, "2026-03-02T01:15:00+05:30")
+    assert requests == []
+    assert why.startswith("2026-03-01: what failed needs a person")
+
+
+@pytest.mark.parametrize("unread", [True, False])
+def test_a_control_total_that_could_not_be_read_is_asked_for_again_and_one_that_does_not_hold_is_not(
+    close: Close, unread: bool
+) -> None:
+    close.ledger_ok, close.ledger_away = False, unread
+    asked_again(close, "2026-03-02T01:00:00+05:30")
+    assert asked_again(close, "2026-03-02T01:15:00+05:30") == (["again"] if unread else [])
+
+
+def test_a_step_that_crashes_is_not_asked_for_again_in_the_same_night(close: Close) -> None:
+    close.boom["royalties"] = ZeroDivisionError("a fault of ours")
+    asked_again(close, "2026-03-02T01:00:00+05:30")
+    assert asked_again(close, "2026-03-02T01:15:00+05:30") == []
+
+
+def test_a_day_whose_run_was_lost_is_asked_for_again_and_one_that_a_person_cancelled_is_not(
+    close: Close,
+) -> None:
+    for moment, ended, reasons in (
+        ("2026-03-02T01:15:00+05:30", "PIPELINE_FAILURE", ["again"]),
+        ("2026-03-02T01:30:00+05:30", "PIPELINE_CANCELED", []),
+    ):
+        run = close.queue({"dagster/partition": "2026-03-01", "scoopjoy/night": "2026-03-02"})
+        close.instance.report_dagster_event(dg.DagsterEvent(ended, job_name=run.job_name), run.run_id)
+        requests, _ = tick(close, moment)
+        assert [request.tags["scoopjoy/reason"] for request in requests] == reasons
+
+
+def test_a_night_whose_first_look_was_missed_is_asked_for_by_a_later_one(close: Close) -> None:
+    assert days(close, "2026-03-02T03:30:00+05:30") == ["2026-03-01"]
+
+
+@pytest.mark.parametrize(
+    ("close_at", "cron"),
+    [
+        ("00:00", ["0,15,30,45 0 * * *", "0,15,30,45 1,2,3,4,5 * * *"]),
+        ("04:40", ["40,55 4 * * *", "10,25,40,55 5 * * *"]),
+        ("05:50", ["50 5 * * *"]),
+    ],
+)
+def test_it_ticks_when_the_settings_say(close_at: str, cron: list[str]) -> None:
     schedule = built(SCOOPJOY_CLOSE_AT=close_at).schedules[0]
     assert (schedule.cron_schedule, schedule.execution_timezone) == (cron, "Asia/Kolkata")
     assert close_at in (schedule.description or "")

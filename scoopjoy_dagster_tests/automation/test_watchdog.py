@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import dagster as dg
+import pytest
 
 from scoopjoy_dagster.automation import watchdog
 from scoopjoy_dagster.automation.delivery import deliver_pending
 from scoopjoy_dagster.automation.steps import WATCH
+from scoopjoy_dagster.instance import shortcomings
 from scoopjoy_dagster_tests.automation.test_alerts import fail, now
 from scoopjoy_dagster_tests.automation.world import NAMES, Close, Inbox, mail_server
 
+IST = ZoneInfo("Asia/Kolkata")
 MARCH = [f"2026-03-{n:02d}" for n in range(1, 32)]
 
 
@@ -37,6 +43,52 @@ def test_it_fails_for_every_overdue_day_also_beyond_the_look_back(close: Close) 
     oldest = str(figures["oldest"])
     assert oldest.startswith("2026-03-01, 2026-03-02, 2026-03-03, 2026-03-05")
     assert oldest.endswith("2026-03-21 and 9 more")
+
+
+def test_a_run_that_is_older_than_a_night_may_take_excuses_nothing(close: Close) -> None:
+    """The run is made now; the watchdog looks a moment before and after it is too old, by its own clock."""
+    made = datetime.now(UTC).replace(microsecond=0)
+    day = (made.astimezone(IST) - timedelta(days=1)).date().isoformat()
+    close.settle(*(one for one in close.days.get_partition_keys(current_time=made) if one != day))
+    close.queue({"dagster/partition": day})
+    for minutes, passed in ((14, True), (16, False)):
+        close.now = (made + timedelta(minutes=minutes)).isoformat()
+        run, verdict = watch(close)
+        assert (verdict.passed, run.is_success) == (passed, passed)
+    close.more = {"SCOOPJOY_NIGHT_MINUTES": "30"}
+    assert watch(close)[1].passed
+
+
+@pytest.mark.parametrize(
+    ("now", "close_at", "passed"),
+    [
+        ("2026-03-03T00:59:46+05:30", "01:00", True),  # of the morning before, hours late
+        ("2026-03-03T01:00:30+05:30", "01:00", True),  # the night's runs are just being asked for
+        ("2026-03-03T01:01:00+05:30", "01:00", False),
+        ("2026-03-03T05:50:00+05:30", "05:59", True),
+        ("2026-03-03T06:00:00+05:30", "05:59", False),
+    ],
+)
+def test_a_look_that_comes_late_judges_its_own_morning_and_not_the_night_that_has_not_begun(
+    close: Close, now: str, close_at: str, passed: bool
+) -> None:
+    close.now, close.more = now, {"SCOOPJOY_CLOSE_AT": close_at}
+    close.settle("2026-03-01")
+    assert watch(close)[1].passed == passed
+
+
+def test_it_fails_where_dagster_runs_without_its_settings_although_every_day_is_closed(
+    close: Close, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "shortcomings", shortcomings)
+    close.now = "2026-03-03T06:00:00+05:30"
+    close.settle("2026-03-01", "2026-03-02")
+    run, verdict = watch(close)
+    assert run.is_failure
+    assert verdict.metadata["overdue_days"].value == 0
+    lacks = str(verdict.metadata["dagster_lacks"].value)
+    assert "not in PostgreSQL" in lacks
+    assert "No queue" in lacks
 
 
 def test_it_passes_when_every_ended_day_is_settled(close: Close) -> None:

@@ -46,6 +46,7 @@ class Close:
     boom: dict[str, BaseException] = field(default_factory=dict)
     ledger_ok: bool = True
     ledger_unread: bool = False
+    ledger_away: bool = False
     now: str = "2026-03-10T06:00:00+05:30"
     defs: dg.Definitions = field(init=False)
     mail: MailResource = field(default_factory=MailResource)
@@ -113,9 +114,16 @@ class Close:
             partitions_def=DAYS,
             backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         )
-        def step() -> None:
-            if name in self.boom:
-                raise self.boom[name]
+        def step(context) -> None:  # type: ignore[no-untyped-def]
+            boom = self.boom.get(name)
+            if (
+                isinstance(boom, dg.Failure) and boom.metadata
+            ):  # as the assets do: what failed is recorded, too
+                context.log_event(
+                    dg.AssetObservation(name, partition=context.partition_key, metadata=boom.metadata)
+                )
+            if boom:
+                raise boom
 
         return step
 
@@ -129,7 +137,7 @@ class Close:
             return dg.AssetCheckResult(
                 passed=self.ledger_ok,
                 description="The ledger holds 90.00, the rule says 100.00.",
-                metadata={"difference": "-10.00"},
+                metadata={"difference": "-10.00", **({"passes": True} if self.ledger_away else {})},
             )
 
         return ledger
@@ -192,10 +200,12 @@ def origin(location: str = "scoopjoy_dagster", job: str = "nightly_close") -> Re
     return RemoteJobOrigin(RemoteRepositoryOrigin(server, "__repository__"), job)
 
 
-def refusal(asset: str, day: str, rows: int = 1, who: str = "CUST-0001") -> dg.Failure:
+def refusal(
+    asset: str, day: str, rows: int = 1, who: str = "CUST-0001", *, passes: bool = False
+) -> dg.Failure:
     """The failure as the assets raise it."""
     findings = [
-        Finding("error", "royalty not posted", f"{who}-{n}", "Account is frozen", "Unfreeze it")
+        Finding("error", "royalty not posted", f"{who}-{n}", "Account is frozen", "Unfreeze it", passes)
         for n in range(rows)
     ]
     outcome = {"asset": asset, "business_day": day, "exceptions": [one.as_dict() for one in findings]}

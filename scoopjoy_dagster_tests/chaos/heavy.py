@@ -58,7 +58,7 @@ def run_heavy(number: int, environment: Mapping[str, str]) -> Result:
     last = last_ended_day(datetime.now(ZONE))
     with ExitStack() as stack:
         there = stack.enter_context(servers(SandboxERPNext(":memory:", background_delay_s=0.0)))
-        _furnish(there.erpnext)
+        furnish(there.erpnext)
         facts = Facts.seeded(there.erpnext, chance, [last - timedelta(days=1), last])
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="scoopjoy-heavy-"))).resolve()
         heavy = _Heavy(result, chance, there, facts, directory, environment)
@@ -68,7 +68,7 @@ def run_heavy(number: int, environment: Mapping[str, str]) -> Result:
     return result
 
 
-def _furnish(erpnext: SandboxERPNext) -> None:
+def furnish(erpnext: SandboxERPNext) -> None:
     """Masters, franchises with their rates, and the program's own fields."""
     seed.master_data(erpnext)
     for name, group in GROUPS.items():
@@ -77,6 +77,28 @@ def _furnish(erpnext: SandboxERPNext) -> None:
         client = Client(session)
         install(client, read_installation(client), lambda _step: None)
     seed.set_royalty_terms(erpnext)
+
+
+def settings_of(there: Servers, go_live: date, directory: Path) -> dict[str, str]:
+    """Settings for these servers."""
+    who = there.erpnext.robot
+    return {
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "SCOOPJOY_DIRECTORY": str(directory),
+        "ERPNEXT_URL": there.erpnext.url,
+        "ERPNEXT_API_KEY": who.api_key,
+        "ERPNEXT_API_SECRET": who.api_secret,
+        "ERPNEXT_READ_TIMEOUT_S": "3",
+        "SCOOPJOY_GO_LIVE": go_live.isoformat(),
+        "SCOOPJOY_CLOSING_DEADLINE_S": "3",
+        "SCOOPJOY_HQ_URL": there.headquarters.url,
+        "SCOOPJOY_HQ_SECRET": there.headquarters.secret,
+        "SCOOPJOY_REPORT_RECIPIENTS": ",".join(MANAGERS),
+        "SMTP_HOST": "127.0.0.1",
+        "SMTP_PORT": str(there.mail.smtp_port),
+        "SMTP_SECURITY": "none",
+        "SMTP_SENDER": "ScoopJoy Nightly Close <close@scoopjoy.example>",
+    }
 
 
 class _Heavy:
@@ -95,26 +117,7 @@ class _Heavy:
         self._oracle = there.oracle()
         self._directory = directory
         self._port = free_port()
-        who = there.erpnext.robot
-        self._environment = {
-            **os.environ,
-            **environment,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "SCOOPJOY_DIRECTORY": str(directory),
-            "ERPNEXT_URL": there.erpnext.url,
-            "ERPNEXT_API_KEY": who.api_key,
-            "ERPNEXT_API_SECRET": who.api_secret,
-            "ERPNEXT_READ_TIMEOUT_S": "3",
-            "SCOOPJOY_GO_LIVE": facts.days[0].isoformat(),
-            "SCOOPJOY_CLOSING_DEADLINE_S": "3",
-            "SCOOPJOY_HQ_URL": there.headquarters.url,
-            "SCOOPJOY_HQ_SECRET": there.headquarters.secret,
-            "SCOOPJOY_REPORT_RECIPIENTS": ",".join(MANAGERS),
-            "SMTP_HOST": "127.0.0.1",
-            "SMTP_PORT": str(there.mail.smtp_port),
-            "SMTP_SECURITY": "none",
-            "SMTP_SENDER": "ScoopJoy Nightly Close <close@scoopjoy.example>",
-        }
+        self._environment = {**os.environ, **environment, **settings_of(there, facts.days[0], directory)}
         self._dagster: Dagster | None = None
         self._children = ChildProcesses(directory / "logs", grace_s=5)
         self._restarting: list[threading.Thread] = []

@@ -310,10 +310,14 @@ class Oracle:
     def _statements(
         self, day: date, truth: dict[str, Owed], entries: dict[str, list[dict[str, Any]]]
     ) -> list[Verdict]:
-        """One statement over the royalty on the first entry of every franchise; none on an adjustment."""
+        """One statement over the royalty on the first entry of every franchise; none on an adjustment.
+
+        Of customers that were merged before it was written it is on one first entry, and names the others.
+        """
         found: list[Verdict] = []
         for customer, mine in sorted(entries.items()):
             due = truth[customer].royalty if customer in truth else 0
+            merged = truth[customer].merged if customer in truth else frozenset()
             for entry in mine:
                 files = self.tables.rows(
                     'SELECT f.name, f.file_name, f.is_private, c.body FROM "tabFile" f LEFT JOIN content c ON c.url = f.file_url'
@@ -321,7 +325,7 @@ class Oracle:
                     entry["name"],
                 )
                 wanted = 1 if entry["revision"] == 0 else 0
-                if len(files) < wanted:
+                if len(files) < wanted and entry["name"] not in merged:
                     found.append(Verdict("lost", f"{entry['name']} of {customer} on {day} has no statement"))
                 found += [
                     Verdict("duplicate", f"{one['file_name']} is attached to {entry['name']} besides")

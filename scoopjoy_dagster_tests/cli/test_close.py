@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import signal
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS, totals_of
 from scoopjoy_dagster.assets import invoices, royalties
 from scoopjoy_dagster.local.home import prepare_home
 from scoopjoy_dagster.sandbox.seed import add_invoice, cancel_document
-from scoopjoy_dagster_tests.cli.command import scoopjoy
+from scoopjoy_dagster_tests.cli.command import eventually, running, scoopjoy
 from scoopjoy_dagster_tests.cli.conftest import Command
 from scoopjoy_dagster_tests.cli.world import World
 from scoopjoy_dagster_tests.world import change
@@ -195,7 +200,59 @@ def test_an_unreachable_erpnext_gives_exit_code_2_and_a_row_that_names_the_addre
     assert statuses(done.document) == {**dict.fromkeys(STEPS, "Skipped"), "closed_shifts": "Failed"}
     (row,) = errors(done.document["assets"]["closed_shifts"])
     assert "no connection to http://127.0.0.1:" in row["message"]
-    assert "scoopjoy check" in row["action"]
+    assert row["action"].startswith("Start ERPNext's web server")
+    assert row["passes"] is True
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_is_no_failure_and_the_next_close_goes_on_from_there(
+    world: World,
+    command: Command,
+    command_environment: dict[str, str],
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
+    """Ctrl-C, SIGTERM and a terminal that is closed: the run is cancelled, so nobody is alerted of it."""
+    day = world.last_day.isoformat()
+    world.erpnext.faults.add("slow", seconds=60, method="POST", path="insert_many")
+    with running(
+        *("close", "--date", day), environment=command_environment, output=tmp_path / "printed"
+    ) as close:
+        close.wait_for("Calculate Royalties: start", 60)
+        assert eventually(lambda: bool(world.erpnext.faults.struck), 30)
+        assert close.end(number) == 130
+    assert "Stopped" in close.printed
+    assert "failed unexpectedly" not in close.printed
+    assert f"close {day} again" in close.printed
+    (run_id,) = re.findall(r"\(run ([0-9a-f-]{36})\)", close.printed)
+    engine = create_engine(command_environment["SCOOPJOY_POSTGRES_URL"], poolclass=NullPool)
+    with engine.connect() as connection:
+        status = connection.execute(text("SELECT status FROM runs WHERE run_id = :id"), {"id": run_id})
+        assert status.scalars().all() == ["CANCELED"]
+    world.erpnext.faults.clear()
+    assert command("close", "--date", day, "--json").code == 0
+
+
+def test_a_command_that_was_killed_is_ended_by_the_next_one_which_says_so(
+    world: World, command: Command, command_environment: dict[str, str], tmp_path: Path
+) -> None:
+    day = world.last_day.isoformat()
+    world.erpnext.faults.add("slow", seconds=60, method="POST", path="insert_many")
+    with running(
+        *("close", "--date", day), environment=command_environment, output=tmp_path / "printed"
+    ) as close:
+        close.wait_for("Calculate Royalties: start", 60)
+        assert eventually(lambda: bool(world.erpnext.faults.struck), 30)
+        assert close.end(signal.SIGKILL) == -signal.SIGKILL
+        killed = close.process.pid
+    world.erpnext.faults.clear()
+    done = command("close", "--date", day, "--json")
+    assert done.code == 0
+    said = re.findall(
+        r"The run [0-9a-f]{8} of (\S+) was ended: its process \((\d+) on .+\) is gone", done.err
+    )
+    assert said == [(day, str(killed))]
+    assert "was ended" not in command("close", "--date", day).text
 
 
 def test_a_wrong_key_gives_exit_code_2_after_one_request_and_is_never_repeated(

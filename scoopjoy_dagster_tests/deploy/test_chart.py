@@ -102,7 +102,7 @@ def test_dagster_loads_the_instance_that_the_chart_writes(
     (tmp_path / "dagster.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setenv("DAGSTER_PG_PASSWORD", "secret")
     config, _ = dagster_instance_config(str(tmp_path))  # raises on a field that is none
-    assert config["concurrency"]["runs"]["max_concurrent_runs"] == 3
+    assert config["concurrency"]["runs"]["max_concurrent_runs"] == -1
     ref = InstanceRef.from_dir(str(tmp_path))
     assert isinstance(ref.run_coordinator, QueuedRunCoordinator)
     # The launcher itself asks for a cluster when it is made, so its configuration is looked at as Dagster does before.

@@ -48,8 +48,9 @@ def test_runs_are_kept_in_postgresql(instance: dg.DagsterInstance) -> None:
 def test_one_run_for_each_day_and_one_backfill_run_at_a_time(instance: dg.DagsterInstance) -> None:
     queue = instance.get_concurrency_config().run_queue_config
     assert queue is not None
-    assert queue.max_concurrent_runs == 3
+    assert queue.max_concurrent_runs == -1
     assert queue.tag_concurrency_limits == [
+        {"key": "dagster/code_location", "limit": 3},
         {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1},
         {"key": "dagster/backfill", "limit": 1},
     ]
@@ -70,7 +71,7 @@ def test_a_lost_run_is_ended_and_never_resumed(instance: dg.DagsterInstance) -> 
     assert instance.run_monitoring_cancel_timeout_seconds == 180
     assert instance.run_monitoring_max_runtime_seconds == 21600
     assert instance.run_monitoring_max_resume_run_attempts == 0
-    assert instance.run_monitoring_poll_interval_seconds == 60
+    assert instance.run_monitoring_poll_interval_seconds == 30
 
 
 def test_only_a_crashed_run_is_retried(instance: dg.DagsterInstance) -> None:

@@ -38,7 +38,7 @@ from scoopjoy_dagster.cli.app import (
 @json_option
 def close(day: str | None, only: str | None, dry_run: bool, re_rate: bool, as_json: bool) -> None:
     """Close one business day."""
-    from scoopjoy_dagster.cli.closing import EXIT_CODES, closable_day, close_day
+    from scoopjoy_dagster.cli.closing import EXIT_CODES, closable_day, close_day, end_lost_runs
     from scoopjoy_dagster.cli.desk_mirror import desk_mirror
     from scoopjoy_dagster.cli.show import print_day, step_progress
     from scoopjoy_dagster.cli.workplace import workplace
@@ -59,20 +59,19 @@ def close(day: str | None, only: str | None, dry_run: bool, re_rate: bool, as_js
         raise click.exceptions.Exit(
             print_plan(out, settings, business_day, chosen, re_rate=re_rate, as_json=as_json)
         )
-    with (
-        workplace() as place,
-        place.instance() as instance,
-        step_progress(progress, business_day, chosen) as tell,
-    ):
-        result = close_day(
-            build_defs(settings),
-            instance,
-            business_day,
-            only=chosen,
-            re_rate=re_rate,
-            tell=tell,
-            mirror=desk_mirror(settings, instance),
-        )
+    with workplace() as place, place.instance() as instance:
+        for sentence in end_lost_runs(instance, place.postgres_url):
+            progress.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        with step_progress(progress, business_day, chosen) as tell:
+            result = close_day(
+                build_defs(settings),
+                instance,
+                business_day,
+                only=chosen,
+                re_rate=re_rate,
+                tell=tell,
+                mirror=desk_mirror(settings, instance),
+            )
     if as_json:
         click.echo(json.dumps(result.as_dict(), ensure_ascii=False, indent=2))
     else:
@@ -99,7 +98,7 @@ def backfill(first: str, last: str, mail: bool, as_json: bool) -> None:
     import uuid
 
     from scoopjoy_dagster.assets.reports import MAIL_TAG
-    from scoopjoy_dagster.cli.closing import EXIT_CODES, closable_day, close_days, days_between
+    from scoopjoy_dagster.cli.closing import EXIT_CODES, closable_day, close_days, days_between, end_lost_runs
     from scoopjoy_dagster.cli.desk_mirror import desk_mirror
     from scoopjoy_dagster.cli.show import print_days, range_progress
     from scoopjoy_dagster.cli.workplace import workplace
@@ -113,19 +112,18 @@ def backfill(first: str, last: str, mail: bool, as_json: bool) -> None:
     mail = mail or len(days) == 1
     if not mail and settings.smtp_host:
         progress.print("The reports of these days are not mailed. To mail them, add --mail.")
-    with (
-        workplace() as place,
-        place.instance() as instance,
-        range_progress(progress, days) as tell,
-    ):
-        results = close_days(
-            build_defs(settings),
-            instance,
-            days,
-            tell=tell,
-            tags={"scoopjoy/backfill": uuid.uuid4().hex[:8], **({MAIL_TAG: "yes"} if mail else {})},
-            mirror=desk_mirror(settings, instance),
-        )
+    with workplace() as place, place.instance() as instance:
+        for sentence in end_lost_runs(instance, place.postgres_url):
+            progress.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        with range_progress(progress, days) as tell:
+            results = close_days(
+                build_defs(settings),
+                instance,
+                days,
+                tell=tell,
+                tags={"scoopjoy/backfill": uuid.uuid4().hex[:8], **({MAIL_TAG: "yes"} if mail else {})},
+                mirror=desk_mirror(settings, instance),
+            )
     if as_json:
         click.echo(json.dumps([result.as_dict() for result in results], ensure_ascii=False, indent=2))
     else:

@@ -1,0 +1,1 @@
+"""Whole nights of the real processes under one simulated clock."""

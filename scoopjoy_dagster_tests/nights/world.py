@@ -1,0 +1,207 @@
+"""A night of the real code server, webserver and daemon on a real PostgreSQL, all by one simulated clock, and whoever got mail."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import psycopg2
+
+from scoopjoy_dagster.local.home import prepare_home
+from scoopjoy_dagster.local.postgres import EmbeddedPostgres
+from scoopjoy_dagster.local.processes import ChildProcesses, free_port
+from scoopjoy_dagster.local.services import Dagster, running_dagster
+from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+from scoopjoy_dagster_tests.chaos.facts import Facts
+from scoopjoy_dagster_tests.chaos.heavy import furnish, settings_of
+from scoopjoy_dagster_tests.chaos.servers import Servers, servers
+from scoopjoy_dagster_tests.nights.clock import IST, SimulatedClock
+
+ON_CALL = "asha@scoopjoy.example"
+SENSORS = ("alert_outbox", "alert_on_failure")
+PRELOADED = Path(__file__).parent / "preloaded"
+STEP = timedelta(minutes=15)
+LAST_DAY = date(2026, 12, 9)
+"""The newest business day of every night here."""
+
+
+class Night:
+    """A chain with business days that are to be closed, and the processes that are to do it."""
+
+    def __init__(self, directory: Path, clock: SimulatedClock, there: Servers, facts: Facts) -> None:
+        self.directory, self.clock, self.there, self.facts = directory, clock, there, facts
+        self.erpnext = there.erpnext
+        self.oracle = there.oracle()
+        self.oracle.note(facts.days)
+        self.postgres = EmbeddedPostgres(directory / "postgres")
+        self.children = ChildProcesses(directory / "logs", grace_s=5)
+        self.environment: dict[str, str] = {}
+        self.dagster: Dagster | None = None
+        self._began = clock.now()
+
+    # -- the processes ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def running(self, **settings: str) -> Iterator[None]:
+        """PostgreSQL and Dagster, from now to the end of the block."""
+        with ExitStack() as stack:
+            stack.enter_context(mock.patch.dict(os.environ, self.clock.environment))
+            url = stack.enter_context(self.postgres).url
+            base = {name: value for name, value in os.environ.items() if not name.startswith("SCOOPJOY")}
+            self.environment = {
+                **prepare_home(self.directory / "home", url, base=base),
+                **settings_of(self.there, self.facts.days[0], self.directory),
+                "PYTHONPATH": os.pathsep.join([str(PRELOADED), *sys.path]),
+                "SCOOPJOY_ALERT_RECIPIENTS": ON_CALL,
+                "SCOOPJOY_BATCH_RUN_DESK": "off",
+                **settings,
+            }
+            self.start()
+            stack.callback(self.children.stop)
+            yield
+
+    def start(self) -> None:
+        """Start Dagster's processes."""
+        self._stack = ExitStack()
+        self.dagster = self._stack.enter_context(
+            running_dagster(self.children, self.environment, port=free_port(), directory=self.directory)
+        )
+
+    def kill_runs_with_the_code_server(self) -> None:
+        """SIGKILL for the code server and everything that it has started."""
+        assert self.dagster is not None
+        os.killpg(self.dagster.code_server.process.pid, signal.SIGKILL)
+        self.dagster.code_server.process.wait()
+
+    def start_code_server(self) -> None:
+        """Another code server in the place of the one that was killed, as a service manager does."""
+        assert self.dagster is not None
+        command = [str(part) for part in self.dagster.code_server.process.args]  # type: ignore[union-attr]  # a list
+        socket = Path(command[command.index("--socket") + 1])
+        socket.unlink(missing_ok=True)
+        self.children.children.remove(self.dagster.code_server)
+        self.children.start(
+            "code-server-again", command, environment=self.environment, directory=self.directory
+        )
+
+    # -- the clock ----------------------------------------------------------------------------------------------------
+
+    def at(self, clock_time: str) -> datetime:
+        """A moment of the night after the newest business day, `HH:MM:SS`."""
+        return datetime.fromisoformat(f"{LAST_DAY + timedelta(days=1)}T{clock_time}").replace(tzinfo=IST)
+
+    def until(self, clock_time: str) -> None:
+        """Let the time pass until then, a quarter of an hour at a time, and all be done that is due by then."""
+        end = self.at(clock_time)
+        while self.clock.now() < end:
+            self.clock.set(min(end, self.clock.now() + STEP))
+            self.quiet()
+
+    def quiet(self) -> None:
+        """Wait until what is due has been looked at, no run is under way, and alerts have been sent."""
+        self.wait(lambda: self._looked("nightly_close_schedule", self._due(("01:00:00", "05:45:00"))))
+        self.wait(lambda: self._looked("watchdog_schedule", self._due(("06:00:00", "06:00:00"))))
+        self.wait(lambda: not self.unfinished())
+        self.clock.set(self.clock.now() + timedelta(seconds=125))
+        since = self.clock.now()
+        self.wait(lambda: all(self._looked(name, since) for name in SENSORS))
+        self.wait(lambda: not self.unfinished())
+
+    def wait(self, true: Callable[[], bool], within_s: float = 240) -> None:
+        """Wait for something in real time."""
+        deadline = time.monotonic() + within_s
+        while not true():
+            assert time.monotonic() < deadline, f"it is {self.clock.now()}; {self.runs()}\n{self.logs()}"
+            time.sleep(0.2)
+
+    def _due(self, between: tuple[str, str]) -> datetime | None:
+        """The newest quarter of an hour by now between two moments of the night; None when none has passed."""
+        now, first, last = self.clock.now(), self.at(between[0]), self.at(between[1])
+        quarter = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
+        due = min(quarter, last)
+        return due if due >= first and due > self._began else None
+
+    def _looked(self, name: str, since: datetime | None) -> bool:
+        return since is None or any(
+            moment.timestamp() >= since.timestamp() for one, moment in self.ticks() if one == name
+        )
+
+    # -- Dagster's record ---------------------------------------------------------------------------------------------
+
+    def rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        """What Dagster's database says."""
+        connection = psycopg2.connect(self.environment["SCOOPJOY_POSTGRES_URL"].replace("+psycopg2", "", 1))
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(sql, params)
+                return list(cursor.fetchall())
+        finally:
+            connection.close()
+
+    def ticks(self) -> list[tuple[str, datetime]]:
+        """The newest look of each schedule and sensor that has ended."""
+        name = 'substring(tick_body from \'"job_name": "([a-z_]+)"\')'
+        return self.rows(
+            f"SELECT {name}, max(timestamp AT TIME ZONE 'UTC') FROM job_ticks WHERE status <> 'STARTED' GROUP BY 1"
+        )
+
+    def runs(self) -> list[tuple[str, str, str]]:
+        """Day, status and reason of the runs, in the order in which they were made."""
+        tags = [
+            f"(SELECT value FROM run_tags t WHERE t.run_id = r.run_id AND key = '{key}')"
+            for key in ("dagster/partition", "scoopjoy/reason")
+        ]
+        return self.rows(
+            f"SELECT coalesce({tags[0]}, pipeline_name), status, coalesce({tags[1]}, '') FROM runs r ORDER BY id"
+        )
+
+    def unfinished(self) -> bool:
+        """Whether a run is under way."""
+        return any(status not in {"SUCCESS", "FAILURE", "CANCELED"} for _, status, _ in self.runs())
+
+    def logs(self) -> str:
+        """The last lines of each process."""
+        return "\n".join(
+            f"-- {one.name}\n" + "\n".join(one.read_text(errors="replace").splitlines()[-15:])
+            for one in sorted((self.directory / "logs").glob("*.log"))
+        )
+
+    # -- what people got ----------------------------------------------------------------------------------------------
+
+    def mails(self) -> list[str]:
+        """The subjects of all mails to who is on call, oldest first."""
+        return [str(one.subject) for one in self.there.mail.messages if one.recipient == ON_CALL]
+
+    def reports(self) -> list[str]:
+        """The subjects of the reports, once for all recipients."""
+        return list(
+            dict.fromkeys(one.subject for one in self.there.mail.messages if one.recipient != ON_CALL)
+        )
+
+    def wrong(self) -> list[str]:
+        """What is not right about the business days, as the independent judge sees it."""
+        return [str(one) for day in self.facts.days for one in self.oracle.judge(day)]
+
+
+@contextmanager
+def night(directory: Path, *, days: int = 1, seed: int = 1) -> Iterator[Night]:
+    """A chain with so many open business days, at half past midnight after the last of them."""
+    clock = SimulatedClock(directory)
+    clock.set(
+        datetime.combine(LAST_DAY + timedelta(days=1), datetime.min.time(), IST) + timedelta(minutes=30)
+    )
+    opened = [LAST_DAY - timedelta(days=back) for back in reversed(range(days))]
+    erpnext = SandboxERPNext(":memory:", background_delay_s=0.0)
+    erpnext.site.clock = clock.site_now
+    with servers(erpnext) as there:
+        furnish(erpnext)
+        yield Night(directory, clock, there, Facts.seeded(erpnext, random.Random(seed), opened))
