@@ -489,14 +489,15 @@ class World:
         day: date = DAY,
         until: date | None = None,
         launchpad: Mapping[str, Mapping[str, Any]] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Close:
         """Run these assets (none: all five) for a day, or for the days up to `until` in one run.
 
-        `launchpad`: what a person sets there for this run, by resource.
+        `launchpad`: what a person sets there for this run, by resource. `tags`: further tags of the run.
         """
         job = self.job()
         selection = [dg.AssetKey(name) for name in assets] or None
-        tags = (
+        span = (
             {"dagster/asset_partition_range_start": f"{day}", "dagster/asset_partition_range_end": f"{until}"}
             if until
             else {}
@@ -507,7 +508,7 @@ class World:
                 partition_key=None if until else day.isoformat(),
                 asset_selection=selection,
                 raise_on_error=False,
-                tags=tags,
+                tags={**span, **(tags or {})},
                 # Thousands of log lines would bury the one assertion that failed.
                 run_config={
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},

@@ -136,7 +136,10 @@ def changes(before: DayFigures | None, after: DayFigures, reasons: Mapping[str, 
         )
     return tuple(found) or (
         Change(
-            "The day", "", "", "the totals are the same; documents, counted amounts or exceptions changed"
+            "The day",
+            "",
+            "",
+            "the totals are the same; documents, names of outlets, counted amounts or exceptions changed",
         ),
     )
 

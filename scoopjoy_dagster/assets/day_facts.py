@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.figures import Change, DayFigures, changes, franchise_figures
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.money import ZERO
+from scoopjoy_dagster.accounting.past import FranchiseDay, Past
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
-from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
+from scoopjoy_dagster.accounting.royalties import SUBMITTED, RoyaltyPlan
 from scoopjoy_dagster.accounting.shifts import Opening, unbooked_finding, unbooked_sales
 from scoopjoy_dagster.assets import royalties
-from scoopjoy_dagster.erpnext import pos
+from scoopjoy_dagster.erpnext import pos, royalty_entries
 from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries
 from scoopjoy_dagster.erpnext.invoice_royalty import invoice_rows
-from scoopjoy_dagster.erpnext.shift_totals import ClosedPayment, ClosedShift, DayShifts, shifts_of_days
+from scoopjoy_dagster.erpnext.sales_totals import sales_by_franchise
+from scoopjoy_dagster.erpnext.shift_totals import (
+    ClosedPayment,
+    ClosedShift,
+    DayShifts,
+    outlet_days,
+    shifts_of_days,
+)
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 
@@ -34,6 +43,16 @@ class DayFacts:
     """Reports that were sent, oldest revision first."""
     told: tuple[Delivery, ...] = ()
     """What headquarters has acknowledged, oldest revision first."""
+    period: Past = field(default_factory=Past)
+    """The week or month that this day ends; read only where the day itself has nothing to report."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether a report would have nothing in it: no sale, shift, royalty or exception, nor a week or month with any."""
+        traded = any(
+            one.royalty.invoice_count or one.royalty.amount or one.entries for one in self.plan.actions
+        )
+        return not (traded or self.shifts or self.findings or self.period)
 
     @property
     def sales(self) -> Decimal:
@@ -67,7 +86,12 @@ class DayFacts:
 
 
 def read_days(site: Site, policy: RoyaltyPolicy, days: Sequence[date]) -> dict[date, DayFacts]:
-    """Everything about these days that reports and headquarters are told; a fixed number of list calls."""
+    """Everything about these days that reports and headquarters are told; a fixed number of list calls.
+
+    Empty days that end a week or a month take some more: their reports carry it.
+    """
+    from scoopjoy_dagster.reporting.periods import first_day_carried
+
     books = site.books()
     first, last = days[0], days[-1]
     reading = royalties.read_days(site, books, policy, days)
@@ -84,7 +108,7 @@ def read_days(site: Site, policy: RoyaltyPolicy, days: Sequence[date]) -> dict[d
             *(_not_closed(shift, day) for shift in of_day.not_closed),
             *(unbooked_finding(one, "warning") for one in unbooked if one.day == day),
         ]
-        found[day] = DayFacts(
+        facts = DayFacts(
             books,
             reading[day].plan,
             of_day.closed,
@@ -93,12 +117,48 @@ def read_days(site: Site, policy: RoyaltyPolicy, days: Sequence[date]) -> dict[d
             tuple(delivered.get(("report", day), ())),
             tuple(delivered.get(("hq", day), ())),
         )
+        start = first_day_carried(day)
+        found[day] = (
+            replace(facts, period=read_past(site, facts, start)) if facts.empty and start < day else facts
+        )
     return found
 
 
 def read_day(site: Site, policy: RoyaltyPolicy, day: date) -> DayFacts:
     """Everything about `day` that reports and headquarters are told."""
     return read_days(site, policy, [day])[day]
+
+
+def read_past(site: Site, facts: DayFacts, first: date | None = None) -> Past:
+    """The days from `first` (those that the report looks at) to the day itself; a fixed number of requests, however many franchises."""
+    from scoopjoy_dagster.reporting.periods import first_day_needed
+
+    plan = facts.plan
+    first, last = first or first_day_needed(plan.day), plan.day
+    names = {action.royalty.customer: action.royalty.customer_name for action in plan.actions}
+    sold = {
+        (one.day, one.customer): one
+        for one in sales_by_franchise(site, facts.books, plan.policy, names, first, last)
+    }
+    owed: defaultdict[tuple[date, str], Decimal] = defaultdict(lambda: ZERO)
+    for day, entries in royalty_entries.entries_between(site, facts.books, first, last).items():
+        for entry in entries:
+            if entry.docstatus == SUBMITTED:
+                owed[day, entry.customer] += entry.amount
+    return Past(
+        tuple(
+            FranchiseDay(
+                day,
+                customer,
+                names.get(customer, customer),
+                sold[day, customer].invoices if (day, customer) in sold else 0,
+                sold[day, customer].sales if (day, customer) in sold else ZERO,
+                owed.get((day, customer), ZERO),
+            )
+            for day, customer in sorted(sold.keys() | owed.keys())
+        ),
+        tuple(outlet_days(site, first, last)),
+    )
 
 
 def with_deliveries(site: Site, facts: DayFacts) -> DayFacts:

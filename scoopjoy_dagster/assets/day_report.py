@@ -1,20 +1,15 @@
-"""From a settled day's facts to the report's frames, and the days before that it is compared with."""
+"""From a settled day's facts to the report's frames."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from scoopjoy_dagster.accounting.money import ZERO
-from scoopjoy_dagster.accounting.past import FranchiseDay, Past
-from scoopjoy_dagster.accounting.royalties import SUBMITTED
-from scoopjoy_dagster.assets.day_facts import DayFacts, with_rows
-from scoopjoy_dagster.erpnext import royalty_entries
-from scoopjoy_dagster.erpnext.sales_totals import sales_by_franchise
-from scoopjoy_dagster.erpnext.shift_totals import outlet_days
+from scoopjoy_dagster.accounting.past import Past
+from scoopjoy_dagster.assets.day_facts import DayFacts, read_past, with_rows
 from scoopjoy_dagster.erpnext.site import Site
 
 if TYPE_CHECKING:
@@ -28,38 +23,6 @@ HISTORY_DAYS = 14
 def day_report(site: Site, facts: DayFacts) -> DayReport:
     """The day of the whole chain with the days before it. Revision 0. Reads only."""
     return report_of(with_rows(site, facts), read_past(site, facts))
-
-
-def read_past(site: Site, facts: DayFacts) -> Past:
-    """The days before that the report looks at, and the day itself; a fixed number of requests, however many franchises."""
-    from scoopjoy_dagster.reporting.periods import first_day_needed
-
-    plan = facts.plan
-    first, last = first_day_needed(plan.day), plan.day
-    names = {action.royalty.customer: action.royalty.customer_name for action in plan.actions}
-    sold = {
-        (one.day, one.customer): one
-        for one in sales_by_franchise(site, facts.books, plan.policy, names, first, last)
-    }
-    owed: defaultdict[tuple[date, str], Decimal] = defaultdict(lambda: ZERO)
-    for day, entries in royalty_entries.entries_between(site, facts.books, first, last).items():
-        for entry in entries:
-            if entry.docstatus == SUBMITTED:
-                owed[day, entry.customer] += entry.amount
-    return Past(
-        tuple(
-            FranchiseDay(
-                day,
-                customer,
-                names.get(customer, customer),
-                sold[day, customer].invoices if (day, customer) in sold else 0,
-                sold[day, customer].sales if (day, customer) in sold else ZERO,
-                owed.get((day, customer), ZERO),
-            )
-            for day, customer in sorted(sold.keys() | owed.keys())
-        ),
-        tuple(outlet_days(site, first, last)),
-    )
 
 
 def report_of(facts: DayFacts, past: Past, view: str = "") -> DayReport:

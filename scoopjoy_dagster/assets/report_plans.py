@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -77,46 +78,81 @@ def audiences(readers: Readers, mail: MailResource, facts: DayFacts) -> tuple[li
 
 
 @dataclass(frozen=True, slots=True)
-class SendPlan:
-    """Which revision of the report is current, who has it, and who is to get it."""
+class Sending:
+    """What one recipient is to have of a report.
 
+    Attributes:
+        recipient: the address.
+        revision: of the report, from 0; part of the delivery record's key.
+        before: what the recipient got of these very outlets before this revision; None: this is no revision of it.
+        record: the delivery record, where the recipient has this report already.
+    """
+
+    recipient: str
     revision: int
-    has_it: tuple[str, ...]
-    to_send: tuple[str, ...]
-    records: tuple[Delivery, ...] = ()
-    """The delivery records of those who have it."""
+    before: Delivery | None = None
+    record: Delivery | None = None
+
+    @property
+    def shown(self) -> int:
+        """The revision that the mail names: none where the recipient got nothing of these outlets before."""
+        return self.revision if self.before else 0
 
 
-def plan_sending(recipients: Sequence[str], delivered: Sequence[Delivery], digest: str) -> SendPlan:
-    """A report that changed goes out as the next revision, to all; one that did not, to those who have not got it."""
-    newest = max(delivered, key=lambda one: one.revision, default=None)
-    if newest is None:
-        return SendPlan(0, (), tuple(recipients))
-    current = [one for one in delivered if one.revision == newest.revision]
-    if any(one.digest != digest for one in current):
-        return SendPlan(newest.revision + 1, (), tuple(recipients))
-    got = {one.recipient.casefold(): one for one in current}
-    return SendPlan(
-        newest.revision,
-        tuple(one for one in recipients if one.casefold() in got),
-        tuple(one for one in recipients if one.casefold() not in got),
-        tuple(got[one.casefold()] for one in recipients if one.casefold() in got),
-    )
+def plan_sending(
+    recipients: Sequence[str], delivered: Sequence[Delivery], view: str, digest: str, *, empty: bool = False
+) -> tuple[Sending, ...]:
+    """Judge each recipient by what that recipient got last of this view: the same is not sent again, other facts are a revision.
+
+    Args:
+        recipients: who is to have the report.
+        delivered: reports of the day, to anybody and about any outlets, oldest revision first.
+        view: the outlets, `View.key`.
+        digest: of the report, the view before it.
+        empty: whether nothing is in it; then only those get it who were told something else.
+    """
+    got: defaultdict[str, list[Delivery]] = defaultdict(list)
+    for one in delivered:
+        got[one.recipient.casefold()].append(one)
+    newest = next((one for one in reversed(delivered) if one.view == view), None)
+    current = newest.revision + (newest.digest != digest) if newest else 0
+    found = []
+    for recipient in recipients:
+        own = got[recipient.casefold()]
+        of_view = [one for one in own if one.view == view]
+        record = of_view.pop() if of_view and of_view[-1].digest == digest else None
+        before = of_view[-1] if of_view else None
+        if record:
+            found.append(Sending(recipient, record.revision, before, record))
+        elif before or not empty:
+            # Above all that this recipient got, of other outlets too: the key of a delivery is unique.
+            revision = max(current, own[-1].revision + 1 if own else 0)
+            found.append(Sending(recipient, revision, before))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportPlan:
-    """One report of a settled day: to whom, which revision, its digest, and what it tells.
+    """One report of a settled day: who has it, who is to get it, its digest, and what it tells.
 
     The report itself (`full_report`) is made only where it is needed: it takes every invoice of the day, and the days before.
     """
 
     audience: Audience
     digest: str
-    sending: SendPlan
+    sendings: tuple[Sending, ...]
+    """Of the recipients to whom the report is due."""
     figures: DayFigures
-    told: tuple[Delivery, ...]
-    """What was sent to this audience before, oldest revision first."""
+
+    @property
+    def to_send(self) -> list[Sending]:
+        """To those who have not got it."""
+        return [one for one in self.sendings if not one.record]
+
+    @property
+    def sent(self) -> list[Sending]:
+        """To those who have it."""
+        return [one for one in self.sendings if one.record]
 
     @property
     def about(self) -> str:
@@ -129,42 +165,35 @@ def plans(facts: DayFacts, groups: Sequence[Audience]) -> list[ReportPlan]:
     """The reports of a settled day, and to whom they must go. Pure."""
     from scoopjoy_dagster.reporting.digest import report_digest
 
-    restricted = {one.casefold() for group in groups if group.view.names for one in group.recipients}
     found = []
     for group in groups:
         view = group.view
         ours = facts_of(facts, view, group.profiles)
-        digest = report_digest(report_of(ours, Past(), view.label))
-        own = {one.casefold() for one in group.recipients}
-        # The whole chain's report counts for those too who are on no list any more.
-        told = tuple(
-            one
-            for one in facts.reports
-            if (one.recipient.casefold() in own if view.names else one.recipient.casefold() not in restricted)
-        )
-        sending = plan_sending(group.recipients, told, digest)
-        found.append(ReportPlan(group, digest, sending, replace(ours.figures, view=view.key), told))
+        digest = "-".join(filter(None, (view.key, report_digest(report_of(ours, Past(), view.label)))))
+        sendings = plan_sending(group.recipients, facts.reports, view.key, digest, empty=ours.empty)
+        found.append(ReportPlan(group, digest, sendings, replace(ours.figures, view=view.key)))
     return found
 
 
-def full_report(site: Site, facts: DayFacts, past: Past, one: ReportPlan) -> DayReport:
-    """The report of a plan with everything in it, and what changed since the revision before. Reads only.
+def full_report(
+    site: Site, facts: DayFacts, past: Past, one: ReportPlan, sending: Sending | None = None
+) -> DayReport:
+    """The report of a plan with everything in it. Reads only.
 
     Args:
         site: the open site.
         facts: the day of the whole chain, with its rows (`day_facts.with_rows`).
-        past: the days before of the whole chain (`day_report.read_past`).
+        past: the days before of the whole chain (`day_facts.read_past`).
         one: the plan.
+        sending: for whom: the report says what changed since this recipient got one. None: the day as it is now.
     """
     view = one.audience.view
     ours = facts_of(facts, view, one.audience.profiles)
     report = report_of(ours, past.only(view.customers, view.profiles) if view.names else past, view.label)
-    if not one.sending.revision:
+    if not (sending and sending.before):
         return report
-    before = figures_told(site, one.told, one.sending.revision)
-    # Figures of other outlets, told before somebody's outlets changed, are nothing to compare these with.
-    before = before if before and before.view == view.key else None
-    return replace(report, revision=one.sending.revision, changes=ours.changes_since(before))
+    before = figures_told(site, [sending.before], sending.revision)
+    return replace(report, revision=sending.shown, changes=ours.changes_since(before))
 
 
 def planned_mails(
@@ -173,11 +202,16 @@ def planned_mails(
     """What `send_reports` would do, line by line, for a dry run. Pure."""
     groups, _ = audiences(readers, mail, facts)
     for one in plans(facts, groups):
-        sending, sales = one.sending, one.figures.sales
-        for who in sending.to_send:
-            yield PlanLine("create", who, sales, f"revision {sending.revision}{one.about}")
-        for who in sending.has_it:
-            if resend:
-                yield PlanLine("create", who, sales, f"revision {sending.revision}, sent again{one.about}")
+        for sending in one.sendings:
+            again = ", sent again" if sending.record else ""
+            if sending.record and not resend:
+                yield adopted(one, sending)
             else:
-                yield PlanLine("adopt", who, sales, f"has revision {sending.revision}{one.about}")
+                reason = f"revision {sending.revision}{again}{one.about}"
+                yield PlanLine("create", sending.recipient, one.figures.sales, reason)
+
+
+def adopted(one: ReportPlan, sending: Sending) -> PlanLine:
+    """The line of a recipient who has the report."""
+    reason = f"has revision {sending.revision}{one.about}"
+    return PlanLine("adopt", sending.recipient, one.figures.sales, reason)

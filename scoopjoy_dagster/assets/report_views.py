@@ -53,6 +53,7 @@ def views(
         franchises: the franchises of the day.
     """
     by_profile = {normalised(name): name for name in profiles}
+    names = {one.customer: one.customer_name.strip() or one.customer for one in franchises}
     named: defaultdict[str, set[str]] = defaultdict(set)
     for one in franchises:
         named[normalised(one.customer)].add(one.customer)
@@ -71,8 +72,10 @@ def views(
                 _not_found(address, outlet, "is neither a POS Profile nor a franchise in ERPNext")
             )
         else:
+            # What people read, e.g. in a subject, is a name, though the setting may give the ID of a Customer.
+            called = {*tills, *(names[one] for one in customers)} - {*view.names}
             found[address.casefold()] = View(
-                (*view.names, outlet.strip()), view.profiles | tills, view.customers | customers
+                (*view.names, *sorted(called)), view.profiles | tills, view.customers | customers
             )
     return found, findings
 
@@ -98,6 +101,7 @@ def facts_of(facts: DayFacts, view: View, profiles: Collection[str] = ()) -> Day
         shifts=tuple(one for one in facts.shifts if one.opening.pos_profile in view.profiles),
         payments=tuple(one for one in facts.payments if one.opening.pos_profile in view.profiles),
         findings=tuple(one for one in facts.findings if is_about(one)),
+        period=facts.period.only(view.customers, view.profiles),
     )
 
 

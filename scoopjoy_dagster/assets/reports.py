@@ -1,6 +1,7 @@
 """`reports`: managers have the day's report by mail, each the part that is theirs."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from functools import cached_property, partial
@@ -13,12 +14,13 @@ from scoopjoy_dagster.accounting.past import Past
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.assets import day_facts, royalties
 from scoopjoy_dagster.assets.day_facts import DayFacts
-from scoopjoy_dagster.assets.day_report import read_past
 from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.report_plans import (
     Readers,
     ReportPlan,
+    Sending,
+    adopted,
     audiences,
     full_report,
     plans,
@@ -37,6 +39,12 @@ if TYPE_CHECKING:
 
 NAME = "reports"
 
+MAIL_TAG = "scoopjoy/mail"
+"""Run tag that asks for the reports of a backfill; `scoopjoy backfill --mail` sets it."""
+
+_BACKFILL_TAGS = {"dagster/backfill", "scoopjoy/backfill"}
+"""Tags of the runs of a backfill: Dagster's, and the command line's."""
+
 
 def plan_days(
     site: Site,
@@ -45,11 +53,24 @@ def plan_days(
     *,
     mail: MailResource,
     now: datetime,
+    wanted: bool = True,
     resend: bool = False,
 ) -> Days:
-    """The reports of `days` from one reading, and what sends those of each day. `now` is an aware moment in site time."""
+    """The reports of `days` from one reading, and what sends those of each day.
+
+    Args:
+        site: the open site.
+        policy: the royalty policy.
+        days: business days.
+        mail: server and recipients.
+        now: an aware moment in site time.
+        wanted: whether anything is mailed; see `mails_wanted`.
+        resend: whether it is sent to those, too, who have it.
+    """
     if not mail.configured:
         return {day: partial(_no_mail_server, day) for day in days}
+    if not wanted:
+        return {day: partial(_not_asked_for, day) for day in days}
     facts = day_facts.read_days(site, policy, days)
     readers = read_readers(site, mail, [one for of_day in facts.values() for one in of_day.reports])
 
@@ -59,6 +80,18 @@ def plan_days(
         )
 
     return {day: partial(send, day) for day in days}
+
+
+def mails_wanted(tags: Mapping[str, str], *, resend: bool) -> bool:
+    """Whether a run mails reports: every run does, but a backfill only where that was asked for.
+
+    Twenty days that are made good at once would fill every manager's mailbox.
+    """
+    return resend or not _BACKFILL_TAGS & tags.keys() or tags.get(MAIL_TAG) == "yes"
+
+
+def _not_asked_for(day: date) -> Outcome:
+    return Outcome(NAME, day, skipped=1, facts={"mails": "not asked for"})
 
 
 def _no_mail_server(day: date) -> Outcome:
@@ -101,30 +134,27 @@ def send_reports(
         )
         return Outcome(NAME, day, findings=(nobody, *missing))
     the_plans = plans(facts, groups)
-    if resend or any(one.sending.to_send for one in the_plans):
+    if resend or any(one.to_send for one in the_plans):
         facts = day_facts.with_deliveries(site, facts)
         the_plans = plans(facts, groups)
     sender = _Sender(site, mail, now, links, facts)
     for one in the_plans:
         sender.send(one, resend=resend)
-    adopted = [] if resend else [(one, who) for one in the_plans for who in one.sending.has_it]
+    due = [(one, sending) for one in the_plans for sending in one.sendings]
+    kept = [] if resend else [adopted(one, sending) for one, sending in due if sending.record]
+    recipients = sum(len(group.recipients) for group in groups)
     return Outcome(
         NAME,
         day,
-        seen=sum(len(group.recipients) for group in groups),
+        seen=recipients,
         written=len(sender.lines),
-        adopted=len(adopted),
+        adopted=len(kept),
+        skipped=recipients - len(due),
         amount=facts.sales,
         plots={"sales": facts.sales, "royalty": facts.plan.due},
         findings=(*sender.findings, *missing),
-        lines=(
-            *sender.lines,
-            *(
-                PlanLine("adopt", who, one.figures.sales, f"has revision {one.sending.revision}{one.about}")
-                for one, who in adopted
-            ),
-        ),
-        facts={"revision": max(one.sending.revision for one in the_plans)},
+        lines=(*sender.lines, *kept),
+        facts={"revision": max((sending.revision for _, sending in due), default=0)},
     )
 
 
@@ -144,70 +174,69 @@ class _Sender:
 
     def send(self, one: ReportPlan, *, resend: bool) -> None:
         """Send a report to those who have not got it, and to the others again if that is asked for."""
-        again = one.sending.records if resend else ()
-        if not one.sending.to_send and not again:
+        due = [*one.to_send, *(one.sent if resend else ())]
+        if not due:
             return
         from scoopjoy_dagster.reporting.mail import MailUnavailable
 
-        before = len(self.lines) + len(self.findings)
+        # One rendering serves all who were told the same before.
+        alike: defaultdict[tuple[bool, int, str], list[Sending]] = defaultdict(list)
+        for sending in due:
+            before = sending.before.digest if sending.before else ""
+            alike[bool(sending.record), sending.shown, before].append(sending)
+        handled = len(self.lines) + len(self.findings)
         try:
             with self._mail.mailer() as mailer:
-                if one.sending.to_send:
-                    self._first(mailer, one)
-                if again:
-                    self._again(mailer, one, again)
+                for sendings in alike.values():
+                    rendered = self._rendered(one, sendings[0])
+                    for sending in sendings:
+                        self._send(mailer, one, rendered, sending)
         except MailUnavailable as problem:  # no other recipient can do better
-            left = len(one.sending.to_send) + len(again) - (len(self.lines) + len(self.findings) - before)
+            left = len(due) - (len(self.lines) + len(self.findings) - handled)
             self.findings.append(_not_sent(f"{left} recipients", str(problem), passes=True))
 
     @cached_property
     def _detailed(self) -> tuple[DayFacts, Past]:
         """The day with each of its invoices, and the days before: read once, and only where a report is sent."""
-        return day_facts.with_rows(self._site, self._facts), read_past(self._site, self._facts)
+        return (
+            day_facts.with_rows(self._site, self._facts),
+            day_facts.read_past(self._site, self._facts),
+        )
 
-    def _rendered(self, one: ReportPlan, *, again: bool) -> "RenderedReport":
+    def _rendered(self, one: ReportPlan, sending: Sending) -> "RenderedReport":
         load_reporting()
         from scoopjoy_dagster.reporting.render import render_report_mail
 
-        report = full_report(self._site, *self._detailed, one)
+        report = full_report(self._site, *self._detailed, one, sending)
         # Dagster's pages show the whole chain: they are no place for those who see some outlets.
         links = {} if report.view else self._links
-        return render_report_mail(report, links=links, again=again)
+        return render_report_mail(report, links=links, again=bool(sending.record))
 
-    def _first(self, mailer: "Mailer", one: ReportPlan) -> None:
-        rendered, revision = self._rendered(one, again=False), one.sending.revision
-        for recipient in one.sending.to_send:
-            message_id = self._deliver(mailer, one, rendered, recipient, one.digest)
-            if message_id:
-                plan = self._facts.plan
-                record = Delivery("report", plan.day, recipient, revision, one.digest, message_id)
-                at = self._now.replace(tzinfo=None)
-                record_delivery(self._site, plan.company, record, one.figures, at)
-                self._done(one, recipient, f"revision {revision}{one.about}", message_id)
+    def _send(self, mailer: "Mailer", one: ReportPlan, rendered: "RenderedReport", sending: Sending) -> None:
+        """Send one mail and record it: as a new delivery, or in the record of the first."""
+        plan, at = self._facts.plan, self._now.replace(tzinfo=None)
+        # Sent again it has an ID of its own: mail readers drop the second copy of one.
+        content = f"{one.digest}, again {self._now.isoformat()}" if sending.record else one.digest
+        message_id = self._deliver(mailer, rendered, sending, content)
+        if not message_id:
+            return
+        again = ", sent again" if sending.record else ""
+        reason = f"revision {sending.revision}{again}{one.about}"
+        line = PlanLine("create", sending.recipient, one.figures.sales, reason, message_id)
+        if not sending.record:
+            record = Delivery("report", plan.day, sending.recipient, sending.revision, one.digest, message_id)
+            record_delivery(self._site, plan.company, record, one.figures, at)
+            self.lines.append(line)
+            return
+        self.lines.append(line)
+        try:
+            record_again(self._site, replace(sending.record, reference=message_id), at)
+        except (LoginFailed, Unreachable):
+            raise
+        except ERPNextError as problem:
+            self.findings.append(_not_recorded(sending.recipient, problem.said))
 
-    def _again(self, mailer: "Mailer", one: ReportPlan, records: Sequence[Delivery]) -> None:
-        rendered = self._rendered(one, again=True)
-        for record in records:
-            # An ID of its own: mail readers drop the second copy of one.
-            content = f"{one.digest}, again {self._now.isoformat()}"
-            message_id = self._deliver(mailer, one, rendered, record.recipient, content)
-            if not message_id:
-                continue
-            self._done(
-                one, record.recipient, f"revision {one.sending.revision}, sent again{one.about}", message_id
-            )
-            try:
-                record_again(
-                    self._site, replace(record, reference=message_id), self._now.replace(tzinfo=None)
-                )
-            except (LoginFailed, Unreachable):
-                raise
-            except ERPNextError as problem:
-                self.findings.append(_not_recorded(record.recipient, problem.said))
-
-    def _deliver(
-        self, mailer: "Mailer", one: ReportPlan, rendered: "RenderedReport", recipient: str, content: str
-    ) -> str:
+    def _deliver(self, mailer: "Mailer", rendered: "RenderedReport", sending: Sending, content: str) -> str:
         """Hand one mail to the server; returns its Message-ID, empty (and a finding) when the server did not take it."""
         from scoopjoy_dagster.reporting.mail import (
             InvalidAddress,
@@ -216,16 +245,10 @@ class _Sender:
             deterministic_message_id,
         )
 
-        plan = self._facts.plan
+        plan, recipient, revision = self._facts.plan, sending.recipient, sending.revision
         try:
             message_id = deterministic_message_id(
-                "report",
-                plan.company,
-                plan.day,
-                one.sending.revision,
-                recipient,
-                self._domain,
-                content=content,
+                "report", plan.company, plan.day, revision, recipient, self._domain, content=content
             )
             mailer.send(
                 rendered.message(
@@ -238,9 +261,6 @@ class _Sender:
             )
             return ""
         return message_id
-
-    def _done(self, one: ReportPlan, recipient: str, what: str, message_id: str) -> None:
-        self.lines.append(PlanLine("create", recipient, one.figures.sales, what, message_id))
 
 
 def _not_sent(recipient: str, message: str, *, passes: bool) -> Finding:
@@ -292,14 +312,16 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
 
         **Green** means: the mail server took the report for everybody who is to have it, with PDF and XLSX attached. Each mail
         is recorded in ERPNext (list *ScoopJoy Delivery*): a re-run sends only to those who have not got it; a day that
-        changed goes out as the next revision, which says what changed and why.
+        changed goes out as the next revision, which says what changed and why. A day without any sale, shift, royalty and
+        exception is not mailed (`skipped`). A backfill mails nothing, unless its runs have the tag `scoopjoy/mail: yes`: `mails`
+        says *not asked for*. Materialize one day for its mail.
 
         **Red** means: at least one person has no report; the books are right. Read *What to do* in `exception_table`, then
         materialize `reports` for the day again. Mails were lost after they were sent? Materialize with `resend: true` in the
         launchpad.
 
         **Figures**: `sales` is the invoices of all franchises, tax included, and `royalty` the sum of their royalties, both in
-        company currency (INR); `seen` counts recipients; `revision` counts from 0.
+        company currency (INR); `seen` counts recipients, `skipped` those to whom nothing was due; `revision` counts from 0.
         """
         yield from close_days(
             context,
@@ -309,6 +331,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                 window,
                 mail=tools.mail,
                 now=tools.clock.now(),
+                wanted=mails_wanted(context.run.tags, resend=tools.close.resend),
                 resend=tools.close.resend,
             ),
         )

@@ -168,7 +168,7 @@ def print_where_to_click(out: Console, world: World, ui_url: str) -> None:
         (
             "",
             f"Lineage, Materialize all, {days[0]} to {days[-2]}",
-            "the days that are not closed yet turn green: shifts closed, royalties posted, reports mailed",
+            "the days that are not closed yet turn green: shifts closed, royalties posted, headquarters told",
         ),
         (
             "",

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scoopjoy_dagster.assets.day_facts import DayFacts, read_day, with_rows
-from scoopjoy_dagster.assets.day_report import read_past
+from scoopjoy_dagster.assets.day_facts import DayFacts, read_day, read_past, with_rows
 from scoopjoy_dagster.assets.report_plans import Audience, audiences, full_report, plans, read_readers
 from scoopjoy_dagster.assets.report_views import WHOLE
 from scoopjoy_dagster.assets.royalty_statements import month_to_date, plan_statements, with_month

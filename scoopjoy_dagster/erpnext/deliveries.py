@@ -25,7 +25,7 @@ STATEMENTS = "statements"
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One thing delivered to one recipient: `digest` tells what, `revision` the how-manieth of the day.
+    """One thing delivered to one recipient: `digest` tells what, `revision` which version of the day, from 0.
 
     `name` is the record's ID and `owner` the user who wrote it, both empty before it is written.
     """
@@ -38,6 +38,11 @@ class Delivery:
     reference: str = ""
     name: str = ""
     owner: str = ""
+
+    @property
+    def view(self) -> str:
+        """Which outlets a report was about (`View.key`, which stands before its digest); empty: the whole chain."""
+        return self.digest.rpartition("-")[0]
 
 
 def deliveries(

@@ -31,12 +31,12 @@ def report_digest(report: DayReport) -> str:
     """The first 32 hex digits of a SHA-256 over the content of the day.
 
     Content is the company, day, currency, version of the policy, totals, findings and the rows of the day, whatever order rows
-    and findings come in; and the outlets that it is about, where it is not about all. Of the invoices it is their number and
-    sums by outlet, and when the newest was created: so it can be told without reading each of them. The history and the days
-    before are not (an adjusted day last week is no news about this one), nor are the revision and what changed since the one
-    before (they follow from the digest), nor the looks of a rendering, nor an outlet without sales and entries: a franchise
-    that is new today is no news about a day last week. Nor is what a franchise is called: a renamed Customer is no news
-    about the days before either, and its Journal Entries stay what they are.
+    and findings come in. Of the invoices it is their number and sums by outlet, and when the newest was created: so it can be
+    told without reading each of them. The history and the days before are not (an adjusted day last week is no news about this
+    one), nor are the revision and what changed since the one before (they follow from the digest), nor the looks of a
+    rendering, nor an outlet without sales and entries: a franchise that is new today is no news about a day last week. Nor is
+    what a franchise is called: a renamed Customer is no news about the days before either, and its Journal Entries stay what
+    they are. Nor which outlets the report is about: the delivery record says that beside the digest.
     """
     content = {
         "kind": "day report",
@@ -46,12 +46,8 @@ def report_digest(report: DayReport) -> str:
         "policy": report.policy_version,
         "totals": dict(report.totals),
         "newest invoices": sorted(report.newest_invoices.values()),
-        "findings": _sorted([_without(asdict(finding), "who") for finding in report.findings]),
+        "findings": _sorted([_without(asdict(finding), "who", "passes") for finding in report.findings]),
     }
-    if report.view:
-        content["view"] = (
-            report.view
-        )  # only then: the report of the whole chain is what it was before there were views
     for name in FRAMES:
         if name not in {"history", "invoices"}:
             rows = [row for row in read_rows(report, name) if not _idle(name, row)]

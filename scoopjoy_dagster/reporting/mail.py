@@ -13,9 +13,10 @@ import smtplib
 import ssl
 from dataclasses import dataclass, field
 from email.errors import MessageError
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
+from email.policy import EmailPolicy
 from email.utils import format_datetime, getaddresses
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -30,6 +31,37 @@ _LOGIN_WANTED = {530, 534, 535, 538}  # RFC 4954
 _NOT_SMTP = -1  # smtplib's code for an answer without a number
 _HUNG_UP = {421, _NOT_SMTP}
 _CONNECTION_ERRORS = (smtplib.SMTPServerDisconnected, OSError)
+
+
+_LONGEST_WORD = 60
+"""Letters of a word that surely fits on the first line of a subject."""
+
+
+class _MailPolicy(EmailPolicy):
+    """SMTP's line ends, and subjects that read as they were written.
+
+    Python folds a long subject so that a space between two words is lost, or one stands before the first. Here a subject that is
+    plain text is folded between words, and any other is encoded as a whole: what stands between encoded words is no part of it.
+    """
+
+    def fold(self, name: str, value: str) -> str:
+        """The header as text."""
+        return _subject_line(value, self.linesep) if name.lower() == "subject" else super().fold(name, value)
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """The header as it goes over the wire."""
+        return (
+            self.fold(name, value).encode() if name.lower() == "subject" else super().fold_binary(name, value)
+        )
+
+
+def _subject_line(subject: str, end: str) -> str:
+    plain = subject.isascii() and all(len(word) <= _LONGEST_WORD for word in subject.split(" "))
+    folded = Header(subject, "us-ascii" if plain else "utf-8", header_name="Subject")
+    return f"Subject: {folded.encode(linesep=end)}{end}"
+
+
+SMTP_POLICY = _MailPolicy(linesep="\r\n")
 
 
 class MailError(Exception):

@@ -96,6 +96,12 @@ def first_day_needed(day: date) -> date:
     return min(start, day - timedelta(days=13))
 
 
+def first_day_carried(day: date) -> date:
+    """The first day of the week or month that the report of `day` carries; `day` itself where it carries neither."""
+    week = day - timedelta(days=6) if day.weekday() == _SUNDAY else day
+    return min(week, day.replace(day=1)) if _ends_month(day) else week
+
+
 def change(now: Decimal, before: Decimal) -> str:
     """`▲ 12.4 %`, `▼ 3.0 %`, `unchanged`; `new` where there was nothing before."""
     if now == before:

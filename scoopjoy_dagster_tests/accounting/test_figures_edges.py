@@ -45,7 +45,10 @@ def test_what_changed_when_the_figures_before_are_not_known() -> None:
 def test_what_changed_when_no_figure_did() -> None:
     assert changes(DAY, DAY, {"CUST-1": "why"}) == (
         Change(
-            "The day", "", "", "the totals are the same; documents, counted amounts or exceptions changed"
+            "The day",
+            "",
+            "",
+            "the totals are the same; documents, names of outlets, counted amounts or exceptions changed",
         ),
     )
 

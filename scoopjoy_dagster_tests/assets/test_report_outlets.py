@@ -16,7 +16,17 @@ from scoopjoy_dagster.assets.report_plans import planned_mails, read_readers
 from scoopjoy_dagster.assets.reports import plan_days
 from scoopjoy_dagster.resources.mail import MailResource
 from scoopjoy_dagster.sandbox import seed
-from scoopjoy_dagster_tests.world import BANDRA, CASHIER, DAY, FRANCHISES, MANAGERS, NOW, THANE, World
+from scoopjoy_dagster_tests.world import (
+    BANDRA,
+    CASHIER,
+    DAY,
+    FRANCHISES,
+    MANAGERS,
+    NOW,
+    THANE,
+    World,
+    change,
+)
 
 pytestmark = pytest.mark.usefixtures("quick_charts")
 
@@ -123,19 +133,122 @@ def test_an_outlet_that_does_not_exist_is_a_warning_and_its_manager_gets_nothing
     assert "POS Nowhere" in rows[0]["message"]
 
 
+def sent(chain: World) -> dict[str, str]:
+    """Subjects by recipient of the mails since the last time."""
+    found = {mail.recipient.casefold(): mail.subject for mail in chain.mail.messages}
+    assert len(found) == len(chain.mail.messages)
+    chain.mail.messages.clear()
+    return found
+
+
+def reports_with(chain: World, mapping: list[str], **options: object) -> dict[str, str]:
+    """What a re-run of the reports sends when the setting is this."""
+    chain.mail_options = {"report_outlets": mapping, **options}
+    assert chain.close("reports").success
+    return sent(chain)
+
+
 def test_a_manager_whose_outlets_change_gets_the_new_report_without_the_figures_of_the_old(
     settled: World,
 ) -> None:
-    settled.mail_options = {}
-    assert settled.close("reports").success
-    settled.mail.messages.clear()
+    assert set(reports_with(settled, [])) == set(MANAGERS)
     settled.mail_options = {"report_outlets": [f"{MANAGERS[0]}=POS Indiranagar"]}
     assert settled.close("reports").success
     (mail,) = settled.mail.messages
     said = words(mail.message)
     assert mail.recipient == MANAGERS[0]
     assert not any(name in said for name in [*FRANCHISES, BANDRA])
-    assert "the figures of the revision before were not kept" in said
+    assert "revision" not in said
+    assert "What changed" not in said
+
+
+@pytest.mark.parametrize(
+    ("mapping", "who"),
+    [
+        ([one for one in MAPPING if not one.startswith(TILL)], set()),  # gone, and on no list
+        ([*MAPPING, f"{MANAGERS[0]}=POS Indiranagar"], {MANAGERS[0]}),  # from the whole to a part
+        ([*MAPPING, f"{TILL}={BANDRA}"], {TILL}),  # one outlet more
+        ([MAPPING[0], MAPPING[2]], {OUTLET}),  # one less
+        ([*MAPPING, f"{LOST}=POS Indiranagar"], {LOST}),  # a second manager of an outlet
+        ([f"{OUTLET}=  {THANE.upper()}", MAPPING[2], MAPPING[0].lower()], set()),  # the same in other words
+    ],
+)
+def test_another_setting_sends_its_report_to_those_whose_outlets_are_others_now_and_to_nobody_else(
+    settled: World, mapping: list[str], who: set[str]
+) -> None:
+    assert set(reports_with(settled, MAPPING)) == {*MANAGERS, OUTLET, TILL}
+    found = reports_with(settled, mapping)
+    assert set(found) == who
+    assert not any("revision" in subject for subject in found.values())
+    assert reports_with(settled, mapping) == {}
+
+
+def test_a_manager_who_is_taken_off_the_setting_gets_the_whole_chain_alone_and_nothing_when_put_back(
+    settled: World,
+) -> None:
+    part = [*MAPPING, f"{MANAGERS[0]}=POS Indiranagar"]
+    assert set(reports_with(settled, part)) == {*MANAGERS, OUTLET, TILL}
+    (found,) = reports_with(settled, MAPPING).items()
+    assert found[0] == MANAGERS[0]
+    assert "revision" not in found[1]
+    assert "POS Indiranagar" not in found[1]
+    assert reports_with(settled, part) == {}
+    settled.invoice(THANE, "1000")
+    assert settled.close("royalties").success
+    changed = reports_with(settled, MAPPING)
+    assert set(changed) == {*MANAGERS, OUTLET}
+    assert all("(revision " in subject for subject in changed.values())
+
+
+def test_who_joins_after_a_revision_gets_the_day_as_it_is_and_the_next_revision_like_everybody(
+    settled: World,
+) -> None:
+    early = {"report_recipients": [MANAGERS[0]]}
+    assert set(reports_with(settled, [], **early)) == {MANAGERS[0]}
+    settled.invoice(THANE, "1000")
+    assert settled.close("royalties").success
+    assert "(revision 1)" in reports_with(settled, [], **early)[MANAGERS[0]]
+    settled.mail_options = {}
+    assert settled.close("reports").success
+    (mail,) = settled.mail.messages
+    said = words(mail.message)
+    assert mail.recipient == MANAGERS[1]
+    assert "revision" not in said
+    assert "What changed" not in said
+    settled.mail.messages.clear()
+    settled.invoice(THANE, "500")
+    assert settled.close("royalties").success
+    assert ["(revision 2)" in subject for subject in reports_with(settled, []).values()] == [True, True]
+
+
+def test_a_role_that_changes_hands_sends_the_report_to_the_new_holder_alone(settled: World) -> None:
+    def reports_of_the_role() -> set[str]:
+        return set(reports_with(settled, [], report_recipients=[]))
+
+    leaver, *_ = everybody = sorted(reports_of_the_role())
+    assert len(everybody) > 1
+    change(settled.erpnext, "User", leaver, enabled=0)
+    assert reports_of_the_role() == set()
+    change(settled.erpnext, "User", leaver, enabled=1)
+    assert reports_of_the_role() == set()
+    assert set(reports_with(settled, [], report_recipients=[*everybody, LOST])) == {LOST}
+
+
+def test_who_missed_a_revision_is_told_what_changed_since_the_one_that_arrived(settled: World) -> None:
+    assert set(reports_with(settled, [])) == set(MANAGERS)
+    settled.invoice(THANE, "1000")
+    settled.mail.refuse(MANAGERS[0])
+    assert not settled.close("royalties", "reports").success
+    settled.mail.accept(MANAGERS[0])
+    settled.mail.messages.clear()
+    settled.invoice(THANE, "500")
+    assert settled.close("royalties", "reports").success
+    got = mails(settled)
+    assert all("(revision 2)" in got[one]["Subject"] for one in MANAGERS)
+    missed, kept = (words(got[one]) for one in MANAGERS)
+    was = "base 966.68"  # before the 1000
+    assert was in missed
+    assert was not in kept
 
 
 def test_a_resend_reaches_everybody_again_as_the_same_revision_and_says_so(settled: World) -> None:

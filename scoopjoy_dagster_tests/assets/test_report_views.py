@@ -234,6 +234,11 @@ def test_an_address_sees_every_outlet_that_it_is_named_with_tills_and_franchises
     assert (set(seen["a@x.in"].profiles), set(seen["a@x.in"].customers)) == ({"POS Bandra"}, {"CUST-1"})
     assert (set(seen["b@x.in"].profiles), set(seen["b@x.in"].customers)) == (set[str](), {"CUST-2"})
     assert seen["a@x.in"].key != seen["b@x.in"].key
+    # By name, whatever the setting gives: the label stands in the subject.
+    assert [seen[one].label for one in ("a@x.in", "b@x.in")] == [
+        "POS Bandra, Franchise Bandra",
+        "Franchise Thane",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from openpyxl import load_workbook
 from pypdf import PdfReader
 
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD
-from scoopjoy_dagster_tests.world import DAY, MANAGERS, THANE, World, change
+from scoopjoy_dagster.sandbox import seed
+from scoopjoy_dagster_tests.world import DAY, HEBBAL, INDIRANAGAR, MANAGERS, THANE, World, change
 
 pytestmark = pytest.mark.usefixtures("quick_charts")
 
@@ -221,3 +223,84 @@ def test_names_from_erpnext_are_escaped_in_the_mail(full_chain: World) -> None:
     html = full_chain.mail.messages[0].message.get_body(("html",)).get_content()
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
+
+
+# -- days without anything, and backfills -------------------------------------------------------------------------
+
+SATURDAY = DAY - timedelta(days=1)
+
+
+@pytest.mark.parametrize("day", [SATURDAY, DAY])
+def test_a_day_without_sale_shift_royalty_and_exception_is_told_to_headquarters_and_not_mailed(
+    full_chain: World, day: date
+) -> None:
+    full_chain.invoice(
+        THANE, "1000", SATURDAY - timedelta(days=14)
+    )  # before the week that DAY, a Sunday, ends
+    closed = full_chain.close(day=day)
+    assert closed.success
+    assert got(full_chain) == records(full_chain) == []
+    outcome = closed.outcome("reports")
+    assert (outcome["seen"], outcome["written"], outcome["skipped"]) == (2, 0, 2)
+    assert [one.payload["business_day"] for one in full_chain.headquarters.deliveries] == [day.isoformat()]
+
+
+def test_an_exception_of_an_otherwise_empty_day_is_mailed(full_chain: World) -> None:
+    full_chain.shift(0)  # opened, and never closed
+    assert full_chain.close("royalties", "reports").success
+    assert got(full_chain) == sorted(MANAGERS)
+    assert all("1 warning" in mail.subject for mail in full_chain.mail.messages)
+
+
+def test_an_empty_sunday_is_mailed_for_the_week_that_it_ends(full_chain: World) -> None:
+    full_chain.invoice(THANE, "1000", SATURDAY)
+    assert full_chain.close("royalties", "reports").success
+    assert got(full_chain) == sorted(MANAGERS)
+
+
+def test_whoever_was_told_of_sales_that_are_gone_now_gets_a_revision_and_nobody_else(
+    full_chain: World,
+) -> None:
+    sale = full_chain.invoice(HEBBAL, "1000", SATURDAY)  # exempt: no royalty entry is left behind
+    full_chain.mail.refuse(MANAGERS[0])
+    assert not full_chain.close("royalties", "reports", day=SATURDAY).success
+    full_chain.mail.accept(MANAGERS[0])
+    seed.cancel_document(full_chain.erpnext, "Sales Invoice", sale)
+    again = full_chain.close("royalties", "reports", day=SATURDAY)
+    assert [(mail.recipient, "revision 1" in mail.subject) for mail in full_chain.mail.messages] == [
+        (MANAGERS[1], False),
+        (MANAGERS[1], True),
+    ]
+    assert (again.outcome("reports")["written"], again.outcome("reports")["skipped"]) == (1, 1)
+
+
+@pytest.mark.parametrize("tag", ["dagster/backfill", "scoopjoy/backfill"])
+def test_a_backfill_mails_nothing_until_a_day_is_closed_by_itself(full_chain: World, tag: str) -> None:
+    for day in (SATURDAY, DAY):
+        full_chain.invoice(THANE, "1000", day)
+    backfill = full_chain.close(day=SATURDAY, until=DAY, tags={tag: "abcdefgh"})
+    assert backfill.success
+    assert got(full_chain) == records(full_chain) == []
+    for one in backfill.materializations("reports"):
+        assert (one.metadata["mails"].value, one.metadata["skipped"].value) == ("not asked for", 1)
+    assert full_chain.close("reports", day=SATURDAY).success
+    assert got(full_chain) == sorted(MANAGERS)
+    assert all(SATURDAY.isoformat() in mail.subject for mail in full_chain.mail.messages)
+    assert {record["revision"] for record in records(full_chain)} == {0}
+
+
+@pytest.mark.parametrize(
+    ("tags", "launchpad"),
+    [
+        ({"dagster/backfill": "abcdefgh", "scoopjoy/mail": "yes"}, {}),
+        ({"dagster/backfill": "abcdefgh"}, {"close": {"resend": True}}),
+        ({}, {}),  # a range that is no backfill
+    ],
+)
+def test_a_backfill_mails_every_day_where_that_is_asked_for(
+    full_chain: World, tags: dict[str, str], launchpad: dict[str, dict[str, Any]]
+) -> None:
+    for day in (SATURDAY, DAY):
+        full_chain.invoice(INDIRANAGAR, "1000", day)
+    assert full_chain.close(day=SATURDAY, until=DAY, tags=tags, launchpad=launchpad).success
+    assert got(full_chain) == sorted(MANAGERS * 2)

@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from scoopjoy_dagster.assets.reports import MAIL_TAG
 from scoopjoy_dagster.definitions import ASSETS
 from scoopjoy_dagster.erpnext.client import Client
 from scoopjoy_dagster.erpnext.installation import install, read_installation
@@ -143,7 +144,7 @@ class _Heavy:
             "meanwhile", nth=self._chance.randint(5, 90), hook=lambda _call: self._kill_daemon()
         )
         ui = UI(f"http://127.0.0.1:{self._port}")
-        backfill = ui.backfill(STEPS, days)
+        backfill = ui.backfill(STEPS, days, {MAIL_TAG: "yes"})
         self._result.runs += 2  # a backfill is one run over its days
         self._result.beside_backfill += 1
         self._result.tell(f"backfill of {days[0]} and {days[1]}")

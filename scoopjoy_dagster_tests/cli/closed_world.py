@@ -26,7 +26,7 @@ def closed_database(templates: Templates, directory: Path, postgres_url: str) ->
     with running_world(templates.installed, templates.last_day) as world:
         variables = environment(directory, {**world.settings, "SCOOPJOY_POSTGRES_URL": postgres_url})
         days = ("--from", world.go_live.isoformat(), "--to", world.last_day.isoformat())
-        done = in_this_process(("backfill", *days), variables)
+        done = in_this_process(("backfill", *days, "--mail"), variables)
         assert done.code == 0, done.text
         world.erpnext.snapshot(path)
     return path

@@ -38,6 +38,17 @@ def test_a_backfill_closes_every_day_oldest_first_and_again_writes_nothing(
     assert [one.payload["business_day"] for one in world.headquarters.deliveries] == days
     # JSON alone stands on standard output.
     assert f"{days[0]} to {days[-1]} Close POS Shifts, 3 of 3 days: success" in done.sentences
+    assert world.recipients() == []
+    assert {result["assets"]["reports"]["facts"]["mails"] for result in results} == {"not asked for"}
+    assert "The reports of these days are not mailed. To mail them, add --mail." in done.sentences
+
+    mailed = command("backfill", "--from", days[0], "--to", days[-1], "--json", "--mail")
+    assert mailed.code == 0, mailed.text
+    sent = [result["assets"]["reports"]["written"] for result in mailed.document]
+    assert min(sent) > 0
+    assert len(world.recipients()) == sum(sent)
+    assert [written(result) for result in mailed.document] == sent
+    assert "are not mailed" not in mailed.text
 
     books, mails = world.writes, world.recipients()
     # The desk shows the further runs, which is no writing of the close.
@@ -156,5 +167,6 @@ def test_a_backfill_of_one_day_prints_its_table(world: World, command: Command) 
     day = world.go_live.isoformat()
     done = command("backfill", "--from", day, "--to", day)
     assert done.code == 0, done.text
+    assert world.recipients()  # a single day is mailed as by `close`
     assert done.text.count("Business day") == 1
     assert f"Business day {day}: Completed" in done.text

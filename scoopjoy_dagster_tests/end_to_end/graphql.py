@@ -89,12 +89,15 @@ class UI:
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])
 
-    def backfill(self, assets: Sequence[str], days: Sequence[str]) -> str:
-        """Ask for a backfill of assets over days. Returns its id."""
+    def backfill(
+        self, assets: Sequence[str], days: Sequence[str], tags: Mapping[str, str] | None = None
+    ) -> str:
+        """Ask for a backfill of assets over days, its runs with these tags. Returns its id."""
         params = {
             "assetSelection": [{"path": [asset]} for asset in assets],
             "partitionNames": list(days),
             "title": "two open days",
+            "tags": [{"key": key, "value": value} for key, value in (tags or {}).items()],
         }
         launched = self.ask(BACKFILL, params=params)["launchPartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched

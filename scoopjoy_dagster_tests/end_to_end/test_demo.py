@@ -96,6 +96,7 @@ def test_the_ui_of_the_demo_materializes_an_asset_and_backfills_days_and_ctrl_c_
             assert Decimal(owed) > 0
             assert latest["invoices"][day]["royalty_exact"] == latest["hq_sync"][day]["royalty_exact"] == owed
             assert [latest[name][day]["exceptions"] for name in STEPS] == [0] * len(STEPS)
+            assert latest["reports"][day]["mails"] == "not asked for"
         # The shifts of the first day were closed by the one asset before, so the backfill only adopted them.
         shifts = latest["closed_shifts"][first_open]
         assert shifts["written"] == 0

@@ -29,6 +29,8 @@ class MailServer:
     on_data: dict[str, list[str]] = field(default_factory=dict)
     """Answers after the whole message was received, by recipient."""
     taken: list[tuple[str, EmailMessage]] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
+    """The same messages as they came over the wire."""
     connections: set[int] = field(default_factory=set)
     logins: list[tuple[bytes, bytes]] = field(default_factory=list)
     port: int = 0
@@ -52,7 +54,8 @@ class MailServer:
         (recipient,) = envelope.rcpt_tos
         answer = self._answer(self.on_data, recipient, server)
         if answer is None:
-            message = message_from_bytes(cast("bytes", envelope.content), policy=policy.default)
+            self.raw.append(cast("bytes", envelope.content))
+            message = message_from_bytes(self.raw[-1], policy=policy.default)
             assert isinstance(message, EmailMessage)
             self.taken.append((recipient, message))
         return answer or "250 taken"

@@ -59,10 +59,14 @@ def test_a_new_version_of_the_program_sends_no_old_day_again() -> None:
     assert statement_digest(statement()) == "53cb675a78d2ff3e49e2ad45ff28a7d6"
 
 
-def test_the_days_before_are_not_content_and_the_outlets_that_a_report_is_about_are() -> None:
-    report = day_report()
+def test_neither_the_days_before_are_content_nor_how_a_setting_calls_the_outlets_nor_whether_a_cause_passes() -> (
+    None
+):
+    report = day_report(findings=FINDINGS)
     assert report_digest(with_past(report)) == report_digest(report)
-    assert report_digest(replace(report, view="POS Bandra")) != report_digest(report)
+    assert report_digest(replace(report, view="pos bandra")) == report_digest(report)
+    passing = tuple(replace(one, passes=True) for one in FINDINGS)
+    assert report_digest(replace(report, findings=passing)) == report_digest(report)
 
 
 def test_an_outlet_without_sales_that_is_new_today_is_no_news_about_an_old_day() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from typing import Any
 
@@ -120,6 +121,29 @@ def test_the_subject_begins_with_the_business_day_and_the_files_carry_it() -> No
         "nightly-close-2026-11-22-r1.pdf",
         "nightly-close-2026-11-22-r1.xlsx",
     ]
+
+
+SUBJECTS = [
+    "[ScoopJoy] Nightly close 2026-11-22: ₹14,05,608.15 sales, ₹70,280.40 royalty, 1 error, 2 warnings (revision 1) (sent again)",
+    "[स्कूपजॉय आइसक्रीम प्राइवेट लिमिटेड] Nightly close 2026-11-22, ठाणे फ्रैंचाइज़ी, मुंबई शाखा दूसरी: no exceptions",
+    "[ScoopJoy Ice Cream Private Limited, Koramangala] Nightly close 2026-11-22: no sale, no exceptions",
+    f"[{'ScoopJoy' * 8}xx] Nightly close 2026-11-22",  # one word that alone fits on a line, but not behind "Subject: "
+    f"[{'ScoopJoy' * 30}] Nightly close 2026-11-22",
+    "béa₹bbéaठbébaa₹abb🍦aa🍦ba🍦a🍦₹bbb₹éabéaabéébठ₹é₹ठbabb₹₹ठ₹₹béठaaठaaab aa🍦 b₹🍦 ₹babठ₹ठठb🍦 bbbbbaéaaa",
+]
+
+
+def test_a_subject_arrives_letter_by_letter_however_long_and_in_whatever_script(start_server: Start) -> None:
+    """By the bytes that a server took: Python's own folding loses spaces between words, which nothing shows that asks it."""
+    server = start_server()
+    with Mailer(smtp(server)) as mailer:
+        for subject in SUBJECTS:
+            mailer.send(message(subject=subject))
+    for raw, subject in zip(server.raw, SUBJECTS, strict=True):
+        (header,) = re.findall(rb"^Subject: (\S.*(?:\r\n[ \t].*)*)\r$", raw, re.MULTILINE)
+        assert max(map(len, header.split(b"\r\n"))) <= 78
+        assert str(make_header(decode_header(header.decode("ascii").replace("\r\n", "")))) == subject
+    assert [got["Subject"] for _, got in server.taken] == SUBJECTS
 
 
 def test_equal_days_render_equally() -> None:

@@ -82,15 +82,22 @@ def close(day: str | None, only: str | None, dry_run: bool, re_rate: bool, as_js
 @app.command(
     epilog=examples(
         "scoopjoy backfill --from 2026-11-15 --to 2026-11-22",
+        "scoopjoy backfill --from 2026-11-20 --to 2026-11-22 --mail     # managers get the reports, too",
     )
 )
 @first_option
 @last_option
+@click.option(
+    "--mail",
+    is_flag=True,
+    help="Mail the reports of the days; only that of a single day is mailed without it.",
+)
 @json_option
-def backfill(first: str, last: str, as_json: bool) -> None:
+def backfill(first: str, last: str, mail: bool, as_json: bool) -> None:
     """Close every business day from --from to --to, in one run. Days that are right already cost no write."""
     import uuid
 
+    from scoopjoy_dagster.assets.reports import MAIL_TAG
     from scoopjoy_dagster.cli.closing import EXIT_CODES, closable_day, close_days, days_between, end_lost_runs
     from scoopjoy_dagster.cli.desk_mirror import desk_mirror
     from scoopjoy_dagster.cli.show import print_days, range_progress
@@ -102,6 +109,9 @@ def backfill(first: str, last: str, as_json: bool) -> None:
     today = now()
     days = days_between(closable_day(first, settings, today), closable_day(last, settings, today))
     out, progress = consoles(as_json=as_json)
+    mail = mail or len(days) == 1
+    if not mail and settings.smtp_host:
+        progress.print("The reports of these days are not mailed. To mail them, add --mail.")
     with workplace() as place, place.instance() as instance:
         for sentence in end_lost_runs(instance, place.postgres_url):
             progress.print(sentence, highlight=False, markup=False, soft_wrap=True)
@@ -111,7 +121,7 @@ def backfill(first: str, last: str, as_json: bool) -> None:
                 instance,
                 days,
                 tell=tell,
-                tags={"scoopjoy/backfill": uuid.uuid4().hex[:8]},
+                tags={"scoopjoy/backfill": uuid.uuid4().hex[:8], **({MAIL_TAG: "yes"} if mail else {})},
                 mirror=desk_mirror(settings, instance),
             )
     if as_json:
