@@ -5,7 +5,12 @@ the cursor. So it is the fast way, and the outbox sensor, which looks at the sta
 tells of warnings and of what was made good, and sends the heartbeat.
 """
 
+import os
+import shlex
+import sys
 from datetime import UTC, datetime, timedelta
+from getpass import getuser
+from pathlib import Path
 
 import dagster as dg
 
@@ -21,9 +26,20 @@ REMEMBER = timedelta(hours=6)
 """How often the recipients are read from ERPNext without an alert, so that they are known when ERPNext is down."""
 
 
+SETTINGS = Path("/etc/scoopjoy/env")
+"""Where docs/deployment.md keeps the settings of the service, readable by its user alone."""
+
+
 def links_of(mail: MailResource, erpnext: ERPNextResource, alerts: AlertsResource) -> Links:
-    """What alerts link to."""
-    return Links(ui=mail.ui_url, erpnext=erpnext.url.rstrip("/"), runbook=alerts.runbook_url)
+    """What alerts lead to."""
+    return Links(mail.ui_url, erpnext.url.rstrip("/"), alerts.runbook_url, program(SETTINGS))
+
+
+def program(settings: Path) -> str:
+    """How the program is called by hand on this machine, with the settings of the service where they are in this file."""
+    script = Path(sys.executable).with_name("scoopjoy")
+    name = shlex.quote(str(script)) if script.exists() else "scoopjoy"
+    return f"sudo -u {getuser()} {name} --env-file {settings}" if os.access(settings, os.R_OK) else name
 
 
 def build(days: dg.DailyPartitionsDefinition, status: dg.DefaultSensorStatus) -> list[dg.SensorDefinition]:
@@ -58,7 +74,8 @@ def build(days: dg.DailyPartitionsDefinition, status: dg.DefaultSensorStatus) ->
             now,
             channels=alerts.channels,
             links=links_of(mail, erpnext, alerts),
-            only=run.run_id,
+            days=days,
+            location=run.remote_job_origin.location_name if run.remote_job_origin else None,
         )
         return None if delivery.sent and not delivery.waiting else dg.SkipReason(delivery.sentence)
 
@@ -67,8 +84,8 @@ def build(days: dg.DailyPartitionsDefinition, status: dg.DefaultSensorStatus) ->
         minimum_interval_seconds=120,
         default_status=status,
         tags={"scoopjoy/purpose": "alerts"},
-        description="Sends what nobody has been told of: alerts of failed runs, digests of backfills, warnings of "
-        "control totals, days that were made good; and the heartbeat.",
+        description="Sends what nobody has heard of: alerts of failed runs, digests of backfills, warnings of "
+        "control totals, days that are closed after an alert; and the heartbeat.",
     )
     def alert_outbox(
         context: dg.SensorEvaluationContext,

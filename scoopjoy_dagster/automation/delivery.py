@@ -7,14 +7,14 @@ mail is repeated with the same Message-ID, of which mail readers show one; a mes
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
-from filelock import FileLock, Timeout
 
 from scoopjoy_dagster.automation import outbox
 from scoopjoy_dagster.automation.alert import Links
@@ -24,6 +24,16 @@ from scoopjoy_dagster.automation.mail_post import MailPost
 from scoopjoy_dagster.automation.parcels import Parcel, close
 from scoopjoy_dagster.automation.recipients import Recipients
 from scoopjoy_dagster.resources.mail import MailResource
+
+if TYPE_CHECKING:
+    import psycopg2.extensions
+
+LOCK = int.from_bytes(b"scoopjoy", "big", signed=True)
+"""The number by which PostgreSQL knows the lock of the one who sends."""
+
+NO_NOTE = "they were delivered, but Dagster's storage takes no note of it"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -51,7 +61,6 @@ def deliver_pending(
     channels: str = "",
     links: Links | None = None,
     days: dg.DailyPartitionsDefinition | None = None,
-    only: str | None = None,
     location: str | None = None,
     window_days: int = outbox.WINDOW_DAYS,
 ) -> Delivery:
@@ -64,8 +73,7 @@ def deliver_pending(
         now: An aware moment of the real clock: it is compared with Dagster's own.
         channels: URLs of channels, separated by spaces or line breaks; a secret.
         links: Addresses that alerts link to; None: Dagster's UI only.
-        days: See `outbox.pending`, as for `only`, `location` and `window_days`.
-        only: A run id, to look at the failure of this run and at nothing else.
+        days: See `outbox.pending`, as for `location` and `window_days`.
         location: Code location whose runs are ours; None for any.
         window_days: Runs that failed before are left alone.
     """
@@ -78,7 +86,6 @@ def deliver_pending(
             links or Links(ui=mail.ui_url),
             now,
             days=days,
-            only=only,
             location=location,
             window_days=window_days,
         )
@@ -100,9 +107,10 @@ def deliver_pending(
             waits = "; ".join(filter(None, reasons))
             if waits:
                 left.append(waits)
-            else:
-                close(instance, parcel, now)
-                done.sent += [alert.subject for alert in parcel.alerts]
+                continue
+            done.sent += [alert.subject for alert in parcel.alerts]
+            if not close(instance, parcel, now):
+                left.append(NO_NOTE)
         if left:
             done.waiting = f"alerts waiting: {len(left)} ({'; '.join(dict.fromkeys(left))})"
         return done
@@ -112,12 +120,10 @@ Outlet = Callable[[Sequence[Parcel]], Sequence[str]]
 """Sends parcels, and says of each why it must wait; empty when all have got it."""
 
 NOBODY = (
-    "nobody to tell is known; set SCOOPJOY_ALERT_RECIPIENTS, or give an enabled ERPNext user the role System Manager "
-    "and see that ERPNext can be reached"
+    "no alert recipients are known: set SCOOPJOY_ALERT_RECIPIENTS, or give an enabled ERPNext user the role System Manager "
+    "and check that ERPNext can be reached"
 )
-NOWHERE = (
-    "SMTP_HOST is empty, and SCOOPJOY_ALERT_CHANNELS has no channel that can be used, so nobody can be told"
-)
+NOWHERE = "SMTP_HOST is empty, and SCOOPJOY_ALERT_CHANNELS has no channel that can be used, so nobody can be alerted"
 
 
 def _nowhere(parcels: Sequence[Parcel]) -> list[str]:
@@ -152,16 +158,37 @@ def _channels(instance: dg.DagsterInstance, right: Sequence[Channel], wrong: Seq
 
 @contextmanager
 def _sole_sender(instance: dg.DagsterInstance) -> Iterator[bool]:
-    """Whether this is the only delivery under way on this machine: two sensors and the watchdog may want to send."""
-    directory = Path(instance.storage_directory())
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory / "scoopjoy-alerts.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    try:
+    """Whether this is the only delivery under way: two sensors and the watchdog may want to send at the same time.
+
+    The lock is PostgreSQL's and lives in a connection of its own, so a sender that is killed gives it back. Another storage
+    has one process and no second sender. A lock that cannot be asked for silences nobody.
+    """
+    url = str(getattr(instance.run_storage, "postgres_url", ""))
+    if not url:
         yield True
-    finally:
-        lock.release()
+        return
+    import psycopg2
+
+    try:
+        connection = psycopg2.connect(
+            url.replace("+psycopg2", "", 1), connect_timeout=5, application_name="scoopjoy alerts"
+        )
+    except psycopg2.Error:
+        log.warning("PostgreSQL cannot be asked whether another process sends alerts; they are sent.")
+        yield True
+        return
+    with closing(connection):
+        connection.autocommit = True
+        yield _has(connection)
+
+
+def _has(connection: psycopg2.extensions.connection) -> bool:
+    import psycopg2
+
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
+            (got,) = cursor.fetchone() or (True,)
+    except psycopg2.Error:
+        return True
+    return bool(got)

@@ -12,7 +12,7 @@ import dagster as dg
 from scoopjoy_dagster.automation import range_facts
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.automation.messages import FailedRun, FailedStep
-from scoopjoy_dagster.automation.range_facts import Events, exception_rows, said
+from scoopjoy_dagster.automation.range_facts import Events, exception_rows, said, title_of
 from scoopjoy_dagster.automation.state import backfill_of, days_of_tags
 from scoopjoy_dagster.automation.steps import STEPS, is_watchdog, step_of
 
@@ -141,15 +141,15 @@ def _steps_of_range(
 def _step(event: dg.DagsterEvent, checks: Mapping[str, Sequence[dg.AssetCheckEvaluation]]) -> FailedStep:
     key = event.step_key or ""
     failed = checks.get(key, ())
-    if len(failed) == 1:
-        return FailedStep(key, said(failed[0]), (), _texts(failed[0].metadata))
     if failed:
+        one = len(failed) == 1
         figures = {
-            f"{check.check_name}: {name}": text
+            name if one else f"{title_of(check)} {name}": text
             for check in failed
             for name, text in _texts(check.metadata).items()
         }
-        return FailedStep(key, " ".join(said(check) for check in failed), (), figures)
+        answers = [said(check) for check in failed]
+        return FailedStep(key, " ".join(answers), (), figures, cause=answers[0])
     failure = event.step_failure_data
     told = failure.user_failure_data
     if told and told.description:  # a `dagster.Failure`: its text is a sentence for people
@@ -157,7 +157,8 @@ def _step(event: dg.DagsterEvent, checks: Mapping[str, Sequence[dg.AssetCheckEva
     cause = failure.error
     while cause and cause.cause:
         cause = cause.cause
-    return FailedStep(key, cause.message.strip() if cause else "The step failed without saying why.")
+    message = cause.message.strip() if cause else "The step failed without saying why."
+    return FailedStep(key, message, cause="unexpected error")
 
 
 def _texts(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import json
 import dagster as dg
 
 from scoopjoy_dagster.automation.channels import hush_urls
+from scoopjoy_dagster.automation.parcels import read_note
 from scoopjoy_dagster.automation.state import settled_days
 from scoopjoy_dagster.automation.steps import WATCH_JOB
 
@@ -58,7 +59,7 @@ def _due(
 
 def _told(instance: dg.DagsterInstance) -> dict[str, str]:
     note = instance.daemon_cursor_storage.get_cursor_values({NOTE}).get(NOTE)
-    return {"day": "", "watchdog": "", **(json.loads(note) if note else {})}
+    return {name: str(read_note(note).get(name, "")) for name in ("day", "watchdog")}
 
 
 def _request(url: str) -> str:

@@ -19,14 +19,21 @@ from scoopjoy_dagster.automation.alert import (
     cut,
     figure_facts,
     span,
+    titled,
 )
 from scoopjoy_dagster.automation.overdue import overdue_days
 from scoopjoy_dagster.automation.steps import WATCH_JOB, is_watchdog, step_of
+from scoopjoy_dagster.settings import WATCHDOG_AT
 
 NO_STEP = "no step failure recorded"
 LOST = "when-something-is-down"
 ANY_STEP = "any-step"
 """Places in the runbook: of a run without a failed step, and of findings that every step can have."""
+
+AGAIN = f"It is tried again by itself every 15 minutes until {WATCHDOG_AT:%H:%M}."
+MAY_HEAL = "The cause can pass by itself. Run the command below when it has."
+STAYS = "It does not pass by itself: somebody has to act."
+"""What an alert says of whether a failure heals, and when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,7 @@ class FailedStep:
         message: What the step said.
         exceptions: Rows of the step's exception table: severity, what, who, message, action.
         figures: Values of the check that failed, by name; empty for a step that is no check.
+        cause: Why, in a few words, for a subject; empty where only `message` says it.
         days: Business days (ISO) that it failed for; empty: those of its run.
     """
 
@@ -46,6 +54,7 @@ class FailedStep:
     exceptions: tuple[Mapping[str, str], ...] = ()
     figures: Mapping[str, str] = field(default_factory=dict)
     days: tuple[str, ...] = ()
+    cause: str = ""
 
     @property
     def title(self) -> str:
@@ -63,6 +72,16 @@ class FailedStep:
     def ordered(self) -> list[Mapping[str, str]]:
         """Its exceptions, errors first."""
         return sorted(self.exceptions, key=lambda row: row.get("severity") != "error")
+
+    @property
+    def why(self) -> str:
+        """Why, in a few words: for a subject."""
+        if self.cause or not self.exceptions:
+            return self.cause
+        first = self.ordered[0]
+        if first.get("what") == f"{self.key} could not be done":  # ERPNext could not be worked with at all
+            return "ERPNext unreachable" if first.get("passes") else "ERPNext not usable"
+        return first.get("what", "")
 
     @property
     def page(self) -> str:
@@ -86,6 +105,7 @@ class FailedRun:
         skipped: names of the steps that it was to do and did not.
         batch_run: name of its document in ERPNext; empty for none.
         of_days: how many business days it was to do.
+        outlook: whether it heals by itself, and when; empty where nothing is known.
     """
 
     run_id: str
@@ -99,6 +119,7 @@ class FailedRun:
     skipped: tuple[str, ...] = ()
     batch_run: str = ""
     of_days: int = 0
+    outlook: str = ""
 
     @property
     def of_the_close(self) -> bool:
@@ -127,7 +148,7 @@ def run_alerts(run: FailedRun, links: Links) -> list[Alert]:
             ended=run.ended,
             message=step.message,
             figures=step.figures,
-            page=links.page,
+            links=links,
             run_link=links.run(run.run_id),
         )
         if is_watchdog(step.key) and step.figures
@@ -141,12 +162,7 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
     if known is None and not is_watchdog(step.key):
         return _housekeeping(run, step, links)
     days = step.days or run.days
-    if step.critical:
-        subject = f"[CRITICAL] Batch pipeline failed at: {step.title}"
-        consequence = "Pipeline aborted."
-    else:
-        subject = f"[WARNING] Batch step failed: {step.title}"
-        consequence = "Pipeline continuing with remaining steps."
+    consequence = "Pipeline aborted." if step.critical else "Pipeline continuing with remaining steps."
     # Behind a critical step more may be open than this run was to do: the whole day is always right.
     alone = not step.critical and not run.skipped and len({one.title for one in run.steps}) == 1
     again = "run the step again" if alone else "close the day again"
@@ -154,8 +170,8 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
         key=f"{run.run_id}:{step.key}",
         days=days,
         ended=run.ended,
-        subject=subject,
-        lead=[consequence, run.others_went_on, cut(step.message)],
+        subject=titled(_failed_at(step), days, step.why),
+        lead=[consequence, run.others_went_on, cut(step.message), run.outlook],
         facts=[
             ("Step", step.title),
             ("Failed first", _first(run)),
@@ -163,12 +179,18 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
             *figure_facts(step.figures),
         ],
         rows=[_row(row) for row in step.ordered],
-        todo=f"Mend what the message names, then {again}. {ADOPTED}",
+        todo=f"Fix what the message names, then {again}. {ADOPTED}",
         runbook=links.page(step.page) if step.page else "",
-        command=close_command(days, known.asset if alone and known else "") if known else "",
+        command=close_command(days, known.asset if alone and known else "", links.program) if known else "",
         links=run.links(links),
-        about=span(run.days),
+        about=[span(run.days)],
     )
+
+
+def _failed_at(step: FailedStep) -> str:
+    if step.critical:
+        return f"[CRITICAL] Batch pipeline failed at: {step.title}"
+    return f"[WARNING] Batch step failed: {step.title}"
 
 
 def _housekeeping(run: FailedRun, step: FailedStep | None, links: Links) -> Alert:
@@ -187,7 +209,7 @@ def _housekeeping(run: FailedRun, step: FailedStep | None, links: Links) -> Aler
         ],
         facts=[("Step", step.title if step else "")],
         rows=[_row(row) for row in step.ordered] if step else (),
-        todo=f"Mend what the message names, then launch the job {run.job} again.",
+        todo=f"Fix what the message names, then launch the job {run.job} again.",
         links=run.links(links),
     )
 
@@ -199,17 +221,18 @@ def _lost_run(run: FailedRun, links: Links) -> Alert:
         key=f"{run.run_id}:",
         days=run.days,
         ended=run.ended,
-        subject=f"[CRITICAL] Batch pipeline failed at: {NO_STEP}",
+        subject=titled(f"[CRITICAL] Batch pipeline failed at: {NO_STEP}", run.days),
         lead=[
             "Pipeline aborted.",
             run.others_went_on,
             f"The run of {run.job} failed with {NO_STEP}: its process was lost, never started, or took too long.",
             cut(run.reason),
+            run.outlook,
         ],
         facts=_others(run),
         todo=f"Look at the run, then close the day again. {ADOPTED}",
         runbook=links.page(LOST),
-        command=close_command(run.days),
+        command=close_command(run.days, program=links.program),
         links=run.links(links),
     )
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from scoopjoy_dagster.automation.alert import SHOWN_DAYS, Alert, compose, cut
+from scoopjoy_dagster.automation.alert import (
+    SHOWN_DAYS,
+    Alert,
+    Links,
+    close_command,
+    compose,
+    cut,
+    named,
+    titled,
+)
 
 MISSED = "when-something-is-down"
 OVERDUE = "re-run-and-backfill"
@@ -19,7 +28,7 @@ def overdue_days(
     ended: datetime,
     message: str,
     figures: Mapping[str, str],
-    page: Callable[[str], str],
+    links: Links,
     run_link: tuple[str, str],
 ) -> Alert:
     """The alert of the watchdog's check.
@@ -29,16 +38,15 @@ def overdue_days(
         days: The overdue days, oldest first.
         ended: When the watchdog looked, an aware moment.
         message: What the check said.
-        figures: The check's figures: overdue_days, oldest, repair, missed_night, causes.
-        page: Gives a place in the runbook.
+        figures: The check's figures: oldest, missed_night, causes.
+        links: Addresses.
         run_link: The watchdog's run.
     """
-    count = figures.get("overdue_days", "?")
     missed = figures.get("missed_night", "")
     subject = (
-        f"[CRITICAL] Missed night: no run for {missed}"
+        f"[CRITICAL] Missed night: no run for {named([missed])}"
         if missed
-        else f"[CRITICAL] Business days not closed: {count}"
+        else titled(f"[CRITICAL] Business days not closed: {len(days)}", days)
     )
     return compose(
         key=key,
@@ -51,10 +59,10 @@ def overdue_days(
             ("What is wrong", figures.get("causes", "")),
             ("Oldest days", figures.get("oldest", "") if len(days) > SHOWN_DAYS else ""),
         ],
-        todo="Mend what is wrong, then close the days."
+        todo="Fix what is wrong, then close the days."
         if missed
         else "Find out why in Dagster's runs of these days, then close them.",
-        runbook=page(MISSED if missed else OVERDUE),
-        command=figures.get("repair", ""),
+        runbook=links.page(MISSED if missed else OVERDUE),
+        command=close_command(days, program=links.program),
         links=[run_link],
     )
