@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -38,8 +38,14 @@ def deliver(close: Close, mail: MailResource, to: Sequence[str] = MANAGERS, **op
     return deliver_pending(close.instance, mail, lambda: to, now(), **options)  # type: ignore[arg-type]
 
 
-def fail(close: Close, day: str = DAY, step: str = "closed_shifts", **tags: str) -> dg.DagsterRun:
-    close.boom[step] = refusal(step, day)
+def fail(
+    close: Close,
+    day: str = DAY,
+    step: str = "closed_shifts",
+    how: Callable[[str, str], dg.Failure] = refusal,
+    **tags: str,
+) -> dg.DagsterRun:
+    close.boom[step] = how(step, day)
     run = close.run(day, only=[step], tags={name.replace("__", "/"): value for name, value in tags.items()})
     close.boom.clear()
     assert run.is_failure

@@ -51,6 +51,7 @@ class Close:
     mail: MailResource = field(default_factory=MailResource)
     alerts: AlertsResource = field(default_factory=AlertsResource)
     usual_day_ok: bool = True
+    usual_sales: str = "12.00"
     automation_on: bool = True
     lookback: int = 7
     more: dict[str, str] = field(default_factory=dict)
@@ -142,7 +143,7 @@ class Close:
             return dg.AssetCheckResult(
                 passed=self.usual_day_ok,
                 severity=dg.AssetCheckSeverity.WARN,
-                description="The sales of the day are 12.00, usual are 4000.00.",
+                description=f"The sales of the day are {self.usual_sales}, usual are 4000.00.",
             )
 
         return usual_day
@@ -193,14 +194,29 @@ def origin(location: str = "scoopjoy_dagster", job: str = "nightly_close") -> Re
 
 
 def refusal(asset: str, day: str, rows: int = 1, who: str = "CUST-0001") -> dg.Failure:
-    """The failure as the assets raise it."""
-    findings = [
-        Finding("error", "royalty not posted", f"{who}-{n}", "Account is frozen", "Unfreeze it")
-        for n in range(rows)
-    ]
+    """The failure as the assets raise it when ERPNext refuses something."""
+    return failure(
+        asset,
+        day,
+        *(
+            Finding("error", "royalty not posted", f"{who}-{n}", "Account is frozen", "Unfreeze it")
+            for n in range(rows)
+        ),
+    )
+
+
+def unreachable(asset: str, day: str) -> dg.Failure:
+    """The failure as the assets raise it when ERPNext does not answer."""
+    what, todo = f"{asset} could not be done", "Start ERPNext's web server."
+    return failure(asset, day, Finding("error", what, day, "connection refused", todo, passes=True))
+
+
+def failure(asset: str, day: str, *findings: Finding) -> dg.Failure:
+    """The failure of a day with these findings."""
     outcome = {"asset": asset, "business_day": day, "exceptions": [one.as_dict() for one in findings]}
+    first = findings[0]
     return dg.Failure(
-        f"{asset} {day}: royalty not posted - {who}-0: Account is frozen",
+        f"{asset} {day}: {first.what} - {first.who}: {first.message}",
         metadata={"outcome": dg.MetadataValue.json(json.loads(json.dumps(outcome)))},
         allow_retries=False,
     )
