@@ -1,12 +1,12 @@
 """What an alert is, whatever it is about: subject, plain text, an HTML page, and a short text for chat channels. Pure.
 
 What belongs here: the shape, the links, the rendering, and the words that several kinds of alerts share. What does not:
-what an alert of one kind says (`messages`, `digests`, `overdue`, `control_warnings`, `recovery`), and sending.
+what an alert of one kind says (`messages`, `digests`, `control_warnings`, `recovery`), and sending.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache
@@ -151,10 +151,12 @@ def compose(
         about: see `Alert`; empty: the days.
         when: what `ended` is called.
     """
+    more = f" and {len(days) - SHOWN_DAYS} more" if len(days) > SHOWN_DAYS else ""
+    first = ("Business day" if len(days) == 1 else "Business days", ", ".join(days[:SHOWN_DAYS]) + more)
     content: dict[str, Any] = {
         "subject": subject,
         "lead": [line for line in lead if line],
-        "facts": [(name, value) for name, value in [*moment(days, ended, when), *facts] if value],
+        "facts": [(name, value) for name, value in [first, (when, clock_time(ended)), *facts] if value],
         "rows": rows,
         "title": title,
         "max_rows": MAX_ROWS,
@@ -182,16 +184,6 @@ def compose(
     )
 
 
-def moment(days: Sequence[str], ended: datetime, when: str) -> list[tuple[str, str]]:
-    """The facts that every alert begins with."""
-    facts = [(when, clock_time(ended))]
-    if days:
-        more = f" and {len(days) - SHOWN_DAYS} more" if len(days) > SHOWN_DAYS else ""
-        name = "Business day" if len(days) == 1 else "Business days"
-        facts.insert(0, (name, ", ".join(days[:SHOWN_DAYS]) + more))
-    return facts
-
-
 def clock_time(moment: datetime) -> str:
     """A moment as people read it."""
     return f"{moment.astimezone(ZONE):%Y-%m-%d %H:%M} IST"
@@ -200,11 +192,6 @@ def clock_time(moment: datetime) -> str:
 def span(days: Sequence[str]) -> str:
     """Days as a key: one day, or the first and the last."""
     return days[0] if len(days) == 1 else f"{days[0]}..{days[-1]}" if days else ""
-
-
-def figure_facts(figures: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Figures of a check, with their names as words."""
-    return [(name.replace("_", " ").capitalize(), cut(value)) for name, value in figures.items()]
 
 
 def close_command(days: Sequence[str], only: str = "", program: str = "scoopjoy") -> str:

@@ -11,6 +11,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from getpass import getuser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -19,6 +20,9 @@ from scoopjoy_dagster.resources.alerts import AlertsResource
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.mail import MailResource
+
+if TYPE_CHECKING:
+    from scoopjoy_dagster.automation.delivery import Delivery
 
 AT_ONCE = "alert_on_failure"
 OUTBOX = "alert_outbox"
@@ -42,6 +46,32 @@ def program(settings: Path) -> str:
     return f"sudo -u {getuser()} {name} --env-file {settings}" if os.access(settings, os.R_OK) else name
 
 
+def deliver(
+    instance: dg.DagsterInstance,
+    mail: MailResource,
+    erpnext: ERPNextResource,
+    alerts: AlertsResource,
+    now: datetime,
+    *,
+    days: dg.DailyPartitionsDefinition | None = None,
+    location: str | None = None,
+) -> "Delivery":
+    """Send whatever waits, as these resources say; see `delivery.deliver_pending`."""
+    from scoopjoy_dagster.automation.delivery import deliver_pending
+    from scoopjoy_dagster.automation.recipients import alert_recipients
+
+    return deliver_pending(
+        instance,
+        mail,
+        lambda: alert_recipients(instance, mail, erpnext, now),
+        now,
+        channels=alerts.channels,
+        links=links_of(mail, erpnext, alerts),
+        days=days,
+        location=location,
+    )
+
+
 def build(days: dg.DailyPartitionsDefinition, status: dg.DefaultSensorStatus) -> list[dg.SensorDefinition]:
     """The sensors, on these business days; `status` says whether they are on before anybody has touched them."""
 
@@ -50,7 +80,7 @@ def build(days: dg.DailyPartitionsDefinition, status: dg.DefaultSensorStatus) ->
         minimum_interval_seconds=30,
         default_status=status,
         tags={"scoopjoy/purpose": "alerts"},
-        description="Sends an alert for each failed run and step. What it cannot deliver, alert_outbox does.",
+        description="Sends the alert of a run that has failed. What it cannot deliver, alert_outbox does.",
     )
     def alert_on_failure(
         context: dg.RunFailureSensorContext,
@@ -58,25 +88,10 @@ def build(days: dg.DailyPartitionsDefinition, status: dg.DefaultSensorStatus) ->
         erpnext: ERPNextResource,
         alerts: AlertsResource,
     ) -> dg.SkipReason | None:
-        from scoopjoy_dagster.automation.delivery import deliver_pending
-        from scoopjoy_dagster.automation.outbox import why_not_alone
-        from scoopjoy_dagster.automation.recipients import alert_recipients
-
-        run = context.dagster_run
-        reason = why_not_alone(run)
-        if reason:
-            return dg.SkipReason(f"no alert for run {run.run_id} now: {reason}")
+        origin = context.dagster_run.remote_job_origin
+        location = origin.location_name if origin else None
         now = datetime.now(UTC)
-        delivery = deliver_pending(
-            context.instance,
-            mail,
-            lambda: alert_recipients(context.instance, mail, erpnext, now),
-            now,
-            channels=alerts.channels,
-            links=links_of(mail, erpnext, alerts),
-            days=days,
-            location=run.remote_job_origin.location_name if run.remote_job_origin else None,
-        )
+        delivery = deliver(context.instance, mail, erpnext, alerts, now, days=days, location=location)
         return None if delivery.sent and not delivery.waiting else dg.SkipReason(delivery.sentence)
 
     @dg.sensor(
@@ -94,7 +109,6 @@ def build(days: dg.DailyPartitionsDefinition, status: dg.DefaultSensorStatus) ->
         alerts: AlertsResource,
         clock: ClockResource,
     ) -> dg.SkipReason:
-        from scoopjoy_dagster.automation.delivery import deliver_pending
         from scoopjoy_dagster.automation.heartbeat import beat
         from scoopjoy_dagster.automation.recipients import alert_recipients, fallback
 
@@ -102,16 +116,8 @@ def build(days: dg.DailyPartitionsDefinition, status: dg.DefaultSensorStatus) ->
         if mail.configured:
             alert_recipients(context.instance, mail, erpnext, now, fresh=REMEMBER)
         origin = context.code_location_origin
-        delivery = deliver_pending(
-            context.instance,
-            mail,
-            lambda: alert_recipients(context.instance, mail, erpnext, now),
-            now,
-            channels=alerts.channels,
-            links=links_of(mail, erpnext, alerts),
-            days=days,
-            location=origin.location_name if origin else None,
-        )
+        location = origin.location_name if origin else None
+        delivery = deliver(context.instance, mail, erpnext, alerts, now, days=days, location=location)
         ended = list(days.get_partition_keys(current_time=clock.now()))
         heard = beat(context.instance, alerts.heartbeat_url, days, ended)
         if heard:

@@ -8,7 +8,7 @@ mail is repeated with the same Message-ID, of which mail readers show one; a mes
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +19,7 @@ import dagster as dg
 from scoopjoy_dagster.automation import outbox
 from scoopjoy_dagster.automation.alert import Links
 from scoopjoy_dagster.automation.channel_post import ChannelPost
-from scoopjoy_dagster.automation.channels import Channel, usable
+from scoopjoy_dagster.automation.channels import usable
 from scoopjoy_dagster.automation.mail_post import MailPost
 from scoopjoy_dagster.automation.parcels import Parcel, close
 from scoopjoy_dagster.automation.recipients import Recipients
@@ -62,7 +62,6 @@ def deliver_pending(
     links: Links | None = None,
     days: dg.DailyPartitionsDefinition | None = None,
     location: str | None = None,
-    window_days: int = outbox.WINDOW_DAYS,
 ) -> Delivery:
     """Send every alert that has not been delivered, oldest first, and say what happened. Delivery errors do not raise.
 
@@ -73,9 +72,8 @@ def deliver_pending(
         now: An aware moment of the real clock: it is compared with Dagster's own.
         channels: URLs of channels, separated by spaces or line breaks; a secret.
         links: Addresses that alerts link to; None: Dagster's UI only.
-        days: See `outbox.pending`, as for `location` and `window_days`.
+        days: See `outbox.pending`, as for `location`.
         location: Code location whose runs are ours; None for any.
-        window_days: Runs that failed before are left alone.
     """
     right, wrong = usable(channels)
     with _sole_sender(instance) as alone:
@@ -87,7 +85,6 @@ def deliver_pending(
             now,
             days=days,
             location=location,
-            window_days=window_days,
         )
         for made_good in (parcel for parcel in parcels if not parcel.alerts):
             close(instance, made_good, now)
@@ -95,15 +92,13 @@ def deliver_pending(
         done = Delivery(refused=wrong)
         if not parcels:
             return done
-        outlets = [_channels(instance, right, wrong)]
-        if mail.configured:
-            outlets.insert(0, _mail(instance, mail, recipients, now, done))
-        elif not right:
-            outlets = [_nowhere]
-        # What each outlet says of each parcel: why it must wait, or nothing.
-        said = list(zip(*(outlet(parcels) for outlet in outlets), strict=True))
+        # What each way says of each parcel: why it must wait, or nothing.
+        by_mail = _mailed(instance, mail, recipients, now, parcels, done)
+        by_channel = ChannelPost(instance, right).deliver(parcels)
+        # A wrong channel keeps the alerts: they are for the channel that somebody meant.
+        kept = NOWHERE if not mail.configured and not right else KEPT if wrong else ""
         left: list[str] = []
-        for parcel, reasons in zip(parcels, said, strict=True):
+        for parcel, *reasons in zip(parcels, by_mail, by_channel, [kept] * len(parcels), strict=True):
             waits = "; ".join(filter(None, reasons))
             if waits:
                 left.append(waits)
@@ -116,44 +111,32 @@ def deliver_pending(
         return done
 
 
-Outlet = Callable[[Sequence[Parcel]], Sequence[str]]
-"""Sends parcels, and says of each why it must wait; empty when all have got it."""
-
 NOBODY = (
     "no alert recipients are known: set SCOOPJOY_ALERT_RECIPIENTS, or give an enabled ERPNext user the role System Manager "
     "and check that ERPNext can be reached"
 )
 NOWHERE = "SMTP_HOST is empty, and SCOOPJOY_ALERT_CHANNELS has no channel that can be used, so nobody can be alerted"
+KEPT = "a channel of SCOOPJOY_ALERT_CHANNELS cannot be used"
 
 
-def _nowhere(parcels: Sequence[Parcel]) -> list[str]:
-    return [NOWHERE] * len(parcels)
-
-
-def _mail(
-    instance: dg.DagsterInstance, mail: MailResource, recipients: Recipients, now: datetime, done: Delivery
-) -> Outlet:
-    def send(parcels: Sequence[Parcel]) -> list[str]:
-        to = list(dict.fromkeys(recipients()))
-        if not to:
-            return [NOBODY] * len(parcels)
-        post = MailPost(instance, mail, to, now)
-        why = post.deliver(parcels)
-        done.refused = [*post.refused, *done.refused]
-        return why
-
-    return send
-
-
-def _channels(instance: dg.DagsterInstance, right: Sequence[Channel], wrong: Sequence[str]) -> Outlet:
-    # What is wrong keeps the alerts: they are for the channel that somebody meant.
-    kept = "a channel of SCOOPJOY_ALERT_CHANNELS cannot be used" if wrong else ""
-
-    def send(parcels: Sequence[Parcel]) -> list[str]:
-        why = ChannelPost(instance, right).deliver(parcels)
-        return ["; ".join(filter(None, (reason, kept))) for reason in why]
-
-    return send
+def _mailed(
+    instance: dg.DagsterInstance,
+    mail: MailResource,
+    recipients: Recipients,
+    now: datetime,
+    parcels: Sequence[Parcel],
+    done: Delivery,
+) -> Sequence[str]:
+    """Why each parcel must wait for the mail server; empty where it has taken it."""
+    if not mail.configured:
+        return [""] * len(parcels)
+    to = list(dict.fromkeys(recipients()))
+    if not to:
+        return [NOBODY] * len(parcels)
+    post = MailPost(instance, mail, to, now)
+    why = post.deliver(parcels)
+    done.refused = [*post.refused, *done.refused]
+    return why
 
 
 @contextmanager

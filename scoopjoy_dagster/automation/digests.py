@@ -15,10 +15,7 @@ from scoopjoy_dagster.automation.alert import (
     named,
     titled,
 )
-from scoopjoy_dagster.automation.messages import NO_STEP, FailedRun, FailedStep
-
-PAGE = "re-run-and-backfill"
-"""Place in the runbook."""
+from scoopjoy_dagster.automation.messages import NO_STEP, OVERDUE, FailedRun, FailedStep
 
 
 def backfill_digest(tag: str, backfill: str, runs: Sequence[FailedRun], days: int, links: Links) -> Alert:
@@ -94,7 +91,7 @@ def _digest(
         rows=rows,
         title="Failed days",
         todo=f"Fix what the messages name, then run the days again. {ADOPTED}",
-        runbook=links.page(PAGE),
+        runbook=links.page(OVERDUE),
         command=close_command(_days(runs), program=links.program),
         links=[link],
         about=[about],

@@ -11,24 +11,25 @@ from datetime import datetime
 
 from scoopjoy_dagster.automation.alert import (
     ADOPTED,
+    SHOWN_DAYS,
     Alert,
     Links,
     Row,
     close_command,
     compose,
     cut,
-    figure_facts,
+    named,
     span,
     titled,
 )
-from scoopjoy_dagster.automation.overdue import overdue_days
 from scoopjoy_dagster.automation.steps import WATCH_JOB, is_watchdog, step_of
 from scoopjoy_dagster.settings import WATCHDOG_AT
 
 NO_STEP = "no step failure recorded"
 LOST = "when-something-is-down"
+OVERDUE = "re-run-and-backfill"
 ANY_STEP = "any-step"
-"""Places in the runbook: of a run without a failed step, and of findings that every step can have."""
+"""Places in the runbook: of a run without a failed step, of days not closed, and of findings that every step can have."""
 
 AGAIN = f"It is tried again by itself every 15 minutes until {WATCHDOG_AT:%H:%M}."
 MAY_HEAL = "The cause can pass by itself. Run the command below when it has."
@@ -142,17 +143,7 @@ def run_alerts(run: FailedRun, links: Links) -> list[Alert]:
     if not run.steps:
         return [_lost_run(run, links)]
     return [
-        overdue_days(
-            key=f"{run.run_id}:{step.key}",
-            days=run.days,
-            ended=run.ended,
-            message=step.message,
-            figures=step.figures,
-            links=links,
-            run_link=links.run(run.run_id),
-        )
-        if is_watchdog(step.key) and step.figures
-        else _step(run, step, links)
+        _overdue(run, step, links) if is_watchdog(step.key) and step.figures else _step(run, step, links)
         for step in run.steps
     ]
 
@@ -176,7 +167,7 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
             ("Step", step.title),
             ("Failed first", _first(run)),
             *_others(run),
-            *figure_facts(step.figures),
+            *((name.replace("_", " ").capitalize(), cut(value)) for name, value in step.figures.items()),
         ],
         rows=[_row(row) for row in step.ordered],
         todo=f"Fix what the message names, then {again}. {ADOPTED}",
@@ -191,6 +182,30 @@ def _failed_at(step: FailedStep) -> str:
     if step.critical:
         return f"[CRITICAL] Batch pipeline failed at: {step.title}"
     return f"[WARNING] Batch step failed: {step.title}"
+
+
+def _overdue(run: FailedRun, step: FailedStep, links: Links) -> Alert:
+    """The watchdog's alert: business days that have ended and are not closed, or a night in which nothing was tried."""
+    missed = step.figures.get("missed_night", "")
+    subject = titled(f"[CRITICAL] Business days not closed: {len(run.days)}", run.days)
+    return compose(
+        key=f"{run.run_id}:{step.key}",
+        days=run.days,
+        ended=run.ended,
+        when="Seen at",
+        subject=f"[CRITICAL] Missed night: no run for {named([missed])}" if missed else subject,
+        lead=[cut(step.message)],
+        facts=[
+            ("What is wrong", step.figures.get("causes", "")),
+            ("Oldest days", step.figures.get("oldest", "") if len(run.days) > SHOWN_DAYS else ""),
+        ],
+        todo="Fix what is wrong, then close the days."
+        if missed
+        else "Find out why in Dagster's runs of these days, then close them.",
+        runbook=links.page(LOST if missed else OVERDUE),
+        command=close_command(run.days, program=links.program),
+        links=[links.run(run.run_id)],
+    )
 
 
 def _housekeeping(run: FailedRun, step: FailedStep | None, links: Links) -> Alert:

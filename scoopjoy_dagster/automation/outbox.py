@@ -54,15 +54,6 @@ def is_alerted(run: dg.DagsterRun) -> bool:
     return is_noted(run, ALERTED)
 
 
-def why_not_alone(run: dg.DagsterRun) -> str:
-    """Why a run that has just failed gets no alert of its own; empty when it gets one."""
-    if is_alerted(run):
-        return "its alert was delivered before"
-    if run.tags.get(WILL_RETRY) == "true":
-        return "an automatic retry follows"
-    return "one digest follows when the backfill has ended" if backfill_of(run.tags) else ""
-
-
 def pending(
     instance: dg.DagsterInstance,
     links: Links,
@@ -70,7 +61,6 @@ def pending(
     *,
     days: dg.DailyPartitionsDefinition | None = None,
     location: str | None = None,
-    window_days: int = WINDOW_DAYS,
 ) -> list[Parcel]:
     """What has not been delivered: failures, oldest first, then warnings, then what was made good.
 
@@ -83,9 +73,8 @@ def pending(
         now: An aware moment of the real clock: it is compared with Dagster's own.
         days: The business days; None: which are settled is not looked at.
         location: Code location whose runs are ours; None for any. Runs without a location (the command line's) are.
-        window_days: Runs that failed before are left alone.
     """
-    since = now.astimezone(UTC) - timedelta(days=window_days)
+    since = now.astimezone(UTC) - timedelta(days=WINDOW_DAYS)
     filters = dg.RunsFilter(statuses=[FAILED], updated_after=since)
     found = [one for one in runs(instance, filters, location) if not is_alerted(one.dagster_run)]
     parcels = list(_failures(instance, found[::-1], links, now, days))
