@@ -211,9 +211,13 @@ def repair_command(days: Sequence[str], program: str = "scoopjoy") -> str:
 
 
 def named(days: Sequence[str]) -> str:
-    """Days (ISO, oldest first) as a subject names them: each of a few, the first and the last of many."""
-    shown = [f"{date.fromisoformat(day):%-d %b}" for day in days]
-    return ", ".join(shown) if len(shown) <= SUBJECT_DAYS else f"{shown[0]} to {shown[-1]}"
+    """Days (ISO, oldest first) as a subject names them: each of a few, the ends of a range, the first of many others."""
+    dates = [date.fromisoformat(day) for day in days]
+    shown = [f"{one:%-d %b}" for one in dates]
+    if len(shown) <= SUBJECT_DAYS:
+        return ", ".join(shown)
+    whole = (dates[-1] - dates[0]).days == len(dates) - 1
+    return f"{shown[0]} to {shown[-1]}" if whole else f"{shown[0]} and {len(shown) - 1} more"
 
 
 def titled(subject: str, days: Sequence[str], cause: str = "") -> str:

@@ -77,7 +77,7 @@ def _digest(
     link: tuple[str, str] = ("", ""),
 ) -> Alert:
     rows = [
-        Row((named(step.days or run.days) or "no day", step.title), cut(step.message))
+        Row((named(step.days or run.days) or "no day", step.title), cut(step.said))
         for run in runs
         for step in (run.steps or (FailedStep(run.job, run.reason or NO_STEP),))
     ]
@@ -90,7 +90,7 @@ def _digest(
         lead=[lead, *dict.fromkeys(run.outlook for run in runs)],
         rows=rows,
         title="Failed days",
-        todo=f"Fix what the messages name, then run the days again. {ADOPTED}",
+        todo=f"Fix what the messages name, then run the days that are still open again. {ADOPTED}",
         runbook=links.page(OVERDUE),
         command=close_command(_days(runs), program=links.program),
         links=[link],

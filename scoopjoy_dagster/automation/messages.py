@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from scoopjoy_dagster.automation.alert import (
     ADOPTED,
@@ -31,10 +32,14 @@ OVERDUE = "re-run-and-backfill"
 ANY_STEP = "any-step"
 """Places in the runbook: of a run without a failed step, of days not closed, and of findings that every step can have."""
 
-AGAIN = f"It is tried again by itself every 15 minutes until {WATCHDOG_AT:%H:%M}."
-MAY_HEAL = "The cause can pass by itself. Run the command below when it has."
-STAYS = "It does not pass by itself: somebody has to act."
-"""What an alert says of whether a failure heals, and when."""
+
+class Outlook(StrEnum):
+    """Whether a failure heals by itself, and when: what an alert says of it."""
+
+    UNKNOWN = ""
+    AGAIN = f"It is tried again by itself every 15 minutes until {WATCHDOG_AT:%H:%M}."
+    MAY_HEAL = "The cause can pass by itself. Run the command below when it has."
+    STAYS = "It does not pass by itself: somebody has to act."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,15 @@ class FailedStep:
         return first.get("what", "")
 
     @property
+    def said(self) -> str:
+        """What went wrong, in a sentence for people. A run over several days says it of each in `message`."""
+        if not self.exceptions or self.days:
+            return self.message
+        first = self.ordered[0]
+        more = f" (and {len(self.exceptions) - 1} more)" if len(self.exceptions) > 1 else ""
+        return f"{self.why} - {first.get('who')}: {first.get('message')}{more}"
+
+    @property
     def page(self) -> str:
         """The place in the runbook that says what to do; empty for a step that is not of the close."""
         first = self.ordered[0].get("what", "") if self.exceptions else ""
@@ -106,7 +120,7 @@ class FailedRun:
         skipped: names of the steps that it was to do and did not.
         batch_run: name of its document in ERPNext; empty for none.
         of_days: how many business days it was to do.
-        outlook: whether it heals by itself, and when; empty where nothing is known.
+        outlook: whether it heals by itself.
     """
 
     run_id: str
@@ -120,7 +134,7 @@ class FailedRun:
     skipped: tuple[str, ...] = ()
     batch_run: str = ""
     of_days: int = 0
-    outlook: str = ""
+    outlook: Outlook = Outlook.UNKNOWN
 
     @property
     def of_the_close(self) -> bool:
@@ -156,13 +170,15 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
     consequence = "Pipeline aborted." if step.critical else "Pipeline continuing with remaining steps."
     # Behind a critical step more may be open than this run was to do: the whole day is always right.
     alone = not step.critical and not run.skipped and len({one.title for one in run.steps}) == 1
-    again = "run the step again" if alone else "close the day again"
+    again = (
+        f"fix what the message names, then {'run the step' if alone else 'close the day'} again. {ADOPTED}"
+    )
     return compose(
         key=f"{run.run_id}:{step.key}",
         days=days,
         ended=run.ended,
         subject=titled(_failed_at(step), days, step.why),
-        lead=[consequence, run.others_went_on, cut(step.message), run.outlook],
+        lead=[consequence, run.others_went_on, cut(step.said), run.outlook],
         facts=[
             ("Step", step.title),
             ("Failed first", _first(run)),
@@ -170,7 +186,7 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
             *((name.replace("_", " ").capitalize(), cut(value)) for name, value in step.figures.items()),
         ],
         rows=[_row(row) for row in step.ordered],
-        todo=f"Fix what the message names, then {again}. {ADOPTED}",
+        todo=_todo(run, again),
         runbook=links.page(step.page) if step.page else "",
         command=close_command(days, known.asset if alone and known else "", links.program) if known else "",
         links=run.links(links),
@@ -245,11 +261,17 @@ def _lost_run(run: FailedRun, links: Links) -> Alert:
             run.outlook,
         ],
         facts=_others(run),
-        todo=f"Look at the run, then close the day again. {ADOPTED}",
+        todo=_todo(run, f"look at the run, then close the day again. {ADOPTED}"),
         runbook=links.page(LOST),
         command=close_command(run.days, program=links.program),
         links=run.links(links),
     )
+
+
+def _todo(run: FailedRun, todo: str) -> str:
+    if run.outlook is Outlook.AGAIN:
+        return f"Nothing yet. If no message follows that the day is closed, {todo}"
+    return todo[0].upper() + todo[1:]
 
 
 def _first(run: FailedRun) -> str:
@@ -258,7 +280,7 @@ def _first(run: FailedRun) -> str:
     if not first.exceptions:
         return first.title if len(run.steps) > 1 else ""
     row = first.ordered[0]
-    return f"{first.title}: {cut(row.get('what', ''))} - {cut(row.get('who', ''))}"
+    return f"{first.title}: {cut(first.why)} - {cut(row.get('who', ''))}"
 
 
 def _others(run: FailedRun) -> list[tuple[str, str]]:

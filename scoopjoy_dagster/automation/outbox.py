@@ -19,7 +19,7 @@ from scoopjoy_dagster.automation.alert import Links
 from scoopjoy_dagster.automation.backfills import RETRIED_BY, WILL_RETRY, ended_backfill, tag_of
 from scoopjoy_dagster.automation.digests import backfill_digest, days_digest
 from scoopjoy_dagster.automation.facts import read_run
-from scoopjoy_dagster.automation.messages import AGAIN, MAY_HEAL, STAYS, FailedRun, run_alerts
+from scoopjoy_dagster.automation.messages import FailedRun, Outlook, run_alerts
 from scoopjoy_dagster.automation.nightly import TRIGGERED_BY
 from scoopjoy_dagster.automation.parcels import (
     ALERTED,
@@ -175,14 +175,14 @@ def _repeats(instance: dg.DagsterInstance, failure: Failure, waiting: Sequence[F
     )
 
 
-def _outlook(failure: Failure, now: datetime, *, passes: bool) -> str:
-    """Whether a failure heals by itself, and when. The schedule asks again for what it has asked for."""
+def _outlook(failure: Failure, now: datetime, *, passes: bool) -> Outlook:
+    """Whether a failure heals by itself. The schedule asks again for what it has asked for."""
     if not failure.facts.of_the_close or failure.facts.job == WATCH_JOB:
-        return ""
+        return Outlook.UNKNOWN
     if not passes:
-        return STAYS
+        return Outlook.STAYS
     by_schedule = failure.run.tags.get(TRIGGERED_BY) == "schedule" and len(failure.days) == 1
-    return AGAIN if by_schedule and now.astimezone(ZONE).time() < WATCHDOG_AT else MAY_HEAL
+    return Outlook.AGAIN if by_schedule and now.astimezone(ZONE).time() < WATCHDOG_AT else Outlook.MAY_HEAL
 
 
 def _retry_follows(record: dg.RunRecord, now: datetime) -> bool:

@@ -13,10 +13,11 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from scoopjoy_dagster.automation.alert import Alert, Links, Row, clock_time, compose, named, span
+from scoopjoy_dagster.automation.alert import SHOWN_DAYS, Alert, Links, Row, clock_time, compose, named, span
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, triggered_by
+from scoopjoy_dagster.automation.digests import days_digest
 from scoopjoy_dagster.automation.facts import read_run
-from scoopjoy_dagster.automation.messages import FailedRun, run_alerts
+from scoopjoy_dagster.automation.messages import run_alerts
 from scoopjoy_dagster.automation.parcels import (
     ALERTED,
     DIGEST,
@@ -141,36 +142,48 @@ def _days_not_done(instance: dg.DagsterInstance, record: dg.RunRecord) -> tuple[
 
 def _message(instance: dg.DagsterInstance, groups: Sequence[Group], links: Links) -> Alert:
     days = sorted({day for group in groups for day in group.days})
-    facts = [read_run(instance, record) for group in groups for record in group.records]
     closings = {day: closed_by(instance, day) for day in days}
     last = max(closings.values(), key=lambda one: one.at)
+    run_ids = [record.dagster_run.run_id for group in groups for record in group.records]
+    by = list(dict.fromkeys(_named(one) for one in closings.values()))
+    more = f" and {len(by) - SHOWN_DAYS} more" if len(by) > SHOWN_DAYS else ""
     closed = "Business day closed" if len(days) == 1 else "Business days closed"
     return compose(
-        key=":".join(["recovered", *sorted(one.run_id for one in facts)]),
+        key=":".join(["recovered", *sorted(run_ids)]),
         days=days,
         ended=last.at,
         when="Closed at",
         subject=f"[RECOVERED] {closed}: {named(days)}",
         lead=["Nothing is left to do."],
-        facts=[("Resolved by", "; ".join(dict.fromkeys(_named(one) for one in closings.values())))],
+        facts=[("Resolved by", "; ".join(by[:SHOWN_DAYS]) + more)],
         rows=[
-            Row((subject_of_alert, clock_time(one.ended)), f"Run {one.run_id[:8]}", severe=False)
-            for one in facts
-            for subject_of_alert in _answered(one, links)
+            Row((subject, clock_time(ended)), f"Run {run_id[:8]}" if run_id else "", severe=False)
+            for group in groups
+            for subject, ended, run_id in _answered(instance, group, links)
         ],
         title="Alerts that this answers",
         links=[
-            links.batch_run(last.batch_run or facts[-1].batch_run),
+            links.batch_run(last.batch_run or groups[-1].records[-1].dagster_run.tags.get(BATCH_RUN, "")),
             links.run(last.run_id) if last.run_id else ("", ""),
         ],
         about=[group.about for group in groups],
     )
 
 
-def _answered(run: FailedRun, links: Links) -> list[str]:
-    if run.backfill:
-        return [f"Backfill: {named(run.days)}"]
-    return [alert.subject for alert in run_alerts(run, links)]
+def _answered(
+    instance: dg.DagsterInstance, group: Group, links: Links
+) -> Iterator[tuple[str, datetime, str]]:
+    """The alerts that a recovery answers: subject, moment, and the run where it is one."""
+    facts = [read_run(instance, record) for record in group.records]
+    last = max(one.ended for one in facts)
+    if group.about.startswith(DIGEST):
+        yield days_digest(group.about, facts, links).subject, last, ""
+    elif facts[0].backfill:
+        yield f"Backfill: {named(group.days)}", last, ""
+    else:
+        yield from (
+            (alert.subject, one.ended, one.run_id) for one in facts for alert in run_alerts(one, links)
+        )
 
 
 def _named(closing: Closing) -> str:

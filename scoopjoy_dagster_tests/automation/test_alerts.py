@@ -331,7 +331,7 @@ def test_a_backfill_sends_one_digest_when_it_has_ended(close: Close, inbox: Inbo
     assert inbox.subjects() == [
         (manager, "[CRITICAL] Backfill: 2 of 3 days failed (1 Mar, 2 Mar)") for manager in MANAGERS
     ]
-    assert "1 Mar | Close POS Shifts | closed_shifts 2026-03-01" in inbox.text()
+    assert "1 Mar | Close POS Shifts | royalty not posted - CUST-0001-0: Account is frozen" in inbox.text()
     assert all(is_alerted(close.fresh(run.run_id)) for run in runs)
 
 
