@@ -138,7 +138,7 @@ def _failures(
     yield from _told(waiting, links)
     for backfill, tag in backfills.items():
         records_of_all = ended_backfill(instance, tag, backfill, now)
-        parcel = _digest(instance, tag, backfill, records_of_all, links, now) if records_of_all else None
+        parcel = _digest(instance, tag, backfill, records_of_all or [], links, now, days)
         if parcel:
             yield parcel
 
@@ -200,16 +200,20 @@ def _digest(
     records: Sequence[dg.RunRecord],
     links: Links,
     now: datetime,
+    days: dg.DailyPartitionsDefinition | None,
 ) -> Parcel | None:
-    """The digest of a backfill that has ended."""
+    """The digest of a backfill that has ended: of its days that are still open, unless somebody has got it already."""
     # A run and its retries have one root: the newest of them is the outcome.
     latest = {record.dagster_run.root_run_id or record.dagster_run.run_id: record for record in records}
     bad = [record for record in latest.values() if record.dagster_run.status is FAILED]
     if any(_retry_follows(record, now) for record in bad):
         return None
     failed = tuple(record.dagster_run for record in records if record.dagster_run.status is FAILED)
-    if not bad:
-        return Parcel((), failed, MADE_GOOD)
     facts = sorted((read_run(instance, record) for record in bad), key=lambda run: run.days)
-    days = {day for record in records for day in days_of_tags(record.dagster_run.tags)}
-    return Parcel((backfill_digest(tag, backfill, facts, len(days), links),), failed, "digest")
+    if days and not any(map(taken, failed)):
+        settled = settled_days(instance, days, sorted({day for run in facts for day in run.days}))
+        facts = [run for run in facts if not run.days or not settled.issuperset(run.days)]
+    if not facts:
+        return Parcel((), failed, MADE_GOOD) if failed else None
+    count = len({day for record in records for day in days_of_tags(record.dagster_run.tags)})
+    return Parcel((backfill_digest(tag, backfill, facts, count, links),), failed, "digest")

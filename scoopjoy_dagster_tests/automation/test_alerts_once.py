@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 import psycopg2
 import pytest
+from dagster._core.execution.backfill import BulkActionStatus
 
 from scoopjoy_dagster.automation import parcels
 from scoopjoy_dagster.automation.alerts import program
@@ -31,6 +32,7 @@ from scoopjoy_dagster_tests.automation.test_alerts import (
     ABORTED,
     DAY,
     ERPNEXT_DOWN,
+    backfill,
     deliver,
     fail,
     outbox_tick,
@@ -134,9 +136,13 @@ def test_an_alert_of_a_refusal_says_that_it_stays(close: Close, inbox: Inbox, po
 def test_days_that_were_closed_before_anybody_could_be_alerted_are_no_mail(
     close: Close, inbox: Inbox, port: int
 ) -> None:
+    close.instance.add_backfill(backfill(close, BulkActionStatus.COMPLETED_FAILED))
     run = fail(close)
+    fail(close, "2026-03-02", dagster__backfill="bf1")
+    fail(close, "2026-03-03", dagster__backfill="bf1")
     assert "SMTP_HOST is empty" in outbox_tick(close)
-    close.run(DAY)
+    for day in (DAY, "2026-03-02", "2026-03-03"):
+        close.run(day)
     with mail_server(inbox, port) as close.mail:
         assert outbox_tick(close) == QUIET
     assert inbox.mails == []
