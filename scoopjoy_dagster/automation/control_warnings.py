@@ -16,14 +16,13 @@ import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
-from scoopjoy_dagster.automation.alert import Alert, Links, Row, compose, cut, named, titled
+from scoopjoy_dagster.automation.alert import Links, Row, compose, cut, named, titled
 from scoopjoy_dagster.automation.backfills import ended_backfill, tag_of
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.automation.facts import ended, read_checks
 from scoopjoy_dagster.automation.parcels import WARNED, Parcel, is_noted, lots, note_of, runs, taken
 from scoopjoy_dagster.automation.range_facts import said, title_of
 from scoopjoy_dagster.automation.state import PARTITION, backfill_of, days_of_tags
-from scoopjoy_dagster.automation.steps import step_of
 
 WARNING_CHECKS = tuple(
     dg.AssetCheckKey(dg.AssetKey(one.asset), one.name) for one in CONTROL_TOTALS if not one.blocking
@@ -72,12 +71,13 @@ def pending(
             alone.append(warned)
     together, alone = lots(alone, WARNED)
     for warned in alone:
-        yield Parcel((_of_run(warned, links),), (warned.run,), warned.prints, WARNED)
+        yield _parcel([warned], f"{warned.run.run_id}:control-totals", links)
     for lot in together:
-        yield _of_several(lot, links)
+        yield _parcel(lot, f"several:control-totals:{lot[0].run.run_id}", links)
     for (tag, backfill), lot in backfills.items():
         if ended_backfill(instance, tag, backfill, now):
-            yield _of_several(lot, links, tag, backfill)
+            key = ":".join([backfill, "control-totals", *sorted(one.run.run_id for one in lot)])
+            yield _parcel(lot, key, links, links.backfill(tag, backfill), f"backfill {backfill}")
 
 
 def _standing(instance: dg.DagsterInstance, since: datetime, location: str | None) -> Iterator[Warned]:
@@ -132,70 +132,39 @@ def _read(
     return Warned(record, tuple(sorted(days)), tuple(checks))
 
 
-def _step(check: dg.AssetCheckEvaluation) -> str:
-    step = step_of(check.asset_key.to_user_string())
-    return step.title if step else check.asset_key.to_user_string()
-
-
-def _of_run(warned: Warned, links: Links) -> Alert:
-    questions = list(dict.fromkeys(title_of(check) for check in warned.checks))
-    more = f" and {len(questions) - 1} more" if len(questions) > 1 else ""
-    several = len(days_of_tags(warned.run.tags)) > 1
-    return compose(
-        key=f"{warned.run.run_id}:control-totals",
-        days=warned.days,
-        ended=ended(warned.record),
-        when="Run ended at",
-        subject=titled(f"[WARNING] Control totals: {questions[0]}{more}", warned.days),
-        lead=["Nothing was stopped. A control total needs a look."],
-        rows=[
-            Row(
-                (title_of(check), (several and check.partition) or _step(check)),
-                cut(said(check)),
-                severe=False,
-            )
-            for check in warned.checks
-        ],
-        title="Control totals",
-        todo=TODO,
-        runbook=links.page(warned.checks[0].asset_key.to_user_string()),
-        links=[links.batch_run(warned.run.tags.get(BATCH_RUN, "")), links.run(warned.run.run_id)],
-    )
-
-
-def _of_several(lot: Sequence[Warned], links: Links, tag: str = "", backfill: str = "") -> Parcel:
-    """One message for the warnings of several runs: those of a backfill that has ended, or those that wait together."""
+def _parcel(
+    lot: Sequence[Warned], key: str, links: Links, link: tuple[str, str] = ("", ""), about: str = ""
+) -> Parcel:
+    """One message for the warnings of a run, or of several: of a backfill that has ended, or of those that wait together."""
     days = sorted({day for one in lot for day in one.days})
-    run_ids = sorted(one.run.run_id for one in lot)
-    key = ":".join([backfill or "several", "control-totals", *(run_ids if backfill else [lot[0].run.run_id])])
+    found = [(check, one) for one in sorted(lot, key=lambda one: one.days) for check in one.checks]
+    questions = list(dict.fromkeys(title_of(check) for check, _ in found))
+    if len(lot) == 1 and not about:
+        what = questions[0] + (f" and {len(questions) - 1} more" if len(questions) > 1 else "")
+        run = lot[0].run
+        where = [links.batch_run(run.tags.get(BATCH_RUN, "")), links.run(run.run_id)]
+    else:
+        what, where = f"{len(days)} business day{'s' if len(days) > 1 else ''}", [link]
     alert = compose(
         key=key,
         days=days,
         ended=max(ended(one.record) for one in lot),
-        when="Last run ended at",
-        subject=titled(
-            f"[WARNING] Control totals: {len(days)} business day{'s' if len(days) > 1 else ''}", days
-        ),
-        lead=["Nothing was stopped. Control totals need a look."],
+        when="Run ended at",
+        subject=titled(f"[WARNING] Control totals: {what}", days),
+        lead=["Nothing was stopped. Look at these control totals."],
         rows=[
             Row(
-                (named([check.partition] if check.partition else one.days), title_of(check)),
+                (title_of(check), named([check.partition] if check.partition else one.days)),
                 cut(said(check)),
                 severe=False,
             )
-            for one in sorted(lot, key=lambda one: one.days)
-            for check in one.checks
+            for check, one in found
         ],
         title="Control totals",
         todo=TODO,
-        runbook=links.page(lot[0].checks[0].asset_key.to_user_string()),
-        links=[links.backfill(tag, backfill) if backfill else ("", "")],
-        about=[key],
+        runbook=links.page(found[0][0].asset_key.to_user_string()),
+        links=where,
+        about=[about] if about else [],
     )
-    return Parcel(
-        (alert,),
-        tuple(one.run for one in lot),
-        "control-totals",
-        WARNED,
-        {one.run.run_id: one.prints for one in lot},
-    )
+    notes = {one.run.run_id: one.prints for one in lot}
+    return Parcel((alert,), tuple(one.run for one in lot), "control-totals", WARNED, notes)

@@ -35,7 +35,7 @@ def test_a_run_with_a_warning_is_told_once_with_what_it_says(close: Close, inbox
     text = inbox.text()
     for part in (
         "Nothing was stopped",
-        f"{QUESTION} | Calculate Royalties | The sales of the day are 12.00, usual are 4000.00.",
+        f"{QUESTION} | 1 Mar | The sales of the day are 12.00, usual are 4000.00.",
         "docs/operations.md#royalties",
         "http://127.0.0.1:9/app/batch-run/SJ-BATCH-2026-00007",
         f"/runs/{run.run_id}",
@@ -92,4 +92,4 @@ def test_a_backfill_has_one_message_for_all_its_warnings(close: Close, inbox: In
         assert outbox_tick(close) == "alerts sent: 1"
         assert outbox_tick(close) == "no alert is waiting"
     assert got(inbox) == ["[WARNING] Control totals: 2 business days (1 Mar, 2 Mar)"]
-    assert f"1 Mar | {QUESTION} | The sales of the day are 12.00" in inbox.text()
+    assert f"{QUESTION} | 1 Mar | The sales of the day are 12.00" in inbox.text()
