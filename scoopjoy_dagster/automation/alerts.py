@@ -122,7 +122,7 @@ def build(days: dg.DailyPartitionsDefinition, status: dg.DefaultSensorStatus) ->
         heard = beat(context.instance, alerts.heartbeat_url, days, ended)
         if heard:
             context.log.info(heard)
-        told = fallback(context.instance, mail, now, REMEMBER)
-        return dg.SkipReason("; ".join(part for part in (delivery.sentence, told, heard) if part))
+        aged = fallback(context.instance, mail, now, REMEMBER)
+        return dg.SkipReason("; ".join(part for part in (delivery.sentence, aged, heard) if part))
 
     return [alert_on_failure, alert_outbox]

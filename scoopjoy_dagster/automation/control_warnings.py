@@ -1,7 +1,7 @@
-"""Warnings of control totals: they fail nothing, so no failed run tells anybody of them.
+"""Warnings of control totals: they fail nothing, so no failed run brings them to anybody.
 
 One alert for each run whose latest answers warn; one for the runs of a backfill, and for more than a few that wait together.
-A warning that a later run of the same day has answered otherwise is not told any more, nor is one that people know.
+A warning that a later run of the same day has answered otherwise is not sent any more, nor is one that people have got.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Warned:
 def pending(
     instance: dg.DagsterInstance, links: Links, now: datetime, *, since: datetime, location: str | None
 ) -> Iterator[Parcel]:
-    """What has not been told, oldest first; `since` and `now` are aware moments of the real clock."""
+    """What has not been sent, oldest first; `since` and `now` are aware moments of the real clock."""
     alone: list[Warned] = []
     backfills: dict[tuple[str, str], list[Warned]] = defaultdict(list)
     for warned in _standing(instance, since, location):
@@ -81,7 +81,7 @@ def pending(
 
 
 def _standing(instance: dg.DagsterInstance, since: datetime, location: str | None) -> Iterator[Warned]:
-    """Runs whose warnings stand and are not noted as told, oldest first."""
+    """Runs whose warnings stand and are not noted as sent, oldest first."""
     # Dagster's partitioned checks are young and have no public reader yet (see `state`).
     found = instance.event_log_storage.get_asset_check_partition_info(list(WARNING_CHECKS))
     standing: dict[str, set[tuple[dg.AssetCheckKey, str | None]]] = defaultdict(set)
@@ -99,11 +99,11 @@ def _standing(instance: dg.DagsterInstance, since: datetime, location: str | Non
 
 
 def _is_known(instance: dg.DagsterInstance, warned: Warned) -> bool:
-    """Whether people were told the same of these days after an earlier run."""
+    """Whether people have got the same of these days after an earlier run."""
     filters = dg.RunsFilter(tags={PARTITION: list(warned.days)}, statuses=list(FINISHED))
     notes = (note_of(one.dagster_run, WARNED) for one in instance.get_run_records(filters))
-    told = {fingerprint for note in notes for fingerprint in note.split(",")}
-    return told.issuperset(warned.prints.split(","))
+    sent = {fingerprint for note in notes for fingerprint in note.split(",")}
+    return sent.issuperset(warned.prints.split(","))
 
 
 def _print(warned: Warned, check: dg.AssetCheckEvaluation) -> str:

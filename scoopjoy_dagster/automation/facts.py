@@ -19,6 +19,9 @@ from scoopjoy_dagster.automation.steps import STEPS, is_watchdog, step_of
 OVERDUE = "overdue"
 """Figure of the watchdog's check: its overdue days, all of them."""
 
+PASSES = "passes"
+"""Metadata of a check that could not read its figures (`checks.answers`): it has none to show."""
+
 _KINDS = {
     dg.DagsterEventType[name]
     for name in (
@@ -130,7 +133,7 @@ def _steps_of_range(
     """What really failed in a run over several days.
 
     A step that fails with a sentence of its own (a `dagster.Failure`) repeats what is recorded for each day, or says that a
-    day is missing: it is told only where nothing else is, as in a re-execution of such steps. A step that crashed is told.
+    day is missing: it counts only where nothing else does, as in a re-execution of such steps. A step that crashed counts.
     """
     found = range_facts.culprits(events)
     own_words = [event for event in events["STEP_FAILURE"] if event.step_failure_data.user_failure_data]
@@ -146,14 +149,15 @@ def _step(event: dg.DagsterEvent, checks: Mapping[str, Sequence[dg.AssetCheckEva
         figures = {
             name if one else f"{title_of(check)} {name}": text
             for check in failed
+            if PASSES not in check.metadata
             for name, text in _texts(check.metadata).items()
         }
-        answers = [said(check) for check in failed]
+        answers = list(dict.fromkeys(said(check) for check in failed))
         return FailedStep(key, " ".join(answers), (), figures, cause=answers[0])
     failure = event.step_failure_data
-    told = failure.user_failure_data
-    if told and told.description:  # a `dagster.Failure`: its text is a sentence for people
-        return FailedStep(key, told.description, exception_rows(told.metadata))
+    own = failure.user_failure_data
+    if own and own.description:  # a `dagster.Failure`: its text is a sentence for people
+        return FailedStep(key, own.description, exception_rows(own.metadata))
     cause = failure.error
     while cause and cause.cause:
         cause = cause.cause

@@ -91,8 +91,8 @@ class MailPost:
         finally:
             if taken != before:
                 note_taken(self._instance, parcel, taken)
-        told = all(any(_mark(alert, one) in taken for one in self._to) for alert in parcel.alerts)
-        return trouble or ("" if told else "the mail server refuses every recipient")
+        reached = all(any(_mark(alert, one) in taken for one in self._to) for alert in parcel.alerts)
+        return trouble or ("" if reached else "the mail server refuses every recipient")
 
     def _message(self, alert: Alert, recipient: str) -> EmailMessage:
         day = date.fromisoformat(alert.day)

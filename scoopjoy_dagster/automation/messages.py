@@ -95,7 +95,8 @@ class FailedStep:
         if not self.exceptions or self.days:
             return self.message
         first = self.ordered[0]
-        more = f" (and {len(self.exceptions) - 1} more)" if len(self.exceptions) > 1 else ""
+        others = sum(row.get("severity") == "error" for row in self.exceptions) - 1
+        more = f" (and {others} more)" if others > 0 else ""
         return f"{self.why} - {first.get('who')}: {first.get('message')}{more}"
 
     @property

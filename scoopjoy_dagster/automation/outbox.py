@@ -1,4 +1,4 @@
-"""The outbox of alerts: what nobody has been told of.
+"""The outbox of alerts: what nobody has heard of yet.
 
 There is no list of mails to be sent. Dagster's own record of runs is the outbox: a failed run without our tag is an
 alert that has not been delivered, whoever missed it - a mail server that was down, a sensor that raised, a daemon that
@@ -28,8 +28,8 @@ from scoopjoy_dagster.automation.parcels import (
     RECOVERED,
     REPEATED,
     Parcel,
+    is_known,
     is_noted,
-    is_told,
     lots,
     runs,
     taken,
@@ -135,7 +135,7 @@ def _failures(
             yield Parcel((), (one.run,), REPEATED)
             continue
         waiting.append(Failure(one.record, replace(one.facts, outlook=_outlook(one, now, passes=passes))))
-    yield from _told(waiting, links)
+    yield from _parcels(waiting, links)
     for backfill, tag in backfills.items():
         records_of_all = ended_backfill(instance, tag, backfill, now)
         parcel = _digest(instance, tag, backfill, records_of_all or [], links, now, days)
@@ -143,7 +143,7 @@ def _failures(
             yield parcel
 
 
-def _told(waiting: Sequence[Failure], links: Links) -> Iterator[Parcel]:
+def _parcels(waiting: Sequence[Failure], links: Links) -> Iterator[Parcel]:
     """Each failure as alerts of its own; those of more than a few days as one."""
     of_days = [one for one in waiting if one.days and one.facts.job != WATCH_JOB]
     together, alone = lots(of_days, ALERTED)
@@ -166,7 +166,7 @@ def _repeats(instance: dg.DagsterInstance, failure: Failure, waiting: Sequence[F
         Failure(one, read_run(instance, one))
         for one in instance.get_run_records(filters)
         if one.storage_id < failure.record.storage_id
-        and is_told(one.dagster_run)
+        and is_known(one.dagster_run)
         and not is_noted(one.dagster_run, RECOVERED)
     ]
     return any(

@@ -25,7 +25,7 @@ run that it repeats, and its failure is news."""
 
 WARNED = "scoopjoy/warned"
 RECOVERED = "scoopjoy/recovered"
-"""Run tags of the same form: the warnings of its control totals, and that it was made good, have been told."""
+"""Run tags of the same form: the warnings of its control totals, and that its days were settled, have been sent."""
 
 PROGRESS = "scoopjoy/alert_progress"
 """Run tag: which recipients and channels have taken which alerts that are not fully delivered, as hashes; and which other
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 class Waiting(Protocol):
-    """What waits to be told: of which days (ISO), and the run that its note lies on."""
+    """What waits to be sent: of which days (ISO), and the run that its note lies on."""
 
     @property
     def run(self) -> dg.DagsterRun:
@@ -87,7 +87,7 @@ def note_of(run: dg.DagsterRun, tag: str) -> str:
     return run.tags[tag].split(" ")[1] if is_noted(run, tag) else ""
 
 
-def is_told(run: dg.DagsterRun) -> bool:
+def is_known(run: dg.DagsterRun) -> bool:
     """Whether anybody has got an alert of this run: one that a dead channel still waits for must not keep the others
     from hearing that all is well.
     """

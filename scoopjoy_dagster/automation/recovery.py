@@ -1,4 +1,4 @@
-"""Recovery: a day that somebody was alerted of is settled, and those who were alerted are told so, once.
+"""Recovery: a day that somebody was alerted of is settled, and those who were alerted hear of it, once.
 
 The same principle as the outbox's: a failed run whose alert somebody has got, and whose days are settled now, is a
 message that waits until the run is noted as recovered. What an alert was about recovers as a whole (a day, a digest's days,
@@ -23,8 +23,8 @@ from scoopjoy_dagster.automation.parcels import (
     DIGEST,
     RECOVERED,
     Parcel,
+    is_known,
     is_noted,
-    is_told,
     lots,
     note_of,
     runs,
@@ -49,14 +49,14 @@ BY_HAND = "marked by a person in Dagster"
 class Group:
     """Failed runs that recover as a whole: those of a day, of a digest, of a backfill, or the watchdog's.
 
-    `about` is what their alerts are about (see `alert.Alert`), `named` the business days; `told`: somebody has got an alert
+    `about` is what their alerts are about (see `alert.Alert`), `named` the business days; `known`: somebody has got an alert
     of them.
     """
 
     about: str = ""
     records: list[dg.RunRecord] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
-    told: bool = False
+    known: bool = False
 
     @property
     def days(self) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ def pending(
     filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
     waiting = [one for one in runs(instance, filters, location) if not is_noted(one.dagster_run, RECOVERED)]
     groups = _groups(instance, waiting[::-1])
-    ready = sorted((group for group in groups if group.told and group.days), key=lambda one: one.days)
+    ready = sorted((group for group in groups if group.known and group.days), key=lambda one: one.days)
     if not ready:
         return
     names = sorted({day for group in ready for day in group.days})
@@ -111,8 +111,8 @@ def _groups(instance: dg.DagsterInstance, records: Iterable[dg.RunRecord]) -> It
     for record in records:
         run = record.dagster_run
         backfill = backfill_of(run.tags)
-        told = is_told(run)
-        if not told and not backfill:
+        known = is_known(run)
+        if not known and not backfill:
             continue
         watchdog = run.job_name == WATCH_JOB
         days = tuple(days_of_tags(run.tags))
@@ -124,7 +124,7 @@ def _groups(instance: dg.DagsterInstance, records: Iterable[dg.RunRecord]) -> It
         group = groups.setdefault(about, Group(about))
         group.records.append(record)
         group.named.update(days)
-        group.told |= told
+        group.known |= known
     return groups.values()
 
 

@@ -195,4 +195,4 @@ def test_the_check_says_who_gets_mail() -> None:
 def test_the_check_warns_when_nobody_is_told() -> None:
     (nobody,) = checks()
     assert nobody.level == "warning"
-    assert "nobody is told" in nobody.message
+    assert "nobody is alerted" in nobody.message
