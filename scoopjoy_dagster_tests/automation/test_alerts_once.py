@@ -130,6 +130,19 @@ def test_an_alert_of_a_refusal_says_that_it_stays(close: Close, inbox: Inbox, po
     assert Outlook.AGAIN not in inbox.text()
 
 
+def test_a_control_total_that_could_not_be_read_is_tried_again_and_shows_no_figures(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    close.ledger_ok, close.ledger_figures = False, {"passes": True, "difference": "unknown"}
+    close.run(DAY, tags={"scoopjoy/triggered_by": "schedule"})
+    close.run(DAY, tags={"scoopjoy/triggered_by": "schedule"})
+    with mail_server(inbox, port) as close.mail:
+        assert len(at(close, 1).sent) == 1
+    assert Outlook.AGAIN in inbox.text()
+    assert "unknown" not in inbox.text()
+    assert "Passes" not in inbox.text()
+
+
 # -- what is settled, and what is known -------------------------------------------------------------------------------
 
 
@@ -214,6 +227,23 @@ def test_an_alert_of_many_days_that_a_channel_still_waits_for_is_repeated_to_nob
         == sorted(receiver.titles())
         == sorted([many, ABORTED.replace("1 Mar", "5 Mar")])
     )
+
+
+def test_a_recovery_that_a_channel_still_waits_for_is_repeated_to_nobody(
+    close: Close, inbox: Inbox, port: int, receiver: Receiver, http_port: int
+) -> None:
+    close.alerts = AlertsResource(channels=channel(http_port))
+    with mail_server(inbox, port) as close.mail:
+        for day in FIVE[:2]:
+            fail(close, day)
+        outbox_tick(close)
+        for day in FIVE[:2]:
+            close.run(day)
+            outbox_tick(close)
+        with receiver.at(http_port):
+            assert outbox_tick(close) == "alerts sent: 4"
+    both = [ABORTED, ABORTED.replace("1 Mar", "2 Mar"), CLOSED, CLOSED.replace("1 Mar", "2 Mar")]
+    assert subjects(inbox) == receiver.titles() == both
 
 
 def test_warnings_of_many_days_are_one_message(close: Close, inbox: Inbox, port: int) -> None:

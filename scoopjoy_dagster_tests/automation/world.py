@@ -46,6 +46,7 @@ class Close:
     boom: dict[str, BaseException] = field(default_factory=dict)
     ledger_ok: bool = True
     ledger_unread: bool = False
+    ledger_figures: dict[str, Any] = field(default_factory=lambda: {"difference": "-10.00"})
     now: str = "2026-03-10T06:00:00+05:30"
     defs: dg.Definitions = field(init=False)
     mail: MailResource = field(default_factory=MailResource)
@@ -130,7 +131,7 @@ class Close:
             return dg.AssetCheckResult(
                 passed=self.ledger_ok,
                 description="The ledger holds 90.00, the rule says 100.00.",
-                metadata={"difference": "-10.00"},
+                metadata=self.ledger_figures,
             )
 
         return ledger
