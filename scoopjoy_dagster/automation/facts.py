@@ -14,7 +14,7 @@ from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.automation.messages import FailedRun, FailedStep
 from scoopjoy_dagster.automation.range_facts import Events, exception_rows, said, title_of
 from scoopjoy_dagster.automation.state import backfill_of, days_of_tags
-from scoopjoy_dagster.automation.steps import STEPS, is_watchdog, step_of
+from scoopjoy_dagster.automation.steps import is_watchdog
 
 OVERDUE = "overdue"
 """Figure of the watchdog's check: its overdue days, all of them."""
@@ -26,7 +26,6 @@ _KINDS = {
     dg.DagsterEventType[name]
     for name in (
         "STEP_FAILURE",
-        "STEP_SUCCESS",
         "RUN_FAILURE",
         "ASSET_CHECK_EVALUATION",
         "ASSET_MATERIALIZATION_PLANNED",
@@ -39,16 +38,15 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:
     run = record.dagster_run
     all_days = tuple(days_of_tags(run.tags))
     several = len(all_days) > 1
-    events = _events(instance, run.run_id, _KINDS | range_facts.KINDS if several else _KINDS)
+    events = _events(instance, run.run_id, _KINDS | range_facts.KINDS)
     checks = _failed_checks(events["ASSET_CHECK_EVALUATION"])
     if several:
         days = range_facts.days_not_done(events, all_days)
         steps = _steps_of_range(events, checks)
-        done, skipped = range_facts.done_and_skipped(events, steps, days)
     else:
         days = all_days or _overdue(checks)
         steps = tuple(_step(event, checks) for event in events["STEP_FAILURE"])
-        done, skipped = _others(events, steps)
+    done, skipped = range_facts.done_and_skipped(events, steps, days)
     return FailedRun(
         run_id=run.run_id,
         job=run.job_name,
@@ -110,21 +108,6 @@ def _overdue(checks: Mapping[str, Sequence[dg.AssetCheckEvaluation]]) -> tuple[s
                 days = check.metadata[OVERDUE].value
                 return tuple(str(day) for day in days) if isinstance(days, list) else ()
     return ()
-
-
-def _others(events: Events, failed: Sequence[FailedStep]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Steps of the run that were done, and those that it was to do and did not; names for people, in order."""
-    bad = {step.asset for one in failed if (step := step_of(one.key))}
-    done = {event.step_key for event in events["STEP_SUCCESS"]} - bad
-    planned = {
-        event.asset_key.to_user_string()
-        for event in events["ASSET_MATERIALIZATION_PLANNED"]
-        if event.asset_key
-    }
-    skipped = planned - done - bad
-    return tuple(one.title for one in STEPS if one.asset in done), tuple(
-        one.title for one in STEPS if one.asset in skipped
-    )
 
 
 def _steps_of_range(

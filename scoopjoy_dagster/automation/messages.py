@@ -148,10 +148,6 @@ class FailedRun:
         good = self.of_days - len(self.days)
         return f"The other {good} of the run's {self.of_days} business days are done." if good > 0 else ""
 
-    def links(self, links: Links) -> list[tuple[str, str]]:
-        """Where to look at it."""
-        return [links.batch_run(self.batch_run), links.run(self.run_id)]
-
 
 def run_alerts(run: FailedRun, links: Links) -> list[Alert]:
     """One alert for each step that failed, or one that says that no step did (the worker was lost, the run was ended)."""
@@ -168,7 +164,11 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
     if known is None and not is_watchdog(step.key):
         return _housekeeping(run, step, links)
     days = step.days or run.days
-    consequence = "Pipeline aborted." if step.critical else "Pipeline continuing with remaining steps."
+    if step.critical:
+        subject, consequence = f"[CRITICAL] Batch pipeline failed at: {step.title}", "Pipeline aborted."
+    else:
+        subject = f"[WARNING] Batch step failed: {step.title}"
+        consequence = "Pipeline continuing with remaining steps."
     # Behind a critical step more may be open than this run was to do: the whole day is always right.
     alone = not step.critical and not run.skipped and len({one.title for one in run.steps}) == 1
     again = (
@@ -178,7 +178,7 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
         key=f"{run.run_id}:{step.key}",
         days=days,
         ended=run.ended,
-        subject=titled(_failed_at(step), days, step.why),
+        subject=titled(subject, days, step.why),
         lead=[consequence, run.others_went_on, cut(step.said), run.outlook],
         facts=[
             ("Step", step.title),
@@ -190,15 +190,9 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
         todo=_todo(run, again),
         runbook=links.page(step.page) if step.page else "",
         command=close_command(days, known.asset if alone and known else "", links.program) if known else "",
-        links=run.links(links),
+        links=[links.batch_run(run.batch_run), links.run(run.run_id)],
         about=[span(run.days)],
     )
-
-
-def _failed_at(step: FailedStep) -> str:
-    if step.critical:
-        return f"[CRITICAL] Batch pipeline failed at: {step.title}"
-    return f"[WARNING] Batch step failed: {step.title}"
 
 
 def _overdue(run: FailedRun, step: FailedStep, links: Links) -> Alert:
@@ -242,7 +236,7 @@ def _housekeeping(run: FailedRun, step: FailedStep | None, links: Links) -> Aler
         facts=[("Step", step.title if step else "")],
         rows=[_row(row) for row in step.ordered] if step else (),
         todo=f"Fix what the message names, then launch the job {run.job} again.",
-        links=run.links(links),
+        links=[links.batch_run(run.batch_run), links.run(run.run_id)],
     )
 
 
@@ -265,7 +259,7 @@ def _lost_run(run: FailedRun, links: Links) -> Alert:
         todo=_todo(run, f"look at the run, then close the day again. {ADOPTED}"),
         runbook=links.page(LOST),
         command=close_command(run.days, program=links.program),
-        links=run.links(links),
+        links=[links.batch_run(run.batch_run), links.run(run.run_id)],
     )
 
 

@@ -23,7 +23,7 @@ KINDS = {
     dg.DagsterEventType.ASSET_OBSERVATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
 }
-"""Events that only a run over several days is asked for."""
+"""Further events that say what became of each day."""
 
 Events = Mapping[str, Sequence[dg.DagsterEvent]]
 """Events of a run by their kind."""
