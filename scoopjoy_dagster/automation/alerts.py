@@ -1,8 +1,8 @@
 """The two sensors that send alerts: one at once, one for whatever the first has missed.
 
 Dagster's failure sensor alone loses alerts: its cursor moves on when its function raises, and its first tick only sets
-the cursor. So it is the fast way, and the outbox sensor, which looks at the state of the runs, is the sure one. It also
-tells of warnings and of what was made good, and sends the heartbeat.
+the cursor. So it is the fast way, and the outbox sensor, which looks at the state of the runs, is the sure one. Both send
+all that waits: failures, warnings, recoveries. The outbox sends the heartbeat, too.
 """
 
 import os

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -24,9 +23,6 @@ from scoopjoy_dagster.automation.mail_post import MailPost
 from scoopjoy_dagster.automation.parcels import Parcel, close
 from scoopjoy_dagster.automation.recipients import Recipients
 from scoopjoy_dagster.resources.mail import MailResource
-
-if TYPE_CHECKING:
-    import psycopg2.extensions
 
 LOCK = int.from_bytes(b"scoopjoy", "big", signed=True)
 """The number by which PostgreSQL knows the lock of the one who sends."""
@@ -79,15 +75,10 @@ def deliver_pending(
     with _sole_sender(instance) as alone:
         if not alone:
             return Delivery(waiting="another delivery is under way", refused=wrong)
-        parcels = outbox.pending(
-            instance,
-            links or Links(ui=mail.ui_url),
-            now,
-            days=days,
-            location=location,
-        )
-        for made_good in (parcel for parcel in parcels if not parcel.alerts):
-            close(instance, made_good, now)
+        links = links or Links(ui=mail.ui_url)
+        parcels = outbox.pending(instance, links, now, days=days, location=location)
+        for silent in (parcel for parcel in parcels if not parcel.alerts):
+            close(instance, silent, now)
         parcels = [parcel for parcel in parcels if parcel.alerts]
         done = Delivery(refused=wrong)
         if not parcels:
@@ -152,26 +143,20 @@ def _sole_sender(instance: dg.DagsterInstance) -> Iterator[bool]:
         return
     import psycopg2
 
+    connection = None
     try:
         connection = psycopg2.connect(
             url.replace("+psycopg2", "", 1), connect_timeout=5, application_name="scoopjoy alerts"
         )
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
+        alone = cursor.fetchone() == (True,)
     except psycopg2.Error:
         log.warning("PostgreSQL cannot be asked whether another process sends alerts; they are sent.")
-        yield True
-        return
-    with closing(connection):
-        connection.autocommit = True
-        yield _has(connection)
-
-
-def _has(connection: psycopg2.extensions.connection) -> bool:
-    import psycopg2
-
+        alone = True
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
-            (got,) = cursor.fetchone() or (True,)
-    except psycopg2.Error:
-        return True
-    return bool(got)
+        yield alone
+    finally:
+        if connection:
+            connection.close()
