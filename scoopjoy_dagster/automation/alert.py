@@ -1,15 +1,16 @@
 """What an alert is, whatever it is about: subject, plain text, an HTML page, and a short text for chat channels. Pure.
 
 What belongs here: the shape, the links, the rendering, and the words that several kinds of alerts share. What does not:
-what an alert of one kind says (`messages`, `digests`, `overdue`, `control_warnings`, `recovery`), and sending.
+what an alert of one kind says (`messages`, `digests`, `control_warnings`, `recovery`), and sending.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from functools import cache
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
 from scoopjoy_dagster.automation.state import BACKFILL
@@ -24,6 +25,9 @@ MAX_ROWS = 20
 SHOWN_DAYS = 5
 """Business days that are named one by one."""
 
+SUBJECT_DAYS = 3
+"""The same in a subject."""
+
 BRIEF_ROWS = 3
 """Rows of a table in a chat channel: some take a thousand characters and no more."""
 
@@ -33,19 +37,25 @@ MAX_TEXT = 600
 MAX_BRIEF = 200
 """Characters of one message in a chat channel."""
 
+MAX_CAUSE = 60
+"""Characters of a cause in a subject."""
+
 RUNBOOK = "docs/operations.md"
 """Where the runbook lies in the project; shown when no address of it is set."""
 
-ADOPTED = "What was written is adopted, never written twice."
+ADOPTED = "Nothing is posted or sent twice."
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Addresses that alerts link to, each empty for none: Dagster's UI, the ERPNext site, the runbook."""
+    """What alerts lead to: Dagster's UI, the ERPNext site, the runbook (each empty for none), and how the program is
+    called by hand where the service runs.
+    """
 
     ui: str = ""
     erpnext: str = ""
     runbook: str = ""
+    program: str = "scoopjoy"
 
     def run(self, run_id: str) -> tuple[str, str]:
         """The run in Dagster, as a label and an address."""
@@ -86,7 +96,7 @@ class Alert:
         text: plain text, with the subject as its first line.
         html: the same as a page.
         brief: the same for a chat channel, without the subject.
-        about: what an alert and its recovery have in common: days, or a backfill.
+        about: what an alert and its recovery have in common: days, or a backfill. A recovery may answer several.
     """
 
     key: str
@@ -95,7 +105,8 @@ class Alert:
     text: str
     html: str
     brief: str
-    about: str
+
+    about: tuple[str, ...]
 
     @property
     def severity(self) -> Literal["critical", "warning", "recovered"]:
@@ -119,7 +130,7 @@ def compose(
     facts: Sequence[tuple[str, str]] = (),
     rows: Sequence[Row] = (),
     title: str = "Exceptions",
-    about: str = "",
+    about: Sequence[str] = (),
     when: str = "Failed at",
 ) -> Alert:
     """The alert with this content.
@@ -140,10 +151,12 @@ def compose(
         about: see `Alert`; empty: the days.
         when: what `ended` is called.
     """
+    more = f" and {len(days) - SHOWN_DAYS} more" if len(days) > SHOWN_DAYS else ""
+    first = ("Business day" if len(days) == 1 else "Business days", ", ".join(days[:SHOWN_DAYS]) + more)
     content: dict[str, Any] = {
         "subject": subject,
         "lead": [line for line in lead if line],
-        "facts": [(name, value) for name, value in [*moment(days, ended, when), *facts] if value],
+        "facts": [(name, value) for name, value in [first, (when, clock_time(ended)), *facts] if value],
         "rows": rows,
         "title": title,
         "max_rows": MAX_ROWS,
@@ -160,28 +173,15 @@ def compose(
         "rows": [Row(row.cells, cut(row.said, MAX_BRIEF), row.todo, row.severe) for row in rows],
     }
     day = days[0] if days else ended.astimezone(ZONE).date().isoformat()
-    alert = Alert(key, day, subject, "", "", "", about or span(days) or key)
+    alert = Alert(key, day, subject, "", "", "", tuple(about) or (span(days) or key,))
     content["severity"] = alert.severity
     templates = _environment()
-    return Alert(
-        key=key,
-        day=day,
-        subject=subject,
+    return replace(
+        alert,
         text=templates.get_template("alert.txt.j2").render(content),
         html=templates.get_template("alert.html.j2").render(content),
         brief=templates.get_template("alert.brief.j2").render(short).strip(),
-        about=alert.about,
     )
-
-
-def moment(days: Sequence[str], ended: datetime, when: str) -> list[tuple[str, str]]:
-    """The facts that every alert begins with."""
-    facts = [(when, clock_time(ended))]
-    if days:
-        more = f" and {len(days) - SHOWN_DAYS} more" if len(days) > SHOWN_DAYS else ""
-        name = "Business day" if len(days) == 1 else "Business days"
-        facts.insert(0, (name, ", ".join(days[:SHOWN_DAYS]) + more))
-    return facts
 
 
 def clock_time(moment: datetime) -> str:
@@ -194,25 +194,37 @@ def span(days: Sequence[str]) -> str:
     return days[0] if len(days) == 1 else f"{days[0]}..{days[-1]}" if days else ""
 
 
-def figure_facts(figures: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Figures of a check, with their names as words."""
-    return [(name.replace("_", " ").capitalize(), cut(value)) for name, value in figures.items()]
-
-
-def close_command(days: Sequence[str], only: str = "") -> str:
+def close_command(days: Sequence[str], only: str = "", program: str = "scoopjoy") -> str:
     """The command that closes these days; `only` names the one asset that is left to do."""
     match list(days):
         case []:
             return ""
         case [day]:
-            return f"scoopjoy close --date {day}" + (f" --only {only}" if only else "")
+            return f"{program} close --date {day}" + (f" --only {only}" if only else "")
         case several:
-            return repair_command(several)
+            return repair_command(several, program)
 
 
-def repair_command(days: Sequence[str]) -> str:
+def repair_command(days: Sequence[str], program: str = "scoopjoy") -> str:
     """The command that closes these days; days between them that are settled cost nothing."""
-    return f"scoopjoy backfill --from {min(days)} --to {max(days)}"
+    return f"{program} backfill --from {min(days)} --to {max(days)}"
+
+
+def named(days: Sequence[str]) -> str:
+    """Days (ISO, oldest first) as a subject names them: each of a few, the ends of a range, the first of many others."""
+    dates = [date.fromisoformat(day) for day in days]
+    shown = [f"{one:%-d %b}" for one in dates]
+    if len(shown) <= SUBJECT_DAYS:
+        return ", ".join(shown)
+    whole = (dates[-1] - dates[0]).days == len(dates) - 1
+    return f"{shown[0]} to {shown[-1]}" if whole else f"{shown[0]} and {len(shown) - 1} more"
+
+
+def titled(subject: str, days: Sequence[str], cause: str = "") -> str:
+    """A subject with the days that it is about, and why."""
+    short = shorten(cause.strip().rstrip("."), MAX_CAUSE, placeholder=" ...")
+    why = ": ".join(filter(None, (named(days), short)))
+    return f"{subject} ({why})" if why else subject
 
 
 def cut(text: str, limit: int = MAX_TEXT) -> str:

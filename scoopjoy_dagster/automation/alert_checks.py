@@ -1,4 +1,4 @@
-"""What `scoopjoy check` says of alerting: who is told, by which ways, and which of them are wrong. Sends nothing."""
+"""What `scoopjoy check` says of alerting: who is alerted, by which ways, and which of them are wrong. Sends nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def alert_checks(settings: Settings) -> Iterator[Check]:
     """One line for the ways that alerts go, and one for each channel that is wrong."""
     right, wrong = usable(settings.alert_channels.get_secret_value())
     for sentence in wrong:
-        yield Check("error", NAME, sentence, "Mend SCOOPJOY_ALERT_CHANNELS.")
+        yield Check("error", NAME, sentence, "Correct SCOOPJOY_ALERT_CHANNELS.")
     ways = []
     if settings.smtp_host:
         fixed = len(settings.alert_recipients)
@@ -29,7 +29,7 @@ def alert_checks(settings: Settings) -> Iterator[Check]:
         yield Check(
             "warning",
             NAME,
-            "nobody is told of a night that fails: SMTP_HOST is empty, and SCOOPJOY_ALERT_CHANNELS has no usable channel",
+            "nobody is alerted when a night fails: SMTP_HOST is empty, and SCOOPJOY_ALERT_CHANNELS has no usable channel",
             "Set one of them.",
         )
     else:

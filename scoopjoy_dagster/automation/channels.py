@@ -89,11 +89,11 @@ def send(alert: Alert, channels: Sequence[Channel], timeout_s: float = SEND_S) -
 
     kinds = {"critical": NotifyType.FAILURE, "warning": NotifyType.WARNING, "recovered": NotifyType.SUCCESS}
     post: Apprise = Apprise(asset=asset)
+    asked: list[Channel] = []
     for channel in channels:
-        service = _service(channel)
-        if service is not None:
-            _tie_incident(service, alert)
+        for service in _services(channel, alert):
             post.add(service)
+            asked.append(channel)
     outcome = post.notify(
         body=alert.brief,
         title=alert.subject,
@@ -104,9 +104,12 @@ def send(alert: Alert, channels: Sequence[Channel], timeout_s: float = SEND_S) -
     )
     # In the order in which they were added.
     results = list(outcome)
-    if len(results) != len(channels):
+    if len(results) != len(asked):
         return dict.fromkeys(channels, "apprise could not prepare the message")
-    return {channel: _reason(result) for channel, result in zip(channels, results, strict=True)}
+    reasons = dict.fromkeys(channels, "")
+    for channel, result in zip(asked, results, strict=True):
+        reasons[channel] = reasons[channel] or _reason(result)
+    return reasons
 
 
 def _scheme(url: str) -> str:
@@ -137,10 +140,20 @@ def _reason(result: NotifyResult) -> str:
     return "it did not take the message"
 
 
-def _tie_incident(service: NotifyBase, alert: Alert) -> None:
-    """Where a recovery is to resolve what the alert raised (PagerDuty with `action=map`), both need one key."""
-    if getattr(service, "action", "") == "map" and getattr(service, "dedup", "") is None:
-        setattr(service, "dedup", f"scoopjoy {alert.about}")  # noqa: B010 - no attribute of every service
+def _services(channel: Channel, alert: Alert) -> list[NotifyBase]:
+    """What an alert goes to: once to a channel, but once for each thing that it is about where a recovery is to resolve what
+    an alert raised (PagerDuty with `action=map`), as both need one key.
+    """
+    services = []
+    for about in alert.about:
+        service = _service(channel)
+        if service is None:
+            continue
+        services.append(service)
+        if getattr(service, "action", "") != "map" or getattr(service, "dedup", "") is not None:
+            break
+        setattr(service, "dedup", f"scoopjoy {about}")  # noqa: B010 - no attribute of every service
+    return services
 
 
 def _service(channel: Channel) -> NotifyBase | None:

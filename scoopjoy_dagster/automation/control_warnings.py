@@ -1,11 +1,12 @@
-"""Warnings of control totals: they fail nothing, so no failed run tells anybody of them.
+"""Warnings of control totals: they fail nothing, so no failed run brings them to anybody.
 
-One alert for each run whose latest answers warn, and one for each backfill. A warning that a later run of the same day
-has answered otherwise is not told any more.
+One alert for each run whose latest answers warn; one for the runs of a backfill, and for more than a few that wait together.
+A warning that a later run of the same day has answered otherwise is not sent any more, nor is one that people have got.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,21 +16,20 @@ import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
-from scoopjoy_dagster.automation.alert import Alert, Links, Row, compose, cut
+from scoopjoy_dagster.automation.alert import Links, Row, compose, cut, named, titled
 from scoopjoy_dagster.automation.backfills import ended_backfill, tag_of
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.automation.facts import ended, read_checks
-from scoopjoy_dagster.automation.parcels import WARNED, Parcel, is_noted, runs
-from scoopjoy_dagster.automation.range_facts import said
-from scoopjoy_dagster.automation.state import backfill_of, days_of_tags
-from scoopjoy_dagster.automation.steps import step_of
+from scoopjoy_dagster.automation.parcels import WARNED, Parcel, is_noted, lots, note_of, runs, taken
+from scoopjoy_dagster.automation.range_facts import said, title_of
+from scoopjoy_dagster.automation.state import PARTITION, backfill_of, days_of_tags
 
 WARNING_CHECKS = tuple(
     dg.AssetCheckKey(dg.AssetKey(one.asset), one.name) for one in CONTROL_TOTALS if not one.blocking
 )
 FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE)
 TODO = (
-    "Look at what it names. If the figures are right, nothing is to do; if they are not, mend them in ERPNext: "
+    "Look at what it names. If the figures are right, there is nothing to do. If they are wrong, correct them in ERPNext: "
     "the day is then closed again by itself."
 )
 
@@ -42,47 +42,75 @@ class Warned:
     days: tuple[str, ...]
     checks: tuple[dg.AssetCheckEvaluation, ...]
 
+    @property
+    def run(self) -> dg.DagsterRun:
+        """The run itself."""
+        return self.record.dagster_run
+
+    @property
+    def prints(self) -> str:
+        """What it says, as fingerprints for the note on the run: the same check of the same day with the same figures has
+        the same.
+        """
+        return ",".join(sorted(_print(self, check) for check in self.checks))
+
 
 def pending(
     instance: dg.DagsterInstance, links: Links, now: datetime, *, since: datetime, location: str | None
 ) -> Iterator[Parcel]:
-    """What has not been told, oldest first; `since` and `now` are aware moments of the real clock."""
+    """What has not been sent, oldest first; `since` and `now` are aware moments of the real clock."""
+    alone: list[Warned] = []
+    backfills: dict[tuple[str, str], list[Warned]] = defaultdict(list)
+    for warned in _standing(instance, since, location):
+        backfill = backfill_of(warned.run.tags)
+        if backfill:
+            backfills[tag_of(warned.run), backfill].append(warned)
+        elif not taken(warned.run) and _is_known(instance, warned):
+            yield Parcel((), (warned.run,), warned.prints, WARNED)
+        else:
+            alone.append(warned)
+    together, alone = lots(alone, WARNED)
+    for warned in alone:
+        yield _parcel([warned], f"{warned.run.run_id}:control-totals", links)
+    for lot in together:
+        yield _parcel(lot, f"several:control-totals:{lot[0].run.run_id}", links)
+    for (tag, backfill), lot in backfills.items():
+        if ended_backfill(instance, tag, backfill, now):
+            key = ":".join([backfill, "control-totals", *sorted(one.run.run_id for one in lot)])
+            yield _parcel(lot, key, links, links.backfill(tag, backfill), f"backfill {backfill}")
+
+
+def _standing(instance: dg.DagsterInstance, since: datetime, location: str | None) -> Iterator[Warned]:
+    """Runs whose warnings stand and are not noted as sent, oldest first."""
     # Dagster's partitioned checks are young and have no public reader yet (see `state`).
     found = instance.event_log_storage.get_asset_check_partition_info(list(WARNING_CHECKS))
-    failed = AssetCheckExecutionRecordStatus.FAILED
     standing: dict[str, set[tuple[dg.AssetCheckKey, str | None]]] = defaultdict(set)
     for one in found:
-        if one.latest_execution_status is failed:
+        if one.latest_execution_status is AssetCheckExecutionRecordStatus.FAILED:
             standing[one.latest_planned_run_id].add((one.check_key, one.partition_key))
     if not standing:
         return
     filters = dg.RunsFilter(run_ids=sorted(standing), statuses=list(FINISHED), updated_after=since)
-    new = [one for one in runs(instance, filters, location) if not is_noted(one.dagster_run, WARNED)][::-1]
-    backfills: dict[str, str] = {}
-    for record in new:
-        run = record.dagster_run
-        backfill = backfill_of(run.tags)
-        if backfill:
-            backfills[backfill] = tag_of(run)
-            continue
-        warned = _read(instance, record, standing[run.run_id])
+    new = [one for one in runs(instance, filters, location) if not is_noted(one.dagster_run, WARNED)]
+    for record in new[::-1]:
+        warned = _read(instance, record, standing[record.dagster_run.run_id])
         if warned.checks:
-            yield Parcel((_of_run(warned, links),), (run,), "control-totals", WARNED)
-    for backfill, tag in backfills.items():
-        records = ended_backfill(instance, tag, backfill, now)
-        if records:
-            ours = [
-                _read(instance, one, standing[one.dagster_run.run_id])
-                for one in new
-                if backfill_of(one.dagster_run.tags) == backfill
-            ]
-            warned_runs = [one for one in ours if one.checks]
-            days = {day for one in records for day in days_of_tags(one.dagster_run.tags)}
-            if warned_runs:
-                alert = _of_backfill(tag, backfill, warned_runs, len(days), links)
-                yield Parcel(
-                    (alert,), tuple(one.record.dagster_run for one in warned_runs), "control-totals", WARNED
-                )
+            yield warned
+
+
+def _is_known(instance: dg.DagsterInstance, warned: Warned) -> bool:
+    """Whether people have got the same of these days after an earlier run."""
+    filters = dg.RunsFilter(tags={PARTITION: list(warned.days)}, statuses=list(FINISHED))
+    notes = (note_of(one.dagster_run, WARNED) for one in instance.get_run_records(filters))
+    sent = {fingerprint for note in notes for fingerprint in note.split(",")}
+    return sent.issuperset(warned.prints.split(","))
+
+
+def _print(warned: Warned, check: dg.AssetCheckEvaluation) -> str:
+    figures = {name: str(entry.value) for name, entry in check.metadata.items()}
+    days = check.partition or " ".join(warned.days)
+    text = "\x1f".join([check.check_name, days, said(check), str(sorted(figures.items()))])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _read(
@@ -104,61 +132,39 @@ def _read(
     return Warned(record, tuple(sorted(days)), tuple(checks))
 
 
-def _title(check: dg.AssetCheckEvaluation) -> str:
-    step = step_of(check.asset_key.to_user_string())
-    return step.title if step else check.asset_key.to_user_string()
-
-
-def _question(check: dg.AssetCheckEvaluation) -> str:
-    return next((one.question for one in CONTROL_TOTALS if one.name == check.check_name), "")
-
-
-def _of_run(warned: Warned, links: Links) -> Alert:
-    run = warned.record.dagster_run
-    names = ", ".join(dict.fromkeys(check.check_name for check in warned.checks))
-    several = len(days_of_tags(run.tags)) > 1
-    return compose(
-        key=f"{run.run_id}:control-totals",
-        days=warned.days,
-        ended=ended(warned.record),
+def _parcel(
+    lot: Sequence[Warned], key: str, links: Links, link: tuple[str, str] = ("", ""), about: str = ""
+) -> Parcel:
+    """One message for the warnings of a run, or of several: of a backfill that has ended, or of those that wait together."""
+    days = sorted({day for one in lot for day in one.days})
+    found = [(check, one) for one in sorted(lot, key=lambda one: one.days) for check in one.checks]
+    questions = list(dict.fromkeys(title_of(check) for check, _ in found))
+    if len(lot) == 1 and not about:
+        what = questions[0] + (f" and {len(questions) - 1} more" if len(questions) > 1 else "")
+        run = lot[0].run
+        where = [links.batch_run(run.tags.get(BATCH_RUN, "")), links.run(run.run_id)]
+    else:
+        what, where = f"{len(days)} business day{'s' if len(days) > 1 else ''}", [link]
+    alert = compose(
+        key=key,
+        days=days,
+        ended=max(ended(one.record) for one in lot),
         when="Run ended at",
-        subject=f"[WARNING] Control totals: {names}",
-        lead=["Nothing was stopped: a control total wants a look."],
+        subject=titled(f"[WARNING] Control totals: {what}", days),
+        lead=["Nothing was stopped. Look at these control totals."],
         rows=[
             Row(
-                (check.check_name, (several and check.partition) or _title(check)),
+                (title_of(check), named([check.partition] if check.partition else one.days)),
                 cut(said(check)),
-                _question(check),
                 severe=False,
             )
-            for check in warned.checks
+            for check, one in found
         ],
         title="Control totals",
         todo=TODO,
-        runbook=links.page(warned.checks[0].asset_key.to_user_string()),
-        links=[links.batch_run(run.tags.get(BATCH_RUN, "")), links.run(run.run_id)],
+        runbook=links.page(found[0][0].asset_key.to_user_string()),
+        links=where,
+        about=[about] if about else [],
     )
-
-
-def _of_backfill(tag: str, backfill: str, warned: Sequence[Warned], days: int, links: Links) -> Alert:
-    named = sorted({day for one in warned for day in one.days})
-    return compose(
-        key=":".join([backfill, "control-totals", *sorted(one.record.dagster_run.run_id for one in warned)]),
-        days=named,
-        ended=max(ended(one.record) for one in warned),
-        when="Last run ended at",
-        subject=f"[WARNING] Backfill {backfill}: control totals of {len(named)} of {days} days",
-        lead=[f"The backfill {backfill} has ended. Nothing was stopped: control totals want a look."],
-        rows=[
-            Row(
-                (check.partition or ", ".join(one.days[:3]), check.check_name), cut(said(check)), severe=False
-            )
-            for one in sorted(warned, key=lambda one: one.days)
-            for check in one.checks
-        ],
-        title="Control totals",
-        todo=TODO,
-        runbook=links.page(warned[0].checks[0].asset_key.to_user_string()),
-        links=[links.backfill(tag, backfill)],
-        about=f"backfill {backfill}",
-    )
+    notes = {one.run.run_id: one.prints for one in lot}
+    return Parcel((alert,), tuple(one.run for one in lot), "control-totals", WARNED, notes)

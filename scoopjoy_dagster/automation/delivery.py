@@ -7,23 +7,29 @@ mail is repeated with the same Message-ID, of which mail readers show one; a mes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 import dagster as dg
-from filelock import FileLock, Timeout
 
 from scoopjoy_dagster.automation import outbox
 from scoopjoy_dagster.automation.alert import Links
 from scoopjoy_dagster.automation.channel_post import ChannelPost
-from scoopjoy_dagster.automation.channels import Channel, usable
+from scoopjoy_dagster.automation.channels import usable
 from scoopjoy_dagster.automation.mail_post import MailPost
 from scoopjoy_dagster.automation.parcels import Parcel, close
 from scoopjoy_dagster.automation.recipients import Recipients
 from scoopjoy_dagster.resources.mail import MailResource
+
+LOCK = int.from_bytes(b"scoopjoy", "big", signed=True)
+"""The number by which PostgreSQL knows the lock of the one who sends."""
+
+NO_NOTE = "they were delivered, but Dagster's storage takes no note of it"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -51,9 +57,7 @@ def deliver_pending(
     channels: str = "",
     links: Links | None = None,
     days: dg.DailyPartitionsDefinition | None = None,
-    only: str | None = None,
     location: str | None = None,
-    window_days: int = outbox.WINDOW_DAYS,
 ) -> Delivery:
     """Send every alert that has not been delivered, oldest first, and say what happened. Delivery errors do not raise.
 
@@ -64,104 +68,95 @@ def deliver_pending(
         now: An aware moment of the real clock: it is compared with Dagster's own.
         channels: URLs of channels, separated by spaces or line breaks; a secret.
         links: Addresses that alerts link to; None: Dagster's UI only.
-        days: See `outbox.pending`, as for `only`, `location` and `window_days`.
-        only: A run id, to look at the failure of this run and at nothing else.
+        days: See `outbox.pending`, as for `location`.
         location: Code location whose runs are ours; None for any.
-        window_days: Runs that failed before are left alone.
     """
     right, wrong = usable(channels)
     with _sole_sender(instance) as alone:
         if not alone:
             return Delivery(waiting="another delivery is under way", refused=wrong)
-        parcels = outbox.pending(
-            instance,
-            links or Links(ui=mail.ui_url),
-            now,
-            days=days,
-            only=only,
-            location=location,
-            window_days=window_days,
-        )
-        for made_good in (parcel for parcel in parcels if not parcel.alerts):
-            close(instance, made_good, now)
+        links = links or Links(ui=mail.ui_url)
+        parcels = outbox.pending(instance, links, now, days=days, location=location)
+        for silent in (parcel for parcel in parcels if not parcel.alerts):
+            close(instance, silent, now)
         parcels = [parcel for parcel in parcels if parcel.alerts]
         done = Delivery(refused=wrong)
         if not parcels:
             return done
-        outlets = [_channels(instance, right, wrong)]
-        if mail.configured:
-            outlets.insert(0, _mail(instance, mail, recipients, now, done))
-        elif not right:
-            outlets = [_nowhere]
-        # What each outlet says of each parcel: why it must wait, or nothing.
-        said = list(zip(*(outlet(parcels) for outlet in outlets), strict=True))
+        # What each way says of each parcel: why it must wait, or nothing.
+        by_mail = _mailed(instance, mail, recipients, now, parcels, done)
+        by_channel = ChannelPost(instance, right).deliver(parcels)
+        # A wrong channel keeps the alerts: they are for the channel that somebody meant.
+        kept = NOWHERE if not mail.configured and not right else KEPT if wrong else ""
         left: list[str] = []
-        for parcel, reasons in zip(parcels, said, strict=True):
+        for parcel, *reasons in zip(parcels, by_mail, by_channel, [kept] * len(parcels), strict=True):
             waits = "; ".join(filter(None, reasons))
             if waits:
                 left.append(waits)
-            else:
-                close(instance, parcel, now)
-                done.sent += [alert.subject for alert in parcel.alerts]
+                continue
+            done.sent += [alert.subject for alert in parcel.alerts]
+            if not close(instance, parcel, now):
+                left.append(NO_NOTE)
         if left:
             done.waiting = f"alerts waiting: {len(left)} ({'; '.join(dict.fromkeys(left))})"
         return done
 
 
-Outlet = Callable[[Sequence[Parcel]], Sequence[str]]
-"""Sends parcels, and says of each why it must wait; empty when all have got it."""
-
 NOBODY = (
-    "nobody to tell is known; set SCOOPJOY_ALERT_RECIPIENTS, or give an enabled ERPNext user the role System Manager "
-    "and see that ERPNext can be reached"
+    "no alert recipients are known: set SCOOPJOY_ALERT_RECIPIENTS, or give an enabled ERPNext user the role System Manager "
+    "and check that ERPNext can be reached"
 )
-NOWHERE = (
-    "SMTP_HOST is empty, and SCOOPJOY_ALERT_CHANNELS has no channel that can be used, so nobody can be told"
-)
+NOWHERE = "SMTP_HOST is empty, and SCOOPJOY_ALERT_CHANNELS has no channel that can be used, so nobody can be alerted"
+KEPT = "a channel of SCOOPJOY_ALERT_CHANNELS cannot be used"
 
 
-def _nowhere(parcels: Sequence[Parcel]) -> list[str]:
-    return [NOWHERE] * len(parcels)
-
-
-def _mail(
-    instance: dg.DagsterInstance, mail: MailResource, recipients: Recipients, now: datetime, done: Delivery
-) -> Outlet:
-    def send(parcels: Sequence[Parcel]) -> list[str]:
-        to = list(dict.fromkeys(recipients()))
-        if not to:
-            return [NOBODY] * len(parcels)
-        post = MailPost(instance, mail, to, now)
-        why = post.deliver(parcels)
-        done.refused = [*post.refused, *done.refused]
-        return why
-
-    return send
-
-
-def _channels(instance: dg.DagsterInstance, right: Sequence[Channel], wrong: Sequence[str]) -> Outlet:
-    # What is wrong keeps the alerts: they are for the channel that somebody meant.
-    kept = "a channel of SCOOPJOY_ALERT_CHANNELS cannot be used" if wrong else ""
-
-    def send(parcels: Sequence[Parcel]) -> list[str]:
-        why = ChannelPost(instance, right).deliver(parcels)
-        return ["; ".join(filter(None, (reason, kept))) for reason in why]
-
-    return send
+def _mailed(
+    instance: dg.DagsterInstance,
+    mail: MailResource,
+    recipients: Recipients,
+    now: datetime,
+    parcels: Sequence[Parcel],
+    done: Delivery,
+) -> Sequence[str]:
+    """Why each parcel must wait for the mail server; empty where it has taken it."""
+    if not mail.configured:
+        return [""] * len(parcels)
+    to = list(dict.fromkeys(recipients()))
+    if not to:
+        return [NOBODY] * len(parcels)
+    post = MailPost(instance, mail, to, now)
+    why = post.deliver(parcels)
+    done.refused = [*post.refused, *done.refused]
+    return why
 
 
 @contextmanager
 def _sole_sender(instance: dg.DagsterInstance) -> Iterator[bool]:
-    """Whether this is the only delivery under way on this machine: two sensors and the watchdog may want to send."""
-    directory = Path(instance.storage_directory())
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(directory / "scoopjoy-alerts.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    try:
+    """Whether this is the only delivery under way: two sensors and the watchdog may want to send at the same time.
+
+    The lock is PostgreSQL's and lives in a connection of its own, so a sender that is killed gives it back. Another storage
+    has one process and no second sender. A lock that cannot be asked for silences nobody.
+    """
+    url = str(getattr(instance.run_storage, "postgres_url", ""))
+    if not url:
         yield True
+        return
+    import psycopg2
+
+    connection = None
+    try:
+        connection = psycopg2.connect(
+            url.replace("+psycopg2", "", 1), connect_timeout=5, application_name="scoopjoy alerts"
+        )
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
+        alone = cursor.fetchone() == (True,)
+    except psycopg2.Error:
+        log.warning("PostgreSQL cannot be asked whether another process sends alerts; they are sent.")
+        alone = True
+    try:
+        yield alone
     finally:
-        lock.release()
+        if connection:
+            connection.close()

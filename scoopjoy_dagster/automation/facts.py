@@ -12,18 +12,20 @@ import dagster as dg
 from scoopjoy_dagster.automation import range_facts
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.automation.messages import FailedRun, FailedStep
-from scoopjoy_dagster.automation.range_facts import Events, exception_rows, said
+from scoopjoy_dagster.automation.range_facts import Events, exception_rows, said, title_of
 from scoopjoy_dagster.automation.state import backfill_of, days_of_tags
-from scoopjoy_dagster.automation.steps import STEPS, is_watchdog, step_of
+from scoopjoy_dagster.automation.steps import is_watchdog
 
 OVERDUE = "overdue"
 """Figure of the watchdog's check: its overdue days, all of them."""
+
+PASSES = "passes"
+"""Metadata of a check that could not read its figures (`checks.answers`): it has none to show."""
 
 _KINDS = {
     dg.DagsterEventType[name]
     for name in (
         "STEP_FAILURE",
-        "STEP_SUCCESS",
         "RUN_FAILURE",
         "ASSET_CHECK_EVALUATION",
         "ASSET_MATERIALIZATION_PLANNED",
@@ -36,16 +38,15 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:
     run = record.dagster_run
     all_days = tuple(days_of_tags(run.tags))
     several = len(all_days) > 1
-    events = _events(instance, run.run_id, _KINDS | range_facts.KINDS if several else _KINDS)
+    events = _events(instance, run.run_id, _KINDS | range_facts.KINDS)
     checks = _failed_checks(events["ASSET_CHECK_EVALUATION"])
     if several:
         days = range_facts.days_not_done(events, all_days)
         steps = _steps_of_range(events, checks)
-        done, skipped = range_facts.done_and_skipped(events, steps, days)
     else:
         days = all_days or _overdue(checks)
         steps = tuple(_step(event, checks) for event in events["STEP_FAILURE"])
-        done, skipped = _others(events, steps)
+    done, skipped = range_facts.done_and_skipped(events, steps, days)
     return FailedRun(
         run_id=run.run_id,
         job=run.job_name,
@@ -109,28 +110,13 @@ def _overdue(checks: Mapping[str, Sequence[dg.AssetCheckEvaluation]]) -> tuple[s
     return ()
 
 
-def _others(events: Events, failed: Sequence[FailedStep]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Steps of the run that were done, and those that it was to do and did not; names for people, in order."""
-    bad = {step.asset for one in failed if (step := step_of(one.key))}
-    done = {event.step_key for event in events["STEP_SUCCESS"]} - bad
-    planned = {
-        event.asset_key.to_user_string()
-        for event in events["ASSET_MATERIALIZATION_PLANNED"]
-        if event.asset_key
-    }
-    skipped = planned - done - bad
-    return tuple(one.title for one in STEPS if one.asset in done), tuple(
-        one.title for one in STEPS if one.asset in skipped
-    )
-
-
 def _steps_of_range(
     events: Events, checks: Mapping[str, Sequence[dg.AssetCheckEvaluation]]
 ) -> tuple[FailedStep, ...]:
     """What really failed in a run over several days.
 
     A step that fails with a sentence of its own (a `dagster.Failure`) repeats what is recorded for each day, or says that a
-    day is missing: it is told only where nothing else is, as in a re-execution of such steps. A step that crashed is told.
+    day is missing: it counts only where nothing else does, as in a re-execution of such steps. A step that crashed counts.
     """
     found = range_facts.culprits(events)
     own_words = [event for event in events["STEP_FAILURE"] if event.step_failure_data.user_failure_data]
@@ -141,23 +127,25 @@ def _steps_of_range(
 def _step(event: dg.DagsterEvent, checks: Mapping[str, Sequence[dg.AssetCheckEvaluation]]) -> FailedStep:
     key = event.step_key or ""
     failed = checks.get(key, ())
-    if len(failed) == 1:
-        return FailedStep(key, said(failed[0]), (), _texts(failed[0].metadata))
     if failed:
+        one = len(failed) == 1
         figures = {
-            f"{check.check_name}: {name}": text
+            name if one else f"{title_of(check)} {name}": text
             for check in failed
+            if PASSES not in check.metadata
             for name, text in _texts(check.metadata).items()
         }
-        return FailedStep(key, " ".join(said(check) for check in failed), (), figures)
+        answers = list(dict.fromkeys(said(check) for check in failed))
+        return FailedStep(key, " ".join(answers), (), figures, cause=answers[0])
     failure = event.step_failure_data
-    told = failure.user_failure_data
-    if told and told.description:  # a `dagster.Failure`: its text is a sentence for people
-        return FailedStep(key, told.description, exception_rows(told.metadata))
+    own = failure.user_failure_data
+    if own and own.description:  # a `dagster.Failure`: its text is a sentence for people
+        return FailedStep(key, own.description, exception_rows(own.metadata))
     cause = failure.error
     while cause and cause.cause:
         cause = cause.cause
-    return FailedStep(key, cause.message.strip() if cause else "The step failed without saying why.")
+    message = cause.message.strip() if cause else "The step failed without saying why."
+    return FailedStep(key, message, cause="unexpected error")
 
 
 def _texts(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, str]:

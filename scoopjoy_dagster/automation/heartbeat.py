@@ -1,6 +1,6 @@
 """The heartbeat: a request to a service that raises the alarm when none comes, for when Dagster itself is down.
 
-Due once for every night that is settled, and once for every watchdog that has found all well. What was told last is
+Due once for every night that is settled, and once for every watchdog that has found all well. What was sent last is
 noted in Dagster's storage, so a heartbeat that could not be delivered is due again at the next tick.
 """
 
@@ -11,11 +11,12 @@ import json
 import dagster as dg
 
 from scoopjoy_dagster.automation.channels import hush_urls
+from scoopjoy_dagster.automation.parcels import read_note
 from scoopjoy_dagster.automation.state import settled_days
 from scoopjoy_dagster.automation.steps import WATCH_JOB
 
 NOTE = "scoopjoy/heartbeat"
-"""Key in Dagster's own storage: the newest day and the newest watchdog's run that were told."""
+"""Key in Dagster's own storage: the newest day and the newest watchdog's run that were sent."""
 
 TIMEOUT_S = (3.0, 5.0)
 """Seconds to wait for a connection, and for the answer."""
@@ -33,8 +34,8 @@ def beat(instance: dg.DagsterInstance, url: str, days: dg.DailyPartitionsDefinit
     if not url:
         return ""
     due = _due(instance, days, ended)
-    told = _told(instance)
-    if due == told:
+    sent = _sent(instance)
+    if due == sent:
         return ""
     reason = _request(url)
     if reason:
@@ -46,8 +47,8 @@ def beat(instance: dg.DagsterInstance, url: str, days: dg.DailyPartitionsDefinit
 def _due(
     instance: dg.DagsterInstance, days: dg.DailyPartitionsDefinition, ended: list[str]
 ) -> dict[str, str]:
-    """What is to have been told by now: a night that is not settled is no news."""
-    due = _told(instance)
+    """What is to have been sent by now: a night that is not settled is no news."""
+    due = _sent(instance)
     if ended and ended[-1] > due["day"] and settled_days(instance, days, ended[-1:]):
         due["day"] = ended[-1]
     good = dg.RunsFilter(job_name=WATCH_JOB, statuses=[dg.DagsterRunStatus.SUCCESS])
@@ -56,9 +57,9 @@ def _due(
     return due
 
 
-def _told(instance: dg.DagsterInstance) -> dict[str, str]:
+def _sent(instance: dg.DagsterInstance) -> dict[str, str]:
     note = instance.daemon_cursor_storage.get_cursor_values({NOTE}).get(NOTE)
-    return {"day": "", "watchdog": "", **(json.loads(note) if note else {})}
+    return {name: str(read_note(note).get(name, "")) for name in ("day", "watchdog")}
 
 
 def _request(url: str) -> str:

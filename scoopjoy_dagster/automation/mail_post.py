@@ -23,7 +23,6 @@ from scoopjoy_dagster.reporting.mail import (
 )
 from scoopjoy_dagster.resources.mail import MailResource
 
-TRIES = 2
 SMTP_TIMEOUT_S = 5.0
 BUDGET_S = 15.0
 """No mail is begun after this: a sensor's tick has 60 seconds, and one mail to a server that has stopped answering
@@ -31,8 +30,8 @@ costs several timeouts."""
 
 
 class MailPost:
-    """One delivery: a few tries within the time that a tick has. `refused` are sentences about addresses that the
-    server will never take.
+    """One delivery, within the time that a tick has; the next tick tries again. `refused` are sentences about addresses
+    that the server will never take.
     """
 
     def __init__(
@@ -45,26 +44,15 @@ class MailPost:
 
     def deliver(self, parcels: Sequence[Parcel]) -> list[str]:
         """For each parcel why it must wait, empty when every recipient's mail was taken."""
-        why = ["the mail server is slow"] * len(parcels)
-        left = list(range(len(parcels)))
-        for _ in range(TRIES):
-            self.refused = []
-            try:
-                # A connection only where a mail is left: what mail has done and a channel has not is no reason.
-                left = [number for number in left if self._due(parcels[number])]
-                for number in set(range(len(parcels))) - set(left):
-                    why[number] = ""
-                if not left:
-                    break
-                with self._mail.mailer() as mailer:
-                    for number in left:  # trouble with one does not hold up those behind it
-                        why[number] = self._send(mailer, parcels[number])
-                left = [number for number in left if why[number]]
-            except MailUnavailable as unavailable:
-                for number in left:
-                    why[number] = why[number] and str(unavailable)
-            if not left or self._out_of_time:
-                break
+        why: list[str] = []
+        if not any(map(self._due, parcels)):  # what mail has done and a channel has not needs no connection
+            return [""] * len(parcels)
+        try:
+            with self._mail.mailer() as mailer:
+                for parcel in parcels:  # trouble with one does not hold up those behind it
+                    why.append(self._send(mailer, parcel))
+        except MailUnavailable as unavailable:
+            why += [str(unavailable) if self._due(one) else "" for one in parcels[len(why) :]]
         return why
 
     @property
@@ -103,8 +91,8 @@ class MailPost:
         finally:
             if taken != before:
                 note_taken(self._instance, parcel, taken)
-        told = all(any(_mark(alert, one) in taken for one in self._to) for alert in parcel.alerts)
-        return trouble or ("" if told else "the mail server refuses every recipient")
+        reached = all(any(_mark(alert, one) in taken for one in self._to) for alert in parcel.alerts)
+        return trouble or ("" if reached else "the mail server refuses every recipient")
 
     def _message(self, alert: Alert, recipient: str) -> EmailMessage:
         day = date.fromisoformat(alert.day)

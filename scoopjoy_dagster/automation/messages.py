@@ -8,25 +8,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from scoopjoy_dagster.automation.alert import (
     ADOPTED,
+    SHOWN_DAYS,
     Alert,
     Links,
     Row,
     close_command,
     compose,
     cut,
-    figure_facts,
+    named,
     span,
+    titled,
 )
-from scoopjoy_dagster.automation.overdue import overdue_days
 from scoopjoy_dagster.automation.steps import WATCH_JOB, is_watchdog, step_of
+from scoopjoy_dagster.settings import WATCHDOG_AT
 
 NO_STEP = "no step failure recorded"
 LOST = "when-something-is-down"
+OVERDUE = "re-run-and-backfill"
 ANY_STEP = "any-step"
-"""Places in the runbook: of a run without a failed step, and of findings that every step can have."""
+"""Places in the runbook: of a run without a failed step, of days not closed, and of findings that every step can have."""
+
+
+class Outlook(StrEnum):
+    """Whether a failure heals by itself, and when: what an alert says of it."""
+
+    UNKNOWN = ""
+    AGAIN = f"It is tried again by itself every 15 minutes until {WATCHDOG_AT:%H:%M}."
+    MAY_HEAL = "The cause can pass by itself. Run the command below when it has."
+    STAYS = "It does not pass by itself: somebody has to act."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,7 @@ class FailedStep:
         message: What the step said.
         exceptions: Rows of the step's exception table: severity, what, who, message, action.
         figures: Values of the check that failed, by name; empty for a step that is no check.
+        cause: Why, in a few words, for a subject; empty where only `message` says it.
         days: Business days (ISO) that it failed for; empty: those of its run.
     """
 
@@ -46,6 +60,7 @@ class FailedStep:
     exceptions: tuple[Mapping[str, str], ...] = ()
     figures: Mapping[str, str] = field(default_factory=dict)
     days: tuple[str, ...] = ()
+    cause: str = ""
 
     @property
     def title(self) -> str:
@@ -63,6 +78,26 @@ class FailedStep:
     def ordered(self) -> list[Mapping[str, str]]:
         """Its exceptions, errors first."""
         return sorted(self.exceptions, key=lambda row: row.get("severity") != "error")
+
+    @property
+    def why(self) -> str:
+        """Why, in a few words: for a subject."""
+        if self.cause or not self.exceptions:
+            return self.cause
+        first = self.ordered[0]
+        if first.get("what") == f"{self.key} could not be done":  # ERPNext could not be worked with at all
+            return "ERPNext unreachable" if first.get("passes") else "ERPNext not usable"
+        return first.get("what", "")
+
+    @property
+    def said(self) -> str:
+        """What went wrong, in a sentence for people. A run over several days says it of each in `message`."""
+        if not self.exceptions or self.days:
+            return self.message
+        first = self.ordered[0]
+        others = sum(row.get("severity") == "error" for row in self.exceptions) - 1
+        more = f" (and {others} more)" if others > 0 else ""
+        return f"{self.why} - {first.get('who')}: {first.get('message')}{more}"
 
     @property
     def page(self) -> str:
@@ -86,6 +121,7 @@ class FailedRun:
         skipped: names of the steps that it was to do and did not.
         batch_run: name of its document in ERPNext; empty for none.
         of_days: how many business days it was to do.
+        outlook: whether it heals by itself.
     """
 
     run_id: str
@@ -99,6 +135,7 @@ class FailedRun:
     skipped: tuple[str, ...] = ()
     batch_run: str = ""
     of_days: int = 0
+    outlook: Outlook = Outlook.UNKNOWN
 
     @property
     def of_the_close(self) -> bool:
@@ -111,27 +148,13 @@ class FailedRun:
         good = self.of_days - len(self.days)
         return f"The other {good} of the run's {self.of_days} business days are done." if good > 0 else ""
 
-    def links(self, links: Links) -> list[tuple[str, str]]:
-        """Where to look at it."""
-        return [links.batch_run(self.batch_run), links.run(self.run_id)]
-
 
 def run_alerts(run: FailedRun, links: Links) -> list[Alert]:
     """One alert for each step that failed, or one that says that no step did (the worker was lost, the run was ended)."""
     if not run.steps:
         return [_lost_run(run, links)]
     return [
-        overdue_days(
-            key=f"{run.run_id}:{step.key}",
-            days=run.days,
-            ended=run.ended,
-            message=step.message,
-            figures=step.figures,
-            page=links.page,
-            run_link=links.run(run.run_id),
-        )
-        if is_watchdog(step.key) and step.figures
-        else _step(run, step, links)
+        _overdue(run, step, links) if is_watchdog(step.key) and step.figures else _step(run, step, links)
         for step in run.steps
     ]
 
@@ -142,32 +165,57 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
         return _housekeeping(run, step, links)
     days = step.days or run.days
     if step.critical:
-        subject = f"[CRITICAL] Batch pipeline failed at: {step.title}"
-        consequence = "Pipeline aborted."
+        subject, consequence = f"[CRITICAL] Batch pipeline failed at: {step.title}", "Pipeline aborted."
     else:
         subject = f"[WARNING] Batch step failed: {step.title}"
         consequence = "Pipeline continuing with remaining steps."
     # Behind a critical step more may be open than this run was to do: the whole day is always right.
     alone = not step.critical and not run.skipped and len({one.title for one in run.steps}) == 1
-    again = "run the step again" if alone else "close the day again"
+    again = (
+        f"fix what the message names, then {'run the step' if alone else 'close the day'} again. {ADOPTED}"
+    )
     return compose(
         key=f"{run.run_id}:{step.key}",
         days=days,
         ended=run.ended,
-        subject=subject,
-        lead=[consequence, run.others_went_on, cut(step.message)],
+        subject=titled(subject, days, step.why),
+        lead=[consequence, run.others_went_on, cut(step.said), run.outlook],
         facts=[
             ("Step", step.title),
             ("Failed first", _first(run)),
             *_others(run),
-            *figure_facts(step.figures),
+            *((name.replace("_", " ").capitalize(), cut(value)) for name, value in step.figures.items()),
         ],
         rows=[_row(row) for row in step.ordered],
-        todo=f"Mend what the message names, then {again}. {ADOPTED}",
+        todo=_todo(run, again),
         runbook=links.page(step.page) if step.page else "",
-        command=close_command(days, known.asset if alone and known else "") if known else "",
-        links=run.links(links),
-        about=span(run.days),
+        command=close_command(days, known.asset if alone and known else "", links.program) if known else "",
+        links=[links.batch_run(run.batch_run), links.run(run.run_id)],
+        about=[span(run.days)],
+    )
+
+
+def _overdue(run: FailedRun, step: FailedStep, links: Links) -> Alert:
+    """The watchdog's alert: business days that have ended and are not closed, or a night in which nothing was tried."""
+    missed = step.figures.get("missed_night", "")
+    subject = titled(f"[CRITICAL] Business days not closed: {len(run.days)}", run.days)
+    return compose(
+        key=f"{run.run_id}:{step.key}",
+        days=run.days,
+        ended=run.ended,
+        when="Seen at",
+        subject=f"[CRITICAL] Missed night: no run for {named([missed])}" if missed else subject,
+        lead=[cut(step.message)],
+        facts=[
+            ("What is wrong", step.figures.get("causes", "")),
+            ("Oldest days", step.figures.get("oldest", "") if len(run.days) > SHOWN_DAYS else ""),
+        ],
+        todo="Fix what is wrong, then close the days."
+        if missed
+        else "Find out why in Dagster's runs of these days, then close them.",
+        runbook=links.page(LOST if missed else OVERDUE),
+        command=close_command(run.days, program=links.program),
+        links=[links.run(run.run_id)],
     )
 
 
@@ -187,8 +235,8 @@ def _housekeeping(run: FailedRun, step: FailedStep | None, links: Links) -> Aler
         ],
         facts=[("Step", step.title if step else "")],
         rows=[_row(row) for row in step.ordered] if step else (),
-        todo=f"Mend what the message names, then launch the job {run.job} again.",
-        links=run.links(links),
+        todo=f"Fix what the message names, then launch the job {run.job} again.",
+        links=[links.batch_run(run.batch_run), links.run(run.run_id)],
     )
 
 
@@ -199,19 +247,26 @@ def _lost_run(run: FailedRun, links: Links) -> Alert:
         key=f"{run.run_id}:",
         days=run.days,
         ended=run.ended,
-        subject=f"[CRITICAL] Batch pipeline failed at: {NO_STEP}",
+        subject=titled(f"[CRITICAL] Batch pipeline failed at: {NO_STEP}", run.days),
         lead=[
             "Pipeline aborted.",
             run.others_went_on,
             f"The run of {run.job} failed with {NO_STEP}: its process was lost, never started, or took too long.",
             cut(run.reason),
+            run.outlook,
         ],
         facts=_others(run),
-        todo=f"Look at the run, then close the day again. {ADOPTED}",
+        todo=_todo(run, f"look at the run, then close the day again. {ADOPTED}"),
         runbook=links.page(LOST),
-        command=close_command(run.days),
-        links=run.links(links),
+        command=close_command(run.days, program=links.program),
+        links=[links.batch_run(run.batch_run), links.run(run.run_id)],
     )
+
+
+def _todo(run: FailedRun, todo: str) -> str:
+    if run.outlook is Outlook.AGAIN:
+        return f"Nothing yet. If no message follows that the day is closed, {todo}"
+    return todo[0].upper() + todo[1:]
 
 
 def _first(run: FailedRun) -> str:
@@ -220,7 +275,7 @@ def _first(run: FailedRun) -> str:
     if not first.exceptions:
         return first.title if len(run.steps) > 1 else ""
     row = first.ordered[0]
-    return f"{first.title}: {cut(row.get('what', ''))} - {cut(row.get('who', ''))}"
+    return f"{first.title}: {cut(first.why)} - {cut(row.get('who', ''))}"
 
 
 def _others(run: FailedRun) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The outbox of alerts: what nobody has been told of.
+"""The outbox of alerts: what nobody has heard of yet.
 
 There is no list of mails to be sent. Dagster's own record of runs is the outbox: a failed run without our tag is an
 alert that has not been delivered, whoever missed it - a mail server that was down, a sensor that raised, a daemon that
@@ -9,6 +9,7 @@ sending (`delivery`), warnings of control totals (`control_warnings`), and what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -16,11 +17,28 @@ import dagster as dg
 from scoopjoy_dagster.automation import control_warnings, recovery
 from scoopjoy_dagster.automation.alert import Links
 from scoopjoy_dagster.automation.backfills import RETRIED_BY, WILL_RETRY, ended_backfill, tag_of
-from scoopjoy_dagster.automation.digests import backfill_digest
+from scoopjoy_dagster.automation.digests import backfill_digest, days_digest
 from scoopjoy_dagster.automation.facts import read_run
-from scoopjoy_dagster.automation.messages import run_alerts
-from scoopjoy_dagster.automation.parcels import ALERTED, MADE_GOOD, Parcel, is_noted, runs
-from scoopjoy_dagster.automation.state import backfill_of, days_of_tags
+from scoopjoy_dagster.automation.messages import FailedRun, Outlook, run_alerts
+from scoopjoy_dagster.automation.nightly import TRIGGERED_BY
+from scoopjoy_dagster.automation.parcels import (
+    ALERTED,
+    DIGEST,
+    MADE_GOOD,
+    RECOVERED,
+    REPEATED,
+    Parcel,
+    is_known,
+    is_noted,
+    lots,
+    runs,
+    taken,
+)
+from scoopjoy_dagster.automation.passing import passes_by_itself
+from scoopjoy_dagster.automation.state import PARTITION, backfill_of, days_of_tags, settled_days
+from scoopjoy_dagster.automation.steps import WATCH_JOB
+from scoopjoy_dagster.partitions import ZONE
+from scoopjoy_dagster.settings import WATCHDOG_AT
 
 WINDOW_DAYS = 7
 """Failures before that are left alone; a day that is still not closed is the watchdog's to report."""
@@ -36,70 +54,135 @@ def is_alerted(run: dg.DagsterRun) -> bool:
     return is_noted(run, ALERTED)
 
 
-def why_not_alone(run: dg.DagsterRun) -> str:
-    """Why a run that has just failed gets no alert of its own; empty when it gets one."""
-    if is_alerted(run):
-        return "its alert was delivered before"
-    if run.tags.get(WILL_RETRY) == "true":
-        return "an automatic retry follows"
-    return "one digest follows when the backfill has ended" if backfill_of(run.tags) else ""
-
-
 def pending(
     instance: dg.DagsterInstance,
     links: Links,
     now: datetime,
     *,
     days: dg.DailyPartitionsDefinition | None = None,
-    only: str | None = None,
     location: str | None = None,
-    window_days: int = WINDOW_DAYS,
 ) -> list[Parcel]:
     """What has not been delivered: failures, oldest first, then warnings, then what was made good.
+
+    A failure whose days are settled by now needs nobody, unless somebody was alerted of it: it is only to be closed. So is
+    one that repeats an alert.
 
     Args:
         instance: Whose runs.
         links: Addresses.
         now: An aware moment of the real clock: it is compared with Dagster's own.
-        days: The business days; None: what was made good is not looked for.
-        only: A run id, to look at the failure of this run and at nothing else.
+        days: The business days; None: which are settled is not looked at.
         location: Code location whose runs are ours; None for any. Runs without a location (the command line's) are.
-        window_days: Runs that failed before are left alone.
     """
-    filters = dg.RunsFilter(
-        run_ids=[only] if only else None,
-        statuses=[FAILED],
-        updated_after=now.astimezone(UTC) - timedelta(days=window_days),
-    )
+    since = now.astimezone(UTC) - timedelta(days=WINDOW_DAYS)
+    filters = dg.RunsFilter(statuses=[FAILED], updated_after=since)
     found = [one for one in runs(instance, filters, location) if not is_alerted(one.dagster_run)]
-    parcels = list(_failures(instance, found[::-1], links, now))
-    if only:
-        return parcels
-    since = now.astimezone(UTC) - timedelta(days=window_days)
+    parcels = list(_failures(instance, found[::-1], links, now, days))
     parcels += control_warnings.pending(instance, links, now, since=since, location=location)
     if days:
         parcels += recovery.pending(instance, days, links, now, location=location)
     return parcels
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed run that waits: its record, and what went wrong."""
+
+    record: dg.RunRecord
+    facts: FailedRun
+
+    @property
+    def run(self) -> dg.DagsterRun:
+        """The run itself."""
+        return self.record.dagster_run
+
+    @property
+    def days(self) -> tuple[str, ...]:
+        """The business days that are not done."""
+        return self.facts.days
+
+    @property
+    def steps(self) -> str:
+        """The steps that failed, as the note on the run names them."""
+        return ",".join(step.key for step in self.facts.steps) or "none"
+
+
 def _failures(
-    instance: dg.DagsterInstance, records: Iterable[dg.RunRecord], links: Links, now: datetime
+    instance: dg.DagsterInstance,
+    records: Iterable[dg.RunRecord],
+    links: Links,
+    now: datetime,
+    days: dg.DailyPartitionsDefinition | None,
 ) -> Iterator[Parcel]:
     backfills: dict[str, str] = {}
+    found: list[Failure] = []
     for record in records:
         run = record.dagster_run
         backfill = backfill_of(run.tags)
         if backfill:
             backfills[backfill] = tag_of(run)
         elif not _retry_follows(record, now):
-            facts = read_run(instance, record)
-            steps = ",".join(step.key for step in facts.steps) or "none"
-            yield Parcel(tuple(run_alerts(facts, links)), (run,), steps)
+            found.append(Failure(record, read_run(instance, record)))
+    named = sorted({day for one in found for day in one.days})
+    settled = settled_days(instance, days, named) if days and named else set()
+    waiting: list[Failure] = []
+    for one in found:
+        if one.days and not taken(one.run) and settled.issuperset(one.days):
+            yield Parcel((), (one.run,), MADE_GOOD)
+            continue
+        passes = one.facts.of_the_close and passes_by_itself(instance, one.record)
+        if passes and not taken(one.run) and _repeats(instance, one, waiting):
+            yield Parcel((), (one.run,), REPEATED)
+            continue
+        waiting.append(Failure(one.record, replace(one.facts, outlook=_outlook(one, now, passes=passes))))
+    yield from _parcels(waiting, links)
     for backfill, tag in backfills.items():
         records_of_all = ended_backfill(instance, tag, backfill, now)
-        parcel = _digest(instance, tag, backfill, records_of_all, links, now) if records_of_all else None
+        parcel = _digest(instance, tag, backfill, records_of_all or [], links, now, days)
         if parcel:
             yield parcel
+
+
+def _parcels(waiting: Sequence[Failure], links: Links) -> Iterator[Parcel]:
+    """Each failure as alerts of its own; those of more than a few days as one."""
+    of_days = [one for one in waiting if one.days and one.facts.job != WATCH_JOB]
+    together, alone = lots(of_days, ALERTED)
+    for one in [*alone, *(one for one in waiting if one not in of_days)]:
+        yield Parcel(tuple(run_alerts(one.facts, links)), (one.run,), one.steps)
+    for lot in together:
+        key = f"{DIGEST}{lot[0].run.run_id}"
+        alert = days_digest(key, [one.facts for one in lot], links)
+        yield Parcel((alert,), tuple(one.run for one in lot), key)
+
+
+def _repeats(instance: dg.DagsterInstance, failure: Failure, waiting: Sequence[Failure]) -> bool:
+    """Whether people know already, or are about to: the same steps failed for the same day, by causes that pass, and the
+    day was not reported as closed since.
+    """
+    if len(failure.days) != 1 or failure.facts.job == WATCH_JOB:
+        return False
+    filters = dg.RunsFilter(statuses=[FAILED], tags={PARTITION: failure.days[0]})
+    known = [
+        Failure(one, read_run(instance, one))
+        for one in instance.get_run_records(filters)
+        if one.storage_id < failure.record.storage_id
+        and is_known(one.dagster_run)
+        and not is_noted(one.dagster_run, RECOVERED)
+    ]
+    return any(
+        one.days == failure.days and one.steps == failure.steps and passes_by_itself(instance, one.record)
+        for one in [*known, *waiting]
+    )
+
+
+def _outlook(failure: Failure, now: datetime, *, passes: bool) -> Outlook:
+    """Whether a failure heals by itself. The schedule asks again for what it has asked for."""
+    if not failure.facts.of_the_close or failure.facts.job == WATCH_JOB:
+        return Outlook.UNKNOWN
+    if not passes:
+        return Outlook.STAYS
+    by_schedule = failure.run.tags.get(TRIGGERED_BY) == "schedule" and len(failure.days) == 1
+    return Outlook.AGAIN if by_schedule and now.astimezone(ZONE).time() < WATCHDOG_AT else Outlook.MAY_HEAL
 
 
 def _retry_follows(record: dg.RunRecord, now: datetime) -> bool:
@@ -117,16 +200,20 @@ def _digest(
     records: Sequence[dg.RunRecord],
     links: Links,
     now: datetime,
+    days: dg.DailyPartitionsDefinition | None,
 ) -> Parcel | None:
-    """The digest of a backfill that has ended."""
+    """The digest of a backfill that has ended: of its days that are still open, unless somebody has got it already."""
     # A run and its retries have one root: the newest of them is the outcome.
     latest = {record.dagster_run.root_run_id or record.dagster_run.run_id: record for record in records}
     bad = [record for record in latest.values() if record.dagster_run.status is FAILED]
     if any(_retry_follows(record, now) for record in bad):
         return None
     failed = tuple(record.dagster_run for record in records if record.dagster_run.status is FAILED)
-    if not bad:
-        return Parcel((), failed, MADE_GOOD)
     facts = sorted((read_run(instance, record) for record in bad), key=lambda run: run.days)
-    days = {day for record in records for day in days_of_tags(record.dagster_run.tags)}
-    return Parcel((backfill_digest(tag, backfill, facts, len(days), links),), failed, "digest")
+    if days and not any(map(taken, failed)):
+        settled = settled_days(instance, days, sorted({day for run in facts for day in run.days}))
+        facts = [run for run in facts if not run.days or not settled.issuperset(run.days)]
+    if not facts:
+        return Parcel((), failed, MADE_GOOD) if failed else None
+    count = len({day for record in records for day in days_of_tags(record.dagster_run.tags)})
+    return Parcel((backfill_digest(tag, backfill, facts, count, links),), failed, "digest")

@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
 from scoopjoy_dagster.automation.messages import FailedStep
 from scoopjoy_dagster.automation.state import BLOCKING_CHECKS
@@ -22,7 +23,7 @@ KINDS = {
     dg.DagsterEventType.ASSET_OBSERVATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
 }
-"""Events that only a run over several days is asked for."""
+"""Further events that say what became of each day."""
 
 Events = Mapping[str, Sequence[dg.DagsterEvent]]
 """Events of a run by their kind."""
@@ -104,11 +105,11 @@ def _of_step(step: Step, events: Events) -> Iterator[FailedStep]:
         checks = sorted(found, key=lambda one: (str(one.partition), one.check_name))
         yield FailedStep(
             key,
-            _lines([f"{one.check_name} {one.partition}: {said(one)}" for one in checks]),
+            _lines([f"{one.partition}: {said(one)}" for one in checks]),
             tuple(
                 {
                     "severity": "error",
-                    "what": one.check_name,
+                    "what": title_of(one),
                     "who": str(one.partition),
                     "message": said(one),
                     "action": "",
@@ -116,12 +117,18 @@ def _of_step(step: Step, events: Events) -> Iterator[FailedStep]:
                 for one in checks
             ),
             days=tuple(dict.fromkeys(str(one.partition) for one in checks)),
+            cause=said(checks[0]),
         )
+
+
+def title_of(check: dg.AssetCheckEvaluation) -> str:
+    """What a check asks; a check of no control total has only its name."""
+    return next((one.question for one in CONTROL_TOTALS if one.name == check.check_name), check.check_name)
 
 
 def said(check: dg.AssetCheckEvaluation) -> str:
     """What a check answered."""
-    return check.description or f"The check {check.check_name} failed."
+    return check.description or f"It did not pass: {title_of(check)}"
 
 
 def exception_rows(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[dict[str, str], ...]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
+from scoopjoy_dagster.automation.parcels import read_note
 from scoopjoy_dagster.erpnext.errors import ERPNextError
 from scoopjoy_dagster.erpnext.people import enabled_users
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
@@ -77,8 +78,8 @@ def _impatient(erpnext: ERPNextResource) -> ERPNextResource:
 
 
 def _remembered(instance: dg.DagsterInstance) -> tuple[list[str], datetime | None]:
-    note = instance.daemon_cursor_storage.get_cursor_values({REMEMBERED}).get(REMEMBERED)
-    if not note:
+    note = read_note(instance.daemon_cursor_storage.get_cursor_values({REMEMBERED}).get(REMEMBERED))
+    try:
+        return [str(one) for one in note["addresses"]], datetime.fromisoformat(note["read_at"])
+    except (KeyError, TypeError, ValueError):
         return [], None
-    content = json.loads(note)
-    return list(content["addresses"]), datetime.fromisoformat(content["read_at"])

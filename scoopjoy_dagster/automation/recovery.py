@@ -1,30 +1,33 @@
-"""Recovery: a day that somebody was alerted of is settled, and those who were alerted are told so, once.
+"""Recovery: a day that somebody was alerted of is settled, and those who were alerted hear of it, once.
 
 The same principle as the outbox's: a failed run whose alert somebody has got, and whose days are settled now, is a
-message that waits until the run is noted as recovered. One message for each day; one for a backfill that had a digest;
-one for the watchdog's alert of several days.
+message that waits until the run is noted as recovered. What an alert was about recovers as a whole (a day, a digest's days,
+the watchdog's), and all that has recovered is one message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from scoopjoy_dagster.automation.alert import Alert, Links, Row, clock_time, compose
+from scoopjoy_dagster.automation.alert import SHOWN_DAYS, Alert, Links, Row, clock_time, compose, named, span
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, triggered_by
+from scoopjoy_dagster.automation.digests import days_digest
 from scoopjoy_dagster.automation.facts import read_run
-from scoopjoy_dagster.automation.messages import FailedRun, run_alerts
+from scoopjoy_dagster.automation.messages import run_alerts
 from scoopjoy_dagster.automation.parcels import (
     ALERTED,
-    MADE_GOOD,
+    DIGEST,
     RECOVERED,
     Parcel,
+    is_known,
     is_noted,
+    lots,
+    note_of,
     runs,
-    taken,
 )
 from scoopjoy_dagster.automation.state import (
     PARTITION,
@@ -44,19 +47,26 @@ BY_HAND = "marked by a person in Dagster"
 
 @dataclass(slots=True)
 class Group:
-    """Failed runs that one message answers: those of a day, of a backfill, or the watchdog's.
+    """Failed runs that recover as a whole: those of a day, of a digest, of a backfill, or the watchdog's.
 
-    `named` are the business days that they are about; `told`: somebody has got an alert of them.
+    `about` is what their alerts are about (see `alert.Alert`), `named` the business days; `known`: somebody has got an alert
+    of them.
     """
 
+    about: str = ""
     records: list[dg.RunRecord] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
-    told: bool = False
+    known: bool = False
 
     @property
     def days(self) -> tuple[str, ...]:
         """The business days, oldest first."""
         return tuple(sorted(self.named))
+
+    @property
+    def run(self) -> dg.DagsterRun:
+        """The run that its note lies on."""
+        return self.records[0].dagster_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,44 +87,45 @@ def pending(
     *,
     location: str | None,
 ) -> Iterator[Parcel]:
-    """The messages that wait, by day; `now` is an aware moment of the real clock."""
+    """What waits: one message for all that has recovered, and those that some have got already; `now` is an aware moment."""
     since = now.astimezone(UTC) - timedelta(days=WINDOW_DAYS)
     filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
     waiting = [one for one in runs(instance, filters, location) if not is_noted(one.dagster_run, RECOVERED)]
     groups = _groups(instance, waiting[::-1])
-    ready = [group for group in groups.values() if group.told and group.days]
+    ready = sorted((group for group in groups if group.known and group.days), key=lambda one: one.days)
     if not ready:
         return
-    named = sorted({day for group in ready for day in group.days})
-    settled = settled_days(instance, days, named) - in_flight_days(instance)
-    for group in sorted(ready, key=lambda one: one.days):
-        if settled.issuperset(group.days):
-            runs_of_group = tuple(record.dagster_run for record in group.records)
-            yield Parcel((_message(instance, group, links),), runs_of_group, "settled", RECOVERED)
+    names = sorted({day for group in ready for day in group.days})
+    settled = settled_days(instance, days, names) - in_flight_days(instance)
+    closed = [group for group in ready if settled.issuperset(group.days)]
+    begun, rest = lots(closed, RECOVERED, few=len(closed))
+    for lot in filter(None, [*begun, rest]):
+        firsts = [group.records[0] for group in lot]
+        others = [record for group in lot for record in group.records[1:]]
+        ours = tuple(record.dagster_run for record in [*firsts, *others])
+        yield Parcel((_message(instance, lot, links),), ours, "settled", RECOVERED)
 
 
-def _groups(instance: dg.DagsterInstance, records: Iterable[dg.RunRecord]) -> Mapping[str, Group]:
+def _groups(instance: dg.DagsterInstance, records: Iterable[dg.RunRecord]) -> Iterable[Group]:
     groups: dict[str, Group] = {}
     for record in records:
         run = record.dagster_run
         backfill = backfill_of(run.tags)
-        told = _told(run)
-        if not told and not backfill:
+        known = is_known(run)
+        if not known and not backfill:
             continue
         watchdog = run.job_name == WATCH_JOB
         days = tuple(days_of_tags(run.tags))
         # Most runs name their day: one that never recovers costs nothing at each tick.
         if watchdog or len(days) > 1:
             days = _days_not_done(instance, record)
-        if backfill:
-            name = f"backfill {backfill}"
-        else:
-            name = WATCH_JOB if watchdog and len(days) > 1 else " ".join(days)
-        group = groups.setdefault(name, Group())
+        digest = note_of(run, ALERTED)
+        about = f"backfill {backfill}" if backfill else digest if digest.startswith(DIGEST) else span(days)
+        group = groups.setdefault(about, Group(about))
         group.records.append(record)
         group.named.update(days)
-        group.told |= told
-    return groups
+        group.known |= known
+    return groups.values()
 
 
 _NOT_DONE: dict[str, tuple[str, ...]] = {}
@@ -129,54 +140,50 @@ def _days_not_done(instance: dg.DagsterInstance, record: dg.RunRecord) -> tuple[
     return _NOT_DONE[run_id]
 
 
-def _told(run: dg.DagsterRun) -> bool:
-    """Whether anybody has got an alert of this run: one that a dead channel still waits for must not keep the others
-    from hearing that all is well.
-    """
-    if is_noted(run, ALERTED):
-        return run.tags[ALERTED].split(" ")[1] != MADE_GOOD
-    return bool(taken(run))
-
-
-def _message(instance: dg.DagsterInstance, group: Group, links: Links) -> Alert:
-    days = group.days
-    facts = [read_run(instance, record) for record in group.records]
-    backfill = facts[0].backfill
-    if backfill:
-        subject = f"[RECOVERED] Backfill {backfill}: its failed days are closed"
-    elif len(days) == 1:
-        subject = f"[RECOVERED] Business day closed: {days[0]}"
-    else:
-        subject = f"[RECOVERED] Business days closed: {len(days)}"
+def _message(instance: dg.DagsterInstance, groups: Sequence[Group], links: Links) -> Alert:
+    days = sorted({day for group in groups for day in group.days})
     closings = {day: closed_by(instance, day) for day in days}
     last = max(closings.values(), key=lambda one: one.at)
-    run_ids = sorted(one.run_id for one in facts)
+    run_ids = [record.dagster_run.run_id for group in groups for record in group.records]
+    by = list(dict.fromkeys(_named(one) for one in closings.values()))
+    more = f" and {len(by) - SHOWN_DAYS} more" if len(by) > SHOWN_DAYS else ""
+    closed = "Business day closed" if len(days) == 1 else "Business days closed"
     return compose(
-        key=":".join(["recovered", *run_ids]),
+        key=":".join(["recovered", *sorted(run_ids)]),
         days=days,
         ended=last.at,
         when="Closed at",
-        subject=subject,
+        subject=f"[RECOVERED] {closed}: {named(days)}",
         lead=["Nothing is left to do."],
-        facts=[("Made good by", "; ".join(dict.fromkeys(_named(one) for one in closings.values())))],
+        facts=[("Resolved by", "; ".join(by[:SHOWN_DAYS]) + more)],
         rows=[
-            Row((subject_of_alert, clock_time(one.ended)), f"Run {one.run_id[:8]}", severe=False)
-            for one in facts
-            for subject_of_alert in _answered(one, links)
+            Row((subject, clock_time(ended)), f"Run {run_id[:8]}" if run_id else "", severe=False)
+            for group in groups
+            for subject, ended, run_id in _answered(instance, group, links)
         ],
         title="Alerts that this answers",
         links=[
-            links.batch_run(last.batch_run or facts[-1].batch_run),
+            links.batch_run(last.batch_run or groups[-1].records[-1].dagster_run.tags.get(BATCH_RUN, "")),
             links.run(last.run_id) if last.run_id else ("", ""),
         ],
-        about=f"backfill {backfill}" if backfill else "",
+        about=[group.about for group in groups],
     )
 
 
-def _answered(run: FailedRun, links: Links) -> list[str]:
-    if run.backfill:
-        return [f"Backfill {run.backfill}: {', '.join(run.days[:3])}"]
-    return [alert.subject for alert in run_alerts(run, links)]
+def _answered(
+    instance: dg.DagsterInstance, group: Group, links: Links
+) -> Iterator[tuple[str, datetime, str]]:
+    """The alerts that a recovery answers: subject, moment, and the run where it is one."""
+    facts = [read_run(instance, record) for record in group.records]
+    last = max(one.ended for one in facts)
+    if group.about.startswith(DIGEST):
+        yield days_digest(group.about, facts, links).subject, last, ""
+    elif facts[0].backfill:
+        yield f"Backfill: {named(group.days)}", last, ""
+    else:
+        yield from (
+            (alert.subject, one.ended, one.run_id) for one in facts for alert in run_alerts(one, links)
+        )
 
 
 def _named(closing: Closing) -> str:

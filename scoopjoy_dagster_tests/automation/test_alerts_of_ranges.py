@@ -124,7 +124,9 @@ def test_a_failed_day_of_a_range_is_told_as_the_step_that_failed_with_its_day_an
     assert any(str(SECOND) in row["who"] and THANE in row["who"] for row in step.exceptions)
     assert run.done == ("Close POS Shifts",)
     assert run.skipped == ("Generate Invoices", "Send Reports", "Sync to HQ")
-    assert office.news() == ["[CRITICAL] Batch pipeline failed at: Calculate Royalties"]
+    assert office.news() == [
+        "[CRITICAL] Batch pipeline failed at: Calculate Royalties (21 Nov: books locked)"
+    ]
     (alert,) = [one for one in office.told if one.severity == "critical"]
     assert f"Business day: {SECOND}" in alert.text
     assert "The other 2 of the run's 3 business days are done." in alert.text
@@ -140,7 +142,7 @@ def test_the_recovery_of_a_range_is_of_the_days_that_had_failed(office: Office) 
     assert office.news() == []
     office.unlock()
     office.world.close(day=SECOND)
-    assert office.news() == [f"[RECOVERED] Business day closed: {SECOND}"]
+    assert office.news() == ["[RECOVERED] Business day closed: 21 Nov"]
     (told,) = [one for one in office.told if one.severity == "recovered"]
     assert "Batch pipeline failed at: Calculate Royalties" in told.text
     assert office.news() == []
@@ -160,15 +162,15 @@ def test_the_digest_of_a_backfill_in_one_run_counts_the_days_that_failed(office:
     failed = office.close()
     run_id = failed.result.run_id
     office.instance.add_run_tags(run_id, {COMMAND_BACKFILL: "abc"})
-    assert office.news() == ["[CRITICAL] Backfill abc: 1 of 3 days failed"]
+    assert office.news() == ["[CRITICAL] Backfill: 1 of 3 days failed (21 Nov)"]
     (digest,) = [one for one in office.told if one.severity == "critical"]
-    assert f"{SECOND} | Calculate Royalties | royalties {SECOND}: " in digest.text
+    assert f"21 Nov | Calculate Royalties | royalties {SECOND}: " in digest.text
     assert "Send Reports" not in digest.text
     (record,) = office.instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
     assert ALERTED in record.dagster_run.tags
     office.unlock()
     assert office.world.close(day=SECOND).success
-    assert office.news() == ["[RECOVERED] Backfill abc: its failed days are closed"]
+    assert office.news() == ["[RECOVERED] Business day closed: 21 Nov"]
 
 
 def test_a_control_total_that_does_not_hold_for_a_day_is_told_with_the_day_and_what_it_says(
@@ -190,9 +192,10 @@ def test_a_control_total_that_does_not_hold_for_a_day_is_told_with_the_day_and_w
     (step,) = run.steps
     row = step.exceptions[0]
     assert row["who"] == str(SECOND)
-    assert f"{row['what']} {SECOND}: {row['message']}" in step.message
+    assert f"{SECOND}: {row['message']}" in step.message
     assert run.done == ("Close POS Shifts",)
-    assert office.news() == ["[CRITICAL] Batch pipeline failed at: Calculate Royalties"]
+    cause = "By the rule 225.00; 1 Journal Entries of 150.00; in the ..."
+    assert office.news() == [f"[CRITICAL] Batch pipeline failed at: Calculate Royalties (21 Nov: {cause})"]
 
 
 def test_a_step_that_is_alone_in_its_run_is_told_once(office: Office) -> None:
@@ -214,10 +217,10 @@ def test_two_steps_that_failed_on_different_days_are_told_each_with_its_own(offi
     ]
     assert run.days == (str(FIRST), str(SECOND), str(DAY))
     assert set(office.news()) == {
-        "[CRITICAL] Batch pipeline failed at: Calculate Royalties",
-        "[WARNING] Batch step failed: Sync to HQ",
+        "[CRITICAL] Batch pipeline failed at: Calculate Royalties (21 Nov: books locked)",
+        "[WARNING] Batch step failed: Sync to HQ (20 Nov, 22 Nov: headquarters not told)",
     }
-    about = {one.subject.split(": ")[1]: one.text for one in office.told}
+    about = {one.subject.split(": ")[1].split(" (")[0]: one.text for one in office.told}
     assert f"Business day: {SECOND}\n" in about["Calculate Royalties"]
     assert f"Business days: {FIRST}, {DAY}\n" in about["Sync to HQ"]
 
@@ -254,9 +257,10 @@ def test_a_warning_of_a_range_names_the_days_that_warn_until_they_are_answered_o
         office.world.invoice(INDIRANAGAR, "500", day=FIRST)  # and nothing on the two days that follow
     assert office.close().success
     (alert,) = warned()
-    assert alert.subject == "[WARNING] Control totals: was_every_outlet_seen"
+    question = "Has every outlet that was seen in the week before sold something, or opened a shift?"
+    assert alert.subject == f"[WARNING] Control totals: {question} (21 Nov, 22 Nov)"
     assert f"Business days: {SECOND}, {DAY}\n" in alert.text
-    assert f"was_every_outlet_seen | {SECOND} | " in alert.text
+    assert f"{question} | 21 Nov | " in alert.text
     with seed.at(office.world.erpnext, seed.facts.end_of(DAY)):
         office.world.invoice(INDIRANAGAR, "500", day=DAY)
     assert office.world.close(day=DAY).success

@@ -107,8 +107,8 @@ def test_a_step_that_fails_and_is_made_good_is_told_by_mail_and_channel_and_then
         close("hq_sync")
         assert "heartbeat delivered" in tick()
         assert tick() == "no alert is waiting"
-    failure = "[WARNING] Batch step failed: Sync to HQ"
-    recovery = f"[RECOVERED] Business day closed: {DAY}"
+    failure = "[WARNING] Batch step failed: Sync to HQ (22 Nov: headquarters not told)"
+    recovery = "[RECOVERED] Business day closed: 22 Nov"
     alerts = [title for title in receiver.titles() if "Control totals" not in title]
     assert alerts == [failure, recovery]
     mails = [mail for mail in mail_sink.messages if mail.recipient != "reports@scoopjoy.example"]
@@ -195,4 +195,4 @@ def test_the_check_says_who_gets_mail() -> None:
 def test_the_check_warns_when_nobody_is_told() -> None:
     (nobody,) = checks()
     assert nobody.level == "warning"
-    assert "nobody is told" in nobody.message
+    assert "nobody is alerted" in nobody.message

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scoopjoy_dagster.automation.alert import Alert
-from scoopjoy_dagster.automation.channels import _service, _tie_incident, problem, send, split, usable
+from scoopjoy_dagster.automation.channels import _services, problem, send, split, usable
 from scoopjoy_dagster.automation.delivery import Delivery, deliver_pending
 from scoopjoy_dagster.automation.outbox import is_alerted
 from scoopjoy_dagster.resources.alerts import AlertsResource
@@ -55,7 +55,7 @@ def test_a_channel_alone_is_enough(close: Close, receiver: Receiver, http_port: 
         assert outbox_tick(close) == "no alert is waiting"
     (message,) = receiver.messages
     assert (message["title"], message["type"]) == (ABORTED, "failure")
-    assert "Repair: scoopjoy close --date 2026-03-01" in message["message"]
+    assert "scoopjoy close --date 2026-03-01" in message["message"]
     assert "CUST-0001-0" in message["message"]
     assert is_alerted(close.fresh(run.run_id))
 
@@ -98,8 +98,8 @@ def test_when_nobody_is_known_for_mail_a_channel_is_told_all_the_same_and_the_ti
     fail(close)
     with receiver.at(http_port) as url:
         close.mail, close.alerts = mail_at(port, to=()), AlertsResource(channels=url)
-        assert "nobody to tell is known" in outbox_tick(close)
-        assert "nobody to tell is known" in outbox_tick(close)
+        assert "no alert recipients are known" in outbox_tick(close)
+        assert "no alert recipients are known" in outbox_tick(close)
     assert receiver.titles() == [ABORTED]
 
 
@@ -246,8 +246,8 @@ def test_the_channels_of_the_documentation_are_understood(url: str) -> None:
     assert [one.number for one in right] == [1]  # the same URL twice is one channel
 
 
-def alert(subject: str, about: str = "2026-03-01", brief: str = "b") -> Alert:
-    return Alert("k", "2026-03-01", subject, "t", "h", brief, about)
+def alert(subject: str, *about: str) -> Alert:
+    return Alert("k", "2026-03-01", subject, "t", "h", "b", about or ("2026-03-01",))
 
 
 def test_an_optional_channel_that_fails_is_a_failure(receiver: Receiver, http_port: int) -> None:
@@ -269,19 +269,19 @@ def test_a_channel_is_told_how_bad_it_is(subject: str, kind: str, receiver: Rece
     assert [message["type"] for message in receiver.messages] == [kind]
 
 
-def test_a_recovery_resolves_the_incident_that_its_alert_raised() -> None:
+def test_a_recovery_resolves_each_incident_that_its_alerts_raised() -> None:
     keys = []
-    for subject, about in (("[CRITICAL] a", "d1"), ("[RECOVERED] b", "d1"), ("[CRITICAL] a", "d2")):
+    for subject, about in (
+        ("[CRITICAL] a", ["d1"]),
+        ("[CRITICAL] a", ["d2"]),
+        ("[RECOVERED] b", ["d1", "d2"]),
+    ):
         (one,), _ = usable("pagerduty://0123456789abcdef0123456789abcdef@apikey?action=map")
-        service = _service(one)
-        assert service is not None
-        _tie_incident(service, alert(subject, about))
-        keys.append(service.dedup)  # type: ignore[attr-defined]
-    assert keys == ["scoopjoy d1", "scoopjoy d1", "scoopjoy d2"]
+        keys.append([service.dedup for service in _services(one, alert(subject, *about))])  # type: ignore[attr-defined]
+    assert keys == [["scoopjoy d1"], ["scoopjoy d2"], ["scoopjoy d1", "scoopjoy d2"]]
 
 
 def test_text_that_is_too_long_for_a_service_is_cut_and_not_refused_for_ever() -> None:
     (one,), _ = usable("pagerduty://0123456789abcdef0123456789abcdef@apikey")
-    service = _service(one)
-    assert service is not None
+    (service,) = _services(one, alert("[CRITICAL] a", "d1", "d2"))
     assert service.overflow_mode.value == "truncate"

@@ -7,9 +7,10 @@ from dagster._core.execution.backfill import BulkActionStatus
 
 from scoopjoy_dagster.automation.parcels import ALERTED, WARNED
 from scoopjoy_dagster_tests.automation.test_alerts import ABORTED, DAY, backfill, fail, outbox_tick
-from scoopjoy_dagster_tests.automation.world import WARNS, Close, Inbox, mail_at, mail_server, refusal
+from scoopjoy_dagster_tests.automation.world import Close, Inbox, mail_at, mail_server, refusal
 
-SUBJECT = f"[WARNING] Control totals: {WARNS}"
+QUESTION = "Are the sales of the day near those of the last four same weekdays?"
+SUBJECT = f"[WARNING] Control totals: {QUESTION} (1 Mar)"
 
 
 def warn(close: Close, day: str = DAY, **tags: str) -> dg.DagsterRun:
@@ -34,15 +35,14 @@ def test_a_run_with_a_warning_is_told_once_with_what_it_says(close: Close, inbox
     text = inbox.text()
     for part in (
         "Nothing was stopped",
-        f"{WARNS} | Calculate Royalties | The sales of the day are 12.00, usual are 4000.00.",
-        "Are the sales of the day near those of the last four same weekdays?",
+        f"{QUESTION} | 1 Mar | The sales of the day are 12.00, usual are 4000.00.",
         "docs/operations.md#royalties",
         "http://127.0.0.1:9/app/batch-run/SJ-BATCH-2026-00007",
         f"/runs/{run.run_id}",
     ):
         assert part in text
     tags = close.fresh(run.run_id).tags
-    assert tags[WARNED].startswith(f"{run.run_id} control-totals ")
+    assert tags[WARNED].startswith(f"{run.run_id} ")
     assert ALERTED not in tags
 
 
@@ -70,7 +70,7 @@ def test_a_run_that_fails_and_warns_says_both(close: Close, inbox: Inbox, port: 
     close.run(DAY)
     with mail_server(inbox, port) as close.mail:
         assert outbox_tick(close) == "alerts sent: 2"
-    assert got(inbox) == ["[WARNING] Batch step failed: Send Reports", SUBJECT]
+    assert got(inbox) == ["[WARNING] Batch step failed: Send Reports (1 Mar: royalty not posted)", SUBJECT]
 
 
 def test_a_warning_is_no_failure_that_could_recover(close: Close, inbox: Inbox, port: int) -> None:
@@ -80,7 +80,7 @@ def test_a_warning_is_no_failure_that_could_recover(close: Close, inbox: Inbox, 
         warn(close)
         outbox_tick(close)
         assert outbox_tick(close) == "no alert is waiting"
-    assert got(inbox) == [ABORTED, f"[RECOVERED] Business day closed: {DAY}", SUBJECT]
+    assert got(inbox) == [ABORTED, "[RECOVERED] Business day closed: 1 Mar", SUBJECT]
 
 
 def test_a_backfill_has_one_message_for_all_its_warnings(close: Close, inbox: Inbox, port: int) -> None:
@@ -91,5 +91,5 @@ def test_a_backfill_has_one_message_for_all_its_warnings(close: Close, inbox: In
     with mail_server(inbox, port) as close.mail:
         assert outbox_tick(close) == "alerts sent: 1"
         assert outbox_tick(close) == "no alert is waiting"
-    assert got(inbox) == ["[WARNING] Backfill bf1: control totals of 2 of 3 days"]
-    assert f"2026-03-01 | {WARNS} | The sales of the day are 12.00" in inbox.text()
+    assert got(inbox) == ["[WARNING] Control totals: 2 business days (1 Mar, 2 Mar)"]
+    assert f"{QUESTION} | 1 Mar | The sales of the day are 12.00" in inbox.text()

@@ -57,7 +57,7 @@ def only(run: FailedRun) -> Alert:
 )
 def test_subject_and_consequence_follow_from_the_step(step: str, subject: str, consequence: str) -> None:
     alert = only(failed(FailedStep(step, "it said no")))
-    assert alert.subject == subject
+    assert alert.subject == f"{subject} (1 Mar)"
     for body in (alert.text, re.sub(r"</?span[^>]*>", "", alert.html)):
         for part in (
             consequence,
@@ -148,8 +148,8 @@ def test_the_digest_counts_days_and_names_steps_and_messages() -> None:
         for n in range(1, 26)
     ]
     digest = backfill_digest(BACKFILL, "abc", runs, 31, LINKS)
-    assert digest.subject == "[CRITICAL] Backfill abc: 25 of 31 days failed"
-    assert "2026-03-01 | Calculate Royalties | account frozen" in digest.text
+    assert digest.subject == "[CRITICAL] Backfill: 25 of 31 days failed (1 Mar to 25 Mar)"
+    assert "1 Mar | Calculate Royalties | account frozen" in digest.text
     assert "... and 5 more" in digest.text
     assert "scoopjoy backfill --from 2026-03-01 --to 2026-03-25" in digest.text
 

@@ -13,7 +13,7 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 
 from scoopjoy_dagster.automation import nightly, wiring
 from scoopjoy_dagster.settings import load_settings
-from scoopjoy_dagster_tests.automation.world import DAYS, GO_LIVE, Close, refusal
+from scoopjoy_dagster_tests.automation.world import DAYS, GO_LIVE, Close, refusal, unreachable
 
 
 def tick(close: Close, moment: str) -> tuple[list[dg.RunRequest], str]:
@@ -151,7 +151,7 @@ def asked_again(close: Close, moment: str) -> list[str]:
 def test_what_passes_by_itself_is_asked_for_again_in_the_same_night_and_a_refusal_the_next(
     close: Close, passes: bool
 ) -> None:
-    close.boom["royalties"] = refusal("royalties", "2026-03-01", passes=passes)
+    close.boom["royalties"] = (unreachable if passes else refusal)("royalties", "2026-03-01")
     assert asked_again(close, "2026-03-02T01:00:00+05:30") == ["nightly"]
     again = ["again"] if passes else []
     assert asked_again(close, "2026-03-02T01:15:00+05:30") == again
@@ -162,8 +162,8 @@ def test_what_passes_by_itself_is_asked_for_again_in_the_same_night_and_a_refusa
 
 
 def test_a_refusal_beside_what_passes_is_a_refusal(close: Close) -> None:
-    close.boom["invoices"] = refusal("invoices", "2026-03-01", passes=False)
-    close.boom["hq_sync"] = refusal("hq_sync", "2026-03-01", passes=True)
+    close.boom["invoices"] = refusal("invoices", "2026-03-01")
+    close.boom["hq_sync"] = unreachable("hq_sync", "2026-03-01")
     assert asked_again(close, "2026-03-02T01:00:00+05:30") == ["nightly"]
     requests, why = tick(close, "2026-03-02T01:15:00+05:30")
     assert requests == []
@@ -174,7 +174,8 @@ def test_a_refusal_beside_what_passes_is_a_refusal(close: Close) -> None:
 def test_a_control_total_that_could_not_be_read_is_asked_for_again_and_one_that_does_not_hold_is_not(
     close: Close, unread: bool
 ) -> None:
-    close.ledger_ok, close.ledger_away = False, unread
+    close.ledger_ok = False
+    close.ledger_figures = {"difference": "unknown", "passes": True} if unread else {"difference": "-10.00"}
     asked_again(close, "2026-03-02T01:00:00+05:30")
     assert asked_again(close, "2026-03-02T01:15:00+05:30") == (["again"] if unread else [])
 

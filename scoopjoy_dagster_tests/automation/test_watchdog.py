@@ -108,11 +108,12 @@ def test_its_failure_is_alerted_after_it_has_flushed_the_outbox(
     with mail_server(inbox, port) as close.mail:
         watch(close)
         assert {subject for _, subject in inbox.subjects()} == {
-            "[CRITICAL] Batch pipeline failed at: Close POS Shifts"
+            f"[CRITICAL] Batch pipeline failed at: Close POS Shifts ({day}: royalty not posted)"
+            for day in ("1 Mar", "2 Mar")
         }
         inbox.mails.clear()
         deliver_pending(close.instance, close.mail, lambda: ["a@x.example"], now())
-    assert inbox.subjects() == [("a@x.example", "[CRITICAL] Business days not closed: 2")]
+    assert inbox.subjects() == [("a@x.example", "[CRITICAL] Business days not closed: 2 (1 Mar, 2 Mar)")]
     assert "docs/operations.md#re-run-and-backfill" in inbox.text()
     assert "scoopjoy backfill --from 2026-03-01 --to 2026-03-02" in inbox.text()
     assert "2026-03-01, 2026-03-02" in inbox.text()

@@ -46,12 +46,13 @@ class Close:
     boom: dict[str, BaseException] = field(default_factory=dict)
     ledger_ok: bool = True
     ledger_unread: bool = False
-    ledger_away: bool = False
+    ledger_figures: dict[str, Any] = field(default_factory=lambda: {"difference": "-10.00"})
     now: str = "2026-03-10T06:00:00+05:30"
     defs: dg.Definitions = field(init=False)
     mail: MailResource = field(default_factory=MailResource)
     alerts: AlertsResource = field(default_factory=AlertsResource)
     usual_day_ok: bool = True
+    usual_sales: str = "12.00"
     automation_on: bool = True
     lookback: int = 7
     more: dict[str, str] = field(default_factory=dict)
@@ -137,7 +138,7 @@ class Close:
             return dg.AssetCheckResult(
                 passed=self.ledger_ok,
                 description="The ledger holds 90.00, the rule says 100.00.",
-                metadata={"difference": "-10.00", **({"passes": True} if self.ledger_away else {})},
+                metadata=self.ledger_figures,
             )
 
         return ledger
@@ -150,7 +151,7 @@ class Close:
             return dg.AssetCheckResult(
                 passed=self.usual_day_ok,
                 severity=dg.AssetCheckSeverity.WARN,
-                description="The sales of the day are 12.00, usual are 4000.00.",
+                description=f"The sales of the day are {self.usual_sales}, usual are 4000.00.",
             )
 
         return usual_day
@@ -200,17 +201,30 @@ def origin(location: str = "scoopjoy_dagster", job: str = "nightly_close") -> Re
     return RemoteJobOrigin(RemoteRepositoryOrigin(server, "__repository__"), job)
 
 
-def refusal(
-    asset: str, day: str, rows: int = 1, who: str = "CUST-0001", *, passes: bool = False
-) -> dg.Failure:
-    """The failure as the assets raise it."""
-    findings = [
-        Finding("error", "royalty not posted", f"{who}-{n}", "Account is frozen", "Unfreeze it", passes)
-        for n in range(rows)
-    ]
+def refusal(asset: str, day: str, rows: int = 1, who: str = "CUST-0001") -> dg.Failure:
+    """The failure as the assets raise it when ERPNext refuses something."""
+    return failure(
+        asset,
+        day,
+        *(
+            Finding("error", "royalty not posted", f"{who}-{n}", "Account is frozen", "Unfreeze it")
+            for n in range(rows)
+        ),
+    )
+
+
+def unreachable(asset: str, day: str) -> dg.Failure:
+    """The failure as the assets raise it when ERPNext does not answer."""
+    what, todo = f"{asset} could not be done", "Start ERPNext's web server."
+    return failure(asset, day, Finding("error", what, day, "connection refused", todo, passes=True))
+
+
+def failure(asset: str, day: str, *findings: Finding) -> dg.Failure:
+    """The failure of a day with these findings."""
     outcome = {"asset": asset, "business_day": day, "exceptions": [one.as_dict() for one in findings]}
+    first = findings[0]
     return dg.Failure(
-        f"{asset} {day}: royalty not posted - {who}-0: Account is frozen",
+        f"{asset} {day}: {first.what} - {first.who}: {first.message}",
         metadata={"outcome": dg.MetadataValue.json(json.loads(json.dumps(outcome)))},
         allow_retries=False,
     )
