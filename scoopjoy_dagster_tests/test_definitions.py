@@ -303,7 +303,7 @@ def test_a_day_that_ends_after_midnight_ends_so_for_every_asset_check_and_reader
     checks = [graph.get(key) for key in graph.asset_check_keys if key.asset_key != dg.AssetKey(WATCH)]
     assert {check.partitions_def for check in checks} == {days}
     schedules = {one.name: one.cron_schedule for one in made.schedules or []}
-    assert schedules["nightly_close_schedule"] == "15 4 * * *"
+    assert schedules["nightly_close_schedule"] == ["15,30,45 4 * * *", "0,15,30,45 5 * * *"]
     erpnext = site_resources(
         load_settings({**SETTINGS, "SCOOPJOY_DAY_ENDS_AT": "03:30", "SCOOPJOY_CLOSE_AT": "04:15"})
     )["erpnext"]

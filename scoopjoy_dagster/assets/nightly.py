@@ -280,8 +280,14 @@ def failed_outcome(asset: str, day: date, problem: ERPNextError) -> Outcome:
     else:
         first = problem.cause.remedy or "Run `scoopjoy check`, and fix what it names."
         todo = f"{first} Then re-run `{asset}` for this day: what was written is adopted."
-    what = f"{asset} could not be done"
-    finding = Finding("error", what, day.isoformat(), str(problem), todo, passes=problem.cause.passes)
+    finding = Finding(
+        "error",
+        f"{asset} could not be done",
+        day.isoformat(),
+        str(problem),
+        todo,
+        passes=problem.cause.passes,
+    )
     return Outcome(asset, day, findings=(finding,))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from scoopjoy_dagster.assets.outcome import PASSES
 from scoopjoy_dagster.automation import range_facts
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.automation.messages import FailedRun, FailedStep
@@ -18,9 +19,6 @@ from scoopjoy_dagster.automation.steps import is_watchdog
 
 OVERDUE = "overdue"
 """Figure of the watchdog's check: its overdue days, all of them."""
-
-PASSES = "passes"
-"""Metadata of a check that could not read its figures (`checks.answers`): it has none to show."""
 
 _KINDS = {
     dg.DagsterEventType[name]

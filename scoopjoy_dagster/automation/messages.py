@@ -24,6 +24,7 @@ from scoopjoy_dagster.automation.alert import (
     titled,
 )
 from scoopjoy_dagster.automation.steps import WATCH_JOB, is_watchdog, step_of
+from scoopjoy_dagster.instance import REMEDY
 from scoopjoy_dagster.settings import WATCHDOG_AT
 
 NO_STEP = "no step failure recorded"
@@ -197,23 +198,30 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
 
 def _overdue(run: FailedRun, step: FailedStep, links: Links) -> Alert:
     """The watchdog's alert: business days that have ended and are not closed, or a night in which nothing was tried."""
-    missed = step.figures.get("missed_night", "")
+    missed, lacks = step.figures.get("missed_night", ""), step.figures.get("dagster_lacks", "")
     subject = titled(f"[CRITICAL] Business days not closed: {len(run.days)}", run.days)
+    if missed:
+        subject = f"[CRITICAL] Missed night: no run for {named([missed])}"
+    elif not run.days:
+        subject = "[CRITICAL] Dagster runs without its settings"
     return compose(
         key=f"{run.run_id}:{step.key}",
         days=run.days,
         ended=run.ended,
         when="Seen at",
-        subject=f"[CRITICAL] Missed night: no run for {named([missed])}" if missed else subject,
+        subject=subject,
         lead=[cut(step.message)],
         facts=[
             ("What is wrong", step.figures.get("causes", "")),
+            ("Dagster lacks", lacks),
             ("Oldest days", step.figures.get("oldest", "") if len(run.days) > SHOWN_DAYS else ""),
         ],
-        todo="Fix what is wrong, then close the days."
+        todo=REMEDY
+        if not run.days
+        else "Fix what is wrong, then close the days."
         if missed
         else "Find out why in Dagster's runs of these days, then close them.",
-        runbook=links.page(LOST if missed else OVERDUE),
+        runbook=links.page(LOST if missed or not run.days else OVERDUE),
         command=close_command(run.days, program=links.program),
         links=[links.run(run.run_id)],
     )

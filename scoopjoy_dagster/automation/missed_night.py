@@ -1,7 +1,7 @@
 """Why a night was missed: overdue days that nothing was ever tried for, and what can be seen to be wrong.
 
 What belongs here: reading Dagster's storage for the watchdog. What does not: the verdict (`watchdog`), the wording of the
-alert (`overdue`).
+alert (`messages`).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import dagster as dg
 
 from scoopjoy_dagster.assets.nightly import GROUP, OWNERS
 from scoopjoy_dagster.automation.alert import MAX_ROWS, repair_command
-from scoopjoy_dagster.automation.alerts import links_of
+from scoopjoy_dagster.automation.alerts import deliver
 from scoopjoy_dagster.automation.nightly import Job
 from scoopjoy_dagster.automation.state import in_flight_days, settled_days
 from scoopjoy_dagster.automation.steps import WATCH, WATCH_JOB
@@ -76,7 +76,7 @@ def build_check(
         from scoopjoy_dagster.automation.missed_night import causes, untried
 
         instance = context.instance
-        _flush(context, mail, erpnext, alerts)
+        _flush(context, days, mail, erpnext, alerts)
         now = clock.now()
         ended = days.get_partition_keys(current_time=last_close(now, close_at))
         settled = settled_days(instance, days, ended)
@@ -154,25 +154,17 @@ def verdict(
 
 def _flush(
     context: dg.AssetCheckExecutionContext,
+    days: dg.DailyPartitionsDefinition,
     mail: MailResource,
     erpnext: ERPNextResource,
     alerts: AlertsResource,
 ) -> None:
     """Send the alerts that the sensors have not: they may be what is broken."""
-    from scoopjoy_dagster.automation.delivery import deliver_pending
-    from scoopjoy_dagster.automation.recipients import alert_recipients
-
-    now = datetime.now(UTC)
     origin = context.run.remote_job_origin
+    location = origin.location_name if origin else None
     try:
-        delivery = deliver_pending(
-            context.instance,
-            mail,
-            lambda: alert_recipients(context.instance, mail, erpnext, now),
-            now,
-            channels=alerts.channels,
-            links=links_of(mail, erpnext, alerts),
-            location=origin.location_name if origin else None,
+        delivery = deliver(
+            context.instance, mail, erpnext, alerts, datetime.now(UTC), days=days, location=location
         )
         context.log.info("Outbox of alerts: %s", delivery.sentence)
     except Exception:  # the days matter more than the mail about them

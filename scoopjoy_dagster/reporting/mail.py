@@ -18,7 +18,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime, getaddresses
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,25 +31,6 @@ _LOGIN_WANTED = {530, 534, 535, 538}  # RFC 4954
 _NOT_SMTP = -1  # smtplib's code for an answer without a number
 _HUNG_UP = {421, _NOT_SMTP}
 _CONNECTION_ERRORS = (smtplib.SMTPServerDisconnected, OSError)
-_LONGEST_SUBJECT = 900  # RFC 5322 allows a line 998 characters
-
-
-class _MailPolicy(EmailPolicy):
-    """SMTP's policy, but for subjects: folded by it, some come out with a space in front, doubled inside, or lost."""
-
-    def fold_binary(self, name: str, value: Any) -> bytes:
-        """A header as it is sent: a subject of plain letters on one line, any other in encoded words of its own."""
-        if name.lower() != "subject":
-            return super().fold_binary(name, value)
-        text = str(value)
-        if not text.isascii() or len(text) > _LONGEST_SUBJECT:
-            text = Header(text, "utf-8", header_name=name).encode(linesep=self.linesep)
-        return f"{name}: {text}{self.linesep}".encode("ascii")
-
-
-SMTP_POLICY = _MailPolicy(linesep="\r\n")
-
-
 _LONGEST_WORD = 60
 """Letters of a word that surely fits on the first line of a subject."""
 

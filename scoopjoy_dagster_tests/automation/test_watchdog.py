@@ -78,7 +78,7 @@ def test_a_look_that_comes_late_judges_its_own_morning_and_not_the_night_that_ha
 
 
 def test_it_fails_where_dagster_runs_without_its_settings_although_every_day_is_closed(
-    close: Close, monkeypatch: pytest.MonkeyPatch
+    close: Close, inbox: Inbox, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watchdog, "shortcomings", shortcomings)
     close.now = "2026-03-03T06:00:00+05:30"
@@ -89,6 +89,11 @@ def test_it_fails_where_dagster_runs_without_its_settings_although_every_day_is_
     lacks = str(verdict.metadata["dagster_lacks"].value)
     assert "not in PostgreSQL" in lacks
     assert "No queue" in lacks
+    with mail_server(inbox, port) as close.mail:
+        deliver_pending(close.instance, close.mail, lambda: ["a@x.example"], now())
+    assert inbox.subjects() == [("a@x.example", "[CRITICAL] Dagster runs without its settings")]
+    assert "No queue" in inbox.text()
+    assert "dagster.yaml" in inbox.text()
 
 
 def test_it_passes_when_every_ended_day_is_settled(close: Close) -> None:

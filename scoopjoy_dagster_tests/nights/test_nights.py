@@ -38,7 +38,7 @@ def closed(one: Night) -> list[tuple[str, str]]:
 
 def test_an_ordinary_night(directory: Path) -> None:
     with night(directory) as one, one.running():
-        one.until("06:01:00")
+        one.until("01:00:10", "06:00:10")
         assert closed(one) == [(DAY, "SUCCESS"), ("watchdog", "SUCCESS")], one.failures()
         assert one.mails() == []
         assert len(one.reports()) == 1

@@ -30,7 +30,6 @@ from scoopjoy_dagster_tests.nights.clock import IST, SimulatedClock
 ON_CALL = "asha@scoopjoy.example"
 SENSORS = ("alert_outbox", "alert_on_failure")
 PRELOADED = Path(__file__).parent / "preloaded"
-STEP = timedelta(minutes=15)
 LAST_DAY = date(2026, 12, 9)
 """The newest business day of every night here."""
 
@@ -118,11 +117,10 @@ class Night:
         """A moment of the night after the newest business day, `HH:MM:SS`."""
         return datetime.fromisoformat(f"{LAST_DAY + timedelta(days=1)}T{clock_time}").replace(tzinfo=IST)
 
-    def until(self, clock_time: str) -> None:
-        """Let the time pass until then, a quarter of an hour at a time, and all be done that is due by then."""
-        end = self.at(clock_time)
-        while self.clock.now() < end:
-            self.clock.set(min(end, self.clock.now() + STEP))
+    def until(self, *clock_times: str) -> None:
+        """Let it be one moment after the other, and at each all be done that is due by then."""
+        for clock_time in clock_times:
+            self.clock.set(max(self.clock.now(), self.at(clock_time)))
             self.quiet()
 
     def quiet(self) -> None:
