@@ -67,6 +67,8 @@ class Night:
             }
             self.start()
             stack.callback(self.children.stop)
+            # A schedule counts from the moment at which the daemon sees it first.
+            self.wait(lambda: len(self.rows("SELECT 1 FROM jobs WHERE job_type = 'SCHEDULE'")) >= 2)
             yield
 
     def start(self) -> None:
