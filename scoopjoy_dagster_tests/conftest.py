@@ -132,18 +132,19 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _browser_tests() -> str:
-    """What is to be said of the browser tests: they need Debian's Chromium, and are left out where it is not."""
-    if shutil.which("chromium"):
-        return "browser tests: run with chromium"
-    return "browser tests: NOT RUN, chromium is not installed (Debian: apt install chromium)"
+NEEDED = {
+    "browser tests": ("chromium", "chromium"),
+    "Celery tests": ("redis-server", "redis-server"),
+    "simulated nights": ("faketime", "faketime"),
+}
+"""Tests that are left out where a program is not installed: its name, and Debian's package."""
 
 
-def _celery_tests() -> str:
-    """What is to be said of the tests with Celery: they start a Redis of their own, and are left out where none is installed."""
-    if shutil.which("redis-server"):
-        return "Celery tests: run with redis-server"
-    return "Celery tests: NOT RUN, redis-server is not installed (Debian: apt install redis-server)"
+def _said_of(tests: str) -> str:
+    program, package = NEEDED[tests]
+    if shutil.which(program):
+        return f"{tests}: run with {program}"
+    return f"{tests}: NOT RUN, {program} is not installed (Debian: apt install {package})"
 
 
 def _chart_tests() -> str:
@@ -155,14 +156,11 @@ def _chart_tests() -> str:
 
 def pytest_report_header() -> list[str]:
     """Said before the tests."""
-    return [_browser_tests(), _celery_tests(), _chart_tests()]
+    return [*map(_said_of, NEEDED), _chart_tests()]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Said after them, too: a test that was not run must not look like one that passed."""
-    if not shutil.which("chromium"):
-        terminalreporter.write_line(_browser_tests(), yellow=True)
-    if not shutil.which("redis-server"):
-        terminalreporter.write_line(_celery_tests(), yellow=True)
-    if not os.environ.get("DAGSTER_HELM_CHART"):
-        terminalreporter.write_line(_chart_tests(), yellow=True)
+    for said in pytest_report_header():
+        if "NOT RUN" in said:
+            terminalreporter.write_line(said, yellow=True)
