@@ -20,7 +20,7 @@ from scoopjoy_dagster.automation.backfills import RETRIED_BY, WILL_RETRY, ended_
 from scoopjoy_dagster.automation.digests import backfill_digest, days_digest
 from scoopjoy_dagster.automation.facts import read_run
 from scoopjoy_dagster.automation.messages import FailedRun, Outlook, run_alerts
-from scoopjoy_dagster.automation.nightly import TRIGGERED_BY
+from scoopjoy_dagster.automation.nightly import AGAIN_MINUTES, TRIGGERED_BY
 from scoopjoy_dagster.automation.parcels import (
     ALERTED,
     DIGEST,
@@ -182,7 +182,8 @@ def _outlook(failure: Failure, now: datetime, *, passes: bool) -> Outlook:
     if not passes:
         return Outlook.STAYS
     by_schedule = failure.run.tags.get(TRIGGERED_BY) == "schedule" and len(failure.days) == 1
-    return Outlook.AGAIN if by_schedule and now.astimezone(ZONE).time() < WATCHDOG_AT else Outlook.MAY_HEAL
+    next_look = (now.astimezone(ZONE) + timedelta(minutes=AGAIN_MINUTES)).time()
+    return Outlook.AGAIN if by_schedule and next_look < WATCHDOG_AT else Outlook.MAY_HEAL
 
 
 def _retry_follows(record: dg.RunRecord, now: datetime) -> bool:
