@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
 from scoopjoy_dagster import run_launcher
 from scoopjoy_dagster.cli.closing import BY_HAND
@@ -130,6 +131,30 @@ def test_a_real_run_gives_its_sign_of_life_for_as_long_as_it_works(instance: dg.
     assert made.metadata["lost"].value is False
     assert made.metadata["process"].value == f"{result.run_id} {os.getpid()} on {socket.gethostname()}"
     assert not is_held(os.environ["SCOOPJOY_POSTGRES_URL"], lock_number("run", result.run_id))
+
+
+def dequeued(instance: dg.DagsterInstance) -> int:
+    """How many waiting runs Dagster's queue would start now."""
+    queue = QueuedRunCoordinatorDaemon(interval_seconds=1)
+    return len(queue._get_runs_to_dequeue(instance, instance.get_concurrency_config(), None))
+
+
+def test_runs_of_the_command_line_keep_nobody_in_the_queue_waiting(instance: dg.DagsterInstance) -> None:
+    """Three commands that were killed; and three runs of the queue, which are the most at a time."""
+    instance.create_run_for_job(
+        job(),
+        tags={"dagster/partition": "2026-03-08"},
+        status=dg.DagsterRunStatus.QUEUED,
+        remote_job_origin=origin(),
+    )
+    for number in range(3):
+        started(instance, queued=False, **{"dagster/partition": f"2026-03-0{number + 1}"})
+    assert dequeued(instance) == 1
+    for number in range(3):
+        started(instance, **{"dagster/partition": f"2026-03-0{number + 4}"})
+    assert dequeued(instance) == 0
+    for record in instance.get_run_records():
+        instance.delete_run(record.dagster_run.run_id)
 
 
 def test_an_instance_without_the_shipped_settings_is_seen(

@@ -40,16 +40,22 @@ def test_an_ordinary_night(directory: Path) -> None:
         assert sorted(recipient for recipient, _ in one.reports()) == sorted(MANAGERS)
 
 
-@pytest.mark.parametrize("with_runs", [True, False])
-def test_a_code_server_that_is_killed_in_the_middle_of_the_close(directory: Path, with_runs: bool) -> None:
-    """Killed with its run, the run is ended within two minutes and closed again; without it, the run goes on."""
+KILLED = {
+    "run": lambda one: one.kill_the_run(),
+    "code server": lambda one: one.kill_the_code_server(with_runs=False),
+    "both": lambda one: one.kill_the_code_server(with_runs=True),
+}
+
+
+@pytest.mark.parametrize("what", KILLED)
+def test_what_is_killed_in_the_middle_of_the_close(directory: Path, what: str) -> None:
+    """A killed run is ended within two minutes, also where nobody is left who knew it, and the day is closed again."""
     with night(directory) as one, one.running():
         one.clock.set(one.at("01:00:01"))
-        one.in_a_run(lambda: one.kill_the_code_server(with_runs=with_runs))
+        one.in_a_run(lambda: KILLED[what](one))
         one.until("01:02:00", "06:00:10")
-        runs = closed(one)
-        assert runs[-2:] == [(DAY, "SUCCESS"), ("watchdog", "SUCCESS")], one.failures()
-        assert runs[:-2] == ([(DAY, "FAILURE")] if with_runs else [])
+        lost = [] if what == "code server" else [(DAY, "FAILURE")]
+        assert closed(one) == [*lost, (DAY, "SUCCESS"), ("watchdog", "SUCCESS")], one.failures()
         assert one.mails() == []
         assert sorted(recipient for recipient, _ in one.reports()) == sorted(MANAGERS)
 
@@ -98,23 +104,33 @@ def test_a_home_that_nobody_may_write_to_silences_no_alert(directory: Path) -> N
         assert alert.startswith("[CRITICAL] Batch pipeline failed at:")
 
 
-def test_days_that_the_machine_was_off_are_caught_up_at_the_next_night(directory: Path) -> None:
-    with night(directory, days=5) as one, one.running():
+def days_before(count: int) -> list[str]:
+    """The newest business days, oldest first."""
+    return [(LAST_DAY - timedelta(days=back)).isoformat() for back in reversed(range(count))]
+
+
+def test_a_week_that_was_switched_off_is_caught_up_at_the_next_night(directory: Path) -> None:
+    with night(directory, days=7) as one, one.running():
         one.until("01:00:10", "06:00:10")
-        days = [(LAST_DAY - timedelta(days=back)).isoformat() for back in (4, 3, 2, 1, 0)]
-        assert sorted(closed(one)) == [*((day, "SUCCESS") for day in days), ("watchdog", "SUCCESS")]
+        assert sorted(closed(one)) == [*((day, "SUCCESS") for day in days_before(7)), ("watchdog", "SUCCESS")]
         assert one.mails() == []
 
 
 def test_the_database_is_lost_after_days_that_were_closed(directory: Path) -> None:
-    """The days are closed again: nothing is booked twice, no report and no totals go out again."""
-    with night(directory, days=3) as one:
-        with one.running():
+    """Nothing is booked twice, and no report and no totals go out again; days beyond the look-back are one alert."""
+    with night(directory, days=9) as one:
+        with one.running(SCOOPJOY_LOOKBACK_DAYS="9"):
             one.until("01:00:10")
+            assert sorted(closed(one)) == [(day, "SUCCESS") for day in days_before(9)]
+            assert one.mails() == []
             sent = one.reports(), len(one.there.headquarters.deliveries)
         one.postgres = EmbeddedPostgres(directory / "another")
         with one.running():
             one.until("01:15:10", "06:00:10")
-            assert len(closed(one)) == 4
+            assert sorted(closed(one)) == [
+                *((day, "SUCCESS") for day in days_before(7)),
+                ("watchdog", "FAILURE"),
+            ]
             assert (one.reports(), len(one.there.headquarters.deliveries)) == sent
-            assert one.mails() == []
+            (alert,) = one.mails()
+            assert alert.startswith("[CRITICAL] Business days not closed: 2")

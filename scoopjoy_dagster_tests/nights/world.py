@@ -89,6 +89,13 @@ class Night:
             "code-server-again", command, environment=self.environment, directory=self.directory
         )
 
+    def kill_the_run(self) -> None:
+        """SIGKILL for the process that works on the newest run."""
+        ((process,),) = self.rows(
+            "SELECT value FROM run_tags WHERE key = 'scoopjoy/process' ORDER BY id DESC LIMIT 1"
+        )
+        os.kill(int(process.split()[1]), signal.SIGKILL)
+
     def restart_postgres(self) -> None:
         """Stop PostgreSQL at once, as `systemctl restart` does, and start it again."""
         self.postgres.stop()
