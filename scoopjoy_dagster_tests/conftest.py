@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from scoopjoy_dagster_tests.nights.clock import LIBRARY
+
 if TYPE_CHECKING:
     # Dagster takes seconds to import; a run of the pure tests alone must not pay for it.
     from collections.abc import Iterator
@@ -142,7 +144,7 @@ NEEDED = {
 
 def _said_of(tests: str) -> str:
     program, package = NEEDED[tests]
-    if shutil.which(program):
+    if LIBRARY if program == "faketime" else shutil.which(program):
         return f"{tests}: run with {program}"
     return f"{tests}: NOT RUN, {program} is not installed (Debian: apt install {package})"
 

@@ -80,6 +80,7 @@ class PostedEntry:
         run: the Dagster run that posted it.
         adjusts: the first entry, where this one adjusts it.
         created: when it was made, in site time as ERPNext writes it.
+        account: the receivable account that the ledger has it on.
     """
 
     name: str
@@ -98,6 +99,7 @@ class PostedEntry:
     terms: str = ""
     adjusts: str = ""
     created: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,9 +464,11 @@ def _as_posted(
 ) -> tuple[Royalty, list[Finding]]:
     """The royalty by the terms that the day was posted by."""
     why = _not_followed(standing, policy)
+    newest = standing.newest
+    if not why and newest.rate == 0 and standing.merged:
+        why = "it pays nothing for this day, and another customer was merged into it"
     if why:
         return _kept(franchise, invoices, standing, why), []
-    newest = standing.newest
     terms = _Terms(newest.rate, newest.terms or policy.terms, newest.policy)
     royalty, findings = _royalty(franchise, invoices, terms, policy, company_currency, standing.merged)
     if royalty.amount * royalty.base < 0:

@@ -576,16 +576,18 @@ def unbooked_sales(
     ]
 
 
-def unbooked_finding(unbooked: UnbookedSales, severity: Severity) -> Finding:
-    """The exception row of such sales: what to do in ERPNext so that the next run closes them."""
+def unbooked_finding(unbooked: UnbookedSales, severity: Severity, *, explained: bool = True) -> Finding:
+    """The exception row of such sales: what to do in ERPNext so that the next run closes them.
+
+    `explained`: whether all shifts of their day were read, so that it is known why no closing has them.
+    """
     first = min(one.posted_at for one in unbooked.sales)
     return Finding(
         severity,
         "till sales not in the ledger",
         unbooked.label,
         f"{_sales(len(unbooked.sales), unbooked.amount)} {'is' if len(unbooked.sales) == 1 else 'are'} in no POS Closing Entry: "
-        f"{named(one.name for one in unbooked.sales)}; "
-        f"{unbooked.why}",
+        f"{named(one.name for one in unbooked.sales)}" + (f"; {unbooked.why}" if explained else ""),
         f"While no shift is open at {unbooked.pos_profile}, submit a POS Opening Entry there for {unbooked.cashier} with the "
         f"Period Start Date {first:%Y-%m-%d %H:%M:%S}; then re-run `closed_shifts` for {unbooked.first_sold}.",
     )

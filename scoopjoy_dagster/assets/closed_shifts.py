@@ -88,8 +88,8 @@ class Shifts:
             else:
                 to_close[one.name] = one
         to_close = {one.name: one for one in pos.with_balances(self.site, list(to_close.values()))}
-        of_shift = {name: pos.with_payments(self.site, sales.get(name, ())) for name in to_close}
-        taken = [one for name in to_close for one in of_shift[name]]
+        taken = pos.with_payments(self.site, [one for name in to_close for one in sales.get(name, ())])
+        of_shift = by_shift(taken, self.openings)
         accounts = pos.accounts_of_modes(self.site) if change_needs_accounts(taken) else {}
         return [
             (_selling(one, selling[one.name]), [])
@@ -205,8 +205,13 @@ def _older(shifts: Shifts, day: date) -> list[Finding]:
 
 def _unbooked(shifts: Shifts, day: date) -> list[Finding]:
     """Sales up to `day` that no closing will take. Those of a shift of the day fail it; every later night names them again."""
+    # Shifts that had ended before the days that are read are not known here: the run of their own day says why.
     return [
-        unbooked_finding(one, "error" if one.day == day and one.in_a_shift else "warning")
+        unbooked_finding(
+            one,
+            "error" if one.day == day and one.in_a_shift else "warning",
+            explained=one.in_a_shift or one.day >= day,
+        )
         for one in unbooked_sales(shifts.sales, shifts.openings, shifts.site.day_end)
         if one.day <= day
     ]
@@ -313,11 +318,13 @@ def plan_days(
     They are read at once; after something was written, what is left of them anew, day by day.
     """
     shifts, traffic = read_shifts(site, days[0], days[-1], now), site.client.session.traffic
-    writes = traffic.writes
+    writes, began = traffic.writes, patience.clock()
 
     def close(day: date) -> Outcome:
-        current = shifts if traffic.writes == writes else read_shifts(site, day, day, now)
-        return close_shifts(current, day, now=now, patience=patience, url=url)
+        # The days before may have waited for a till: this one is judged by the time that it is now.
+        later = now + timedelta(seconds=patience.clock() - began)
+        current = shifts if traffic.writes == writes else read_shifts(site, day, day, later)
+        return close_shifts(current, day, now=later, patience=patience, url=url)
 
     return {day: partial(close, day) for day in days}
 

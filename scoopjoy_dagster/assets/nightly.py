@@ -282,7 +282,7 @@ def failed_outcome(asset: str, day: date, problem: ERPNextError) -> Outcome:
         todo = f"{first} Then re-run `{asset}` for this day: what was written is adopted."
     finding = Finding(
         "error",
-        f"{asset} could not be done",
+        f"ERPNext: {problem.cause}",
         day.isoformat(),
         str(problem),
         todo,

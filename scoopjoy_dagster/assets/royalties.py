@@ -282,7 +282,7 @@ def post_royalties(
         findings=tuple(findings),
         lines=tuple(lines),
         facts={
-            "policy_version": policy.version,
+            "policy_version": the_plan.policy_version,
             "invoices": sales.invoices,
             "base": str(sum((action.royalty.base for action in the_plan.actions), ZERO)),
             "currency": books.currency,

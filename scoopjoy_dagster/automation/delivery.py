@@ -22,10 +22,8 @@ from scoopjoy_dagster.automation.channels import usable
 from scoopjoy_dagster.automation.mail_post import MailPost
 from scoopjoy_dagster.automation.parcels import Parcel, close
 from scoopjoy_dagster.automation.recipients import Recipients
+from scoopjoy_dagster.resources.locks import connected, lock_number, try_lock
 from scoopjoy_dagster.resources.mail import MailResource
-
-LOCK = int.from_bytes(b"scoopjoy", "big", signed=True)
-"""The number by which PostgreSQL knows the lock of the one who sends."""
 
 NO_NOTE = "they were delivered, but Dagster's storage takes no note of it"
 
@@ -145,13 +143,8 @@ def _sole_sender(instance: dg.DagsterInstance) -> Iterator[bool]:
 
     connection = None
     try:
-        connection = psycopg2.connect(
-            url.replace("+psycopg2", "", 1), connect_timeout=5, application_name="scoopjoy alerts"
-        )
-        connection.autocommit = True
-        cursor = connection.cursor()
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))
-        alone = cursor.fetchone() == (True,)
+        connection = connected(url, "scoopjoy alerts")
+        alone = try_lock(connection, lock_number("alerts"))
     except psycopg2.Error:
         log.warning("PostgreSQL cannot be asked whether another process sends alerts; they are sent.")
         alone = True

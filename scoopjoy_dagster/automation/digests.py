@@ -15,7 +15,7 @@ from scoopjoy_dagster.automation.alert import (
     named,
     titled,
 )
-from scoopjoy_dagster.automation.messages import NO_STEP, OVERDUE, FailedRun, FailedStep
+from scoopjoy_dagster.automation.messages import NO_STEP, OVERDUE, FailedRun, FailedStep, Outlook
 
 
 def backfill_digest(tag: str, backfill: str, runs: Sequence[FailedRun], days: int, links: Links) -> Alert:
@@ -81,6 +81,7 @@ def _digest(
         for run in runs
         for step in (run.steps or (FailedStep(run.job, run.reason or NO_STEP),))
     ]
+    again = f"fix what the messages name, then run the days that are still open again. {ADOPTED}"
     return compose(
         key=key,
         days=_days(runs),
@@ -90,7 +91,9 @@ def _digest(
         lead=[lead, *dict.fromkeys(run.outlook for run in runs)],
         rows=rows,
         title="Failed days",
-        todo=f"Fix what the messages name, then run the days that are still open again. {ADOPTED}",
+        todo=f"Nothing yet. If no message follows that these days are closed, {again}"
+        if all(run.outlook is Outlook.AGAIN for run in runs)
+        else again[0].upper() + again[1:],
         runbook=links.page(OVERDUE),
         command=close_command(_days(runs), program=links.program),
         links=[link],

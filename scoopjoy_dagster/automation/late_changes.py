@@ -93,7 +93,7 @@ def build(
         in_flight = _dates(in_flight_days(instance))
         memory = changed_days.Memory.of(context.cursor)
         try:
-            with _impatient(erpnext).open() as site:
+            with erpnext.impatient(20.0).open() as site:
                 books = site.books()
                 touched = (
                     changes.touched_since(site, books, window[0], window[-1], memory.watermark - OVERLAP)
@@ -181,17 +181,6 @@ def _request(change: Change) -> dg.RunRequest:
         run_key=change.run_key,
         partition_key=change.day.isoformat(),
         tags={REASON: change.reason, TRIGGERED_BY: NAME},
-    )
-
-
-def _impatient(erpnext: ERPNextResource) -> ERPNextResource:
-    """A tick has 60 seconds for everything, and the next one is the retry."""
-    return erpnext.model_copy(
-        update={
-            "connect_timeout_s": min(erpnext.connect_timeout_s, 3.0),
-            "read_timeout_s": min(erpnext.read_timeout_s, 20.0),
-            "attempts": 1,
-        }
     )
 
 

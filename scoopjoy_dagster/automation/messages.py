@@ -40,7 +40,7 @@ class Outlook(StrEnum):
     UNKNOWN = ""
     AGAIN = f"It is tried again by itself every 15 minutes until {WATCHDOG_AT:%H:%M}."
     MAY_HEAL = "The cause can pass by itself. Run the command below when it has."
-    STAYS = "It does not pass by itself: somebody has to act."
+    STAYS = "It will not clear by itself. Please act."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,7 @@ class FailedStep:
         """Why, in a few words: for a subject."""
         if self.cause or not self.exceptions:
             return self.cause
-        first = self.ordered[0]
-        if first.get("what") == f"{self.key} could not be done":  # ERPNext could not be worked with at all
-            return "ERPNext unreachable" if first.get("passes") else "ERPNext not usable"
-        return first.get("what", "")
+        return self.ordered[0].get("what", "")
 
     @property
     def said(self) -> str:
@@ -104,7 +101,7 @@ class FailedStep:
     def page(self) -> str:
         """The place in the runbook that says what to do; empty for a step that is not of the close."""
         first = self.ordered[0].get("what", "") if self.exceptions else ""
-        if first == "day in work" or first.endswith("failed unexpectedly"):
+        if first == "day in work" or first.startswith("ERPNext: ") or first.endswith("failed unexpectedly"):
             return ANY_STEP
         step = step_of(self.key)
         return step.asset if step else ""

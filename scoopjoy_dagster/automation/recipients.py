@@ -45,7 +45,7 @@ def alert_recipients(
     if known and read_at and now - read_at < fresh:
         return known
     try:
-        with _impatient(erpnext).open() as site:
+        with erpnext.impatient(8.0).open() as site:
             found = enabled_users(site, ROLE)
     except ERPNextError:
         return known
@@ -71,10 +71,6 @@ def fallback(instance: dg.DagsterInstance, mail: MailResource, now: datetime, fr
     return (
         f"alerts go to the System Managers of {read_at:%Y-%m-%d %H:%M} UTC: ERPNext has not named any since"
     )
-
-
-def _impatient(erpnext: ERPNextResource) -> ERPNextResource:
-    return erpnext.model_copy(update={"connect_timeout_s": 3.0, "read_timeout_s": 8.0, "attempts": 1})
 
 
 def _remembered(instance: dg.DagsterInstance) -> tuple[list[str], datetime | None]:

@@ -127,7 +127,7 @@ def _recipients(site: Site, settings: Settings) -> Iterator[Check]:
             yield Check(
                 "error",
                 f"recipients of {what}",
-                f"ERPNext does not tell this user who has the role {role}: {problem.said}",
+                f"this user may not list the users with the role {role}: {problem.said}",
                 f"Set {setting} to the addresses.",
             )
             continue

@@ -240,14 +240,18 @@ def _stoppable(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
     While steps run Dagster handles the first two itself, and records the run as failed; so that is put right here.
     """
     hang_up = signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    stopped = False
     try:
         yield
+    except (KeyboardInterrupt, SystemExit):
+        stopped = True
+        raise
     finally:
         signal.signal(signal.SIGHUP, hang_up)
         run = instance.get_run_by_id(run_id)
         interrupted = run and run.tags.get("dagster/failure_reason") == "UNEXPECTED_TERMINATION"
-        if run and (interrupted or not run.is_finished):
-            instance.report_run_canceled(run, "Stopped by who ran the command, or by a signal.")
+        if run and (interrupted or (stopped and not run.is_finished)):
+            instance.report_run_canceled(run, "Stopped by the person who ran the command, or by a signal.")
 
 
 def _events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:

@@ -48,7 +48,7 @@ class Cause(StrEnum):
     IN_BACKGROUND = "still in the background"
     LOGIN = "login"
     NO_PERMISSION = "no permission"
-    REFUSED = "refused"
+    REFUSED = "request refused"
 
     @property
     def passes(self) -> bool:

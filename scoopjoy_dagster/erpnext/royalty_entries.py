@@ -81,11 +81,6 @@ ROW_FIELDS = ("account", "party", "debit", "credit")
 """What is read of a row of a Journal Entry; amounts in company currency."""
 
 
-def posted_entries(site: Site, books: Books, day: date) -> list[PostedEntry]:
-    """Our royalty entries of `day` with what the ledger holds of them, cancelled ones included."""
-    return entries_between(site, books, day, day).get(day, [])
-
-
 def entries_between(site: Site, books: Books, first: date, last: date) -> dict[date, list[PostedEntry]]:
     """Our royalty entries of the business days from `first` to `last` with what the ledger holds, by business day.
 
@@ -144,6 +139,7 @@ def _posted(row: Row, now: Row, booked: LedgerSide | None) -> PostedEntry:
         terms=str(row[ENTRY_TERMS_FIELD] or ""),
         adjusts=str(row[ENTRY_ADJUSTS_FIELD] or ""),
         created=str(row["creation"]),
+        account=booked.account if booked else "",
     )
 
 
@@ -170,10 +166,11 @@ def _amendments(site: Site, cancelled: Sequence[str]) -> dict[str, Row]:
 
 @dataclass(frozen=True, slots=True)
 class LedgerSide:
-    """What the general ledger says of one Journal Entry: its customer, and what that owes by it, in INR."""
+    """What the general ledger says of one Journal Entry: its customer, on which account, and what that owes by it, in INR."""
 
     customer: str
     amount: Decimal
+    account: str
 
 
 def ledger_rows(site: Site, entries: Iterable[str]) -> list[Row]:
@@ -189,14 +186,17 @@ def ledger_rows(site: Site, entries: Iterable[str]) -> list[Row]:
 def _ledger(site: Site, entries: Iterable[str]) -> dict[str, LedgerSide]:
     """The customers' side of Journal Entries: debit minus credit. A cancelled one owes nothing but keeps its customer."""
     amounts: dict[str, Decimal] = defaultdict(lambda: ZERO)
-    customers: dict[str, str] = {}
+    customers: dict[str, tuple[str, str]] = {}
     for row in ledger_rows(site, entries):
         if row["party_type"] != "Customer":
             continue
         voucher = str(row["voucher_no"])
-        customers[voucher] = str(row["party"])
+        customers[voucher] = str(row["party"]), str(row["account"])
         amounts[voucher] += ZERO if row["is_cancelled"] else exact(row["debit"]) - exact(row["credit"])
-    return {voucher: LedgerSide(customer, amounts[voucher]) for voucher, customer in customers.items()}
+    return {
+        voucher: LedgerSide(customer, amounts[voucher], account)
+        for voucher, (customer, account) in customers.items()
+    }
 
 
 def former_franchises(
@@ -276,7 +276,9 @@ def entry_document(
         "accounts": [
             {
                 **books.entry_fields.rows,
-                "account": books.receivable(royalty.customer),
+                # An adjustment clears the account that the first entry is on, whichever is the party's now.
+                "account": (action.entries[0].account if action.entries else "")
+                or books.receivable(royalty.customer),
                 "party_type": "Customer",
                 "party": royalty.customer,
                 "cost_center": books.cost_center,

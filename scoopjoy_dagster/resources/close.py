@@ -109,11 +109,7 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             connection = connected(self.postgres_url, f"scoopjoy {asset} {days[0]}")
         except psycopg2.Error as problem:
-            kind = type(problem).__name__
-            yield {
-                day: DayBusy(f"PostgreSQL could not be asked whether another run is closing {day} ({kind})")
-                for day in days
-            }
+            yield {day: _unasked(day, problem) for day in days}
             return
         with closing(connection):
             deadline = time.monotonic() + self.lock_wait_s
@@ -129,7 +125,14 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                         cursor.execute(
                             "SELECT pg_advisory_lock(%s)", (lock_number(site, asset, day.isoformat()),)
                         )
-                except psycopg2.Error:
+                except psycopg2.errors.LockNotAvailable:
                     message = f"another run has been working on {asset} of {day} for more than {self.lock_wait_s:g} s"
                     busy[day] = DayBusy(message)
+                except psycopg2.Error as problem:
+                    busy[day] = _unasked(day, problem)
             yield busy
+
+
+def _unasked(day: date, problem: Exception) -> DayBusy:
+    kind = type(problem).__name__
+    return DayBusy(f"PostgreSQL could not be asked whether another run is closing {day} ({kind})")

@@ -103,16 +103,19 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             ERPNextError: by the requests; opening asks nothing.
         """
-        impatient = self.model_copy(
+        with self.impatient(8.0).session() as session:
+            yield Client(session)
+
+    def impatient(self, read_timeout_s: float) -> "ERPNextResource":
+        """The same for a sensor: a tick has 60 seconds for everything, and the next one is the retry."""
+        return self.model_copy(
             update={
                 "connect_timeout_s": min(self.connect_timeout_s, 3.0),
-                "read_timeout_s": min(self.read_timeout_s, 8.0),
+                "read_timeout_s": min(self.read_timeout_s, read_timeout_s),
                 "attempts": 1,
                 "closing_deadline_s": 0.0,
             }
         )
-        with impatient.session() as session:
-            yield Client(session)
 
     def session(self) -> Session:
         """A session by this configuration, for a `with` statement. Nothing is sent yet."""

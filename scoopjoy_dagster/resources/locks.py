@@ -93,8 +93,10 @@ class SignOfLife:
 
     def __init__(self, url: str, run_id: str) -> None:
         self._url, self._run_id = url, run_id
+        self._number = lock_number("run", run_id)
         self._ended = threading.Event()
         self._connection: extensions.connection | None = None
+        self._held = False
         self._thread = threading.Thread(target=self._keep, name="sign of life", daemon=True)
 
     def begin(self) -> None:
@@ -120,6 +122,10 @@ class SignOfLife:
             try:
                 if self._connection is None:
                     self._connect()
+                elif (
+                    not self._held
+                ):  # a connection of ours before, which the server does not know to be dead yet, has it
+                    self._held = try_lock(self._connection, self._number)
                 else:
                     with self._connection.cursor() as cursor:
                         cursor.execute("SELECT 1")
@@ -128,9 +134,10 @@ class SignOfLife:
 
     def _connect(self) -> None:
         self._connection = connected(self._url, f"scoopjoy run {self._run_id[:8]}")
-        try_lock(self._connection, lock_number("run", self._run_id))
+        self._held = try_lock(self._connection, self._number)
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
+        self._held = False
         if connection is not None:
             connection.close()

@@ -87,6 +87,16 @@ def test_the_control_totals_and_a_second_run_hold_on_several_accounts(debtors: W
     assert debtors.erpnext.requests.writes == 0
 
 
+def test_an_adjustment_clears_the_account_that_the_first_entry_is_on(debtors: World) -> None:
+    """Whichever account the party has now: else one account would keep a debit and the other a credit."""
+    assert debtors.close("royalties").success
+    owes_on(debtors, "Customer", THANE, GROUP_DEBTORS)
+    debtors.invoice(THANE, "1000")
+    assert debtors.close("royalties").success
+    first, adjustment = entries(debtors.erpnext, THANE)
+    assert [doc["accounts"][0]["account"] for doc in (first, adjustment)] == [OWN_DEBTORS, OWN_DEBTORS]
+
+
 def test_the_setting_overrides_all(debtors: World) -> None:
     debtors.options = {"receivable_account": "Debtors - SJ"}
     assert debtors.close("royalties").success

@@ -17,7 +17,7 @@ from dagster._core.execution.backfill import BulkActionStatus
 
 from scoopjoy_dagster.automation import parcels
 from scoopjoy_dagster.automation.alerts import program
-from scoopjoy_dagster.automation.delivery import LOCK, Delivery, deliver_pending
+from scoopjoy_dagster.automation.delivery import Delivery, deliver_pending
 from scoopjoy_dagster.automation.heartbeat import NOTE
 from scoopjoy_dagster.automation.messages import Outlook
 from scoopjoy_dagster.automation.outbox import is_alerted
@@ -27,6 +27,7 @@ from scoopjoy_dagster.local.postgres import EmbeddedPostgres
 from scoopjoy_dagster.partitions import ZONE
 from scoopjoy_dagster.reporting.mail import build_message
 from scoopjoy_dagster.resources.alerts import AlertsResource
+from scoopjoy_dagster.resources.locks import lock_number
 from scoopjoy_dagster_tests.automation.receiver import Receiver, channel
 from scoopjoy_dagster_tests.automation.test_alerts import (
     ABORTED,
@@ -41,7 +42,7 @@ from scoopjoy_dagster_tests.automation.test_control_warnings import QUESTION, wa
 from scoopjoy_dagster_tests.automation.test_recovery import CLOSED, subjects
 from scoopjoy_dagster_tests.automation.world import MANAGERS, Close, Inbox, mail_server, unreachable
 
-AWAY = "[CRITICAL] Batch pipeline failed at: Close POS Shifts (1 Mar: ERPNext unreachable)"
+AWAY = "[CRITICAL] Batch pipeline failed at: Close POS Shifts (1 Mar: ERPNext: connection refused)"
 QUIET = "no alert is waiting"
 
 
@@ -92,7 +93,9 @@ def test_another_step_and_a_refusal_of_the_same_day_are_news(close: Close, inbox
         away(close)
         at(close, 1)
         away(close, step="reports")
-        assert at(close, 2).sent == ["[WARNING] Batch step failed: Send Reports (1 Mar: ERPNext unreachable)"]
+        assert at(close, 2).sent == [
+            "[WARNING] Batch step failed: Send Reports (1 Mar: ERPNext: connection refused)"
+        ]
         fail(close)
         assert at(close, 3).sent == [ABORTED]
         away(close)
@@ -186,7 +189,9 @@ def test_many_days_that_wait_are_one_alert_and_one_recovery(close: Close, inbox:
     for day in FIVE:
         away(close, day)
     close.run(FIVE[0])  # closed by now: it needs nobody
-    digest = "[CRITICAL] Batch pipeline failed for 4 business days (2 Mar to 5 Mar: ERPNext unreachable)"
+    digest = (
+        "[CRITICAL] Batch pipeline failed for 4 business days (2 Mar to 5 Mar: ERPNext: connection refused)"
+    )
     with mail_server(inbox, port) as close.mail:
         assert at(close, 1).sent == [digest]
         for day in FIVE[1:]:
@@ -199,7 +204,10 @@ def test_many_days_that_wait_are_one_alert_and_one_recovery(close: Close, inbox:
     assert len(inbox.mails) == 2 * len(MANAGERS)
     assert "scoopjoy backfill --from 2026-03-02 --to 2026-03-05" in inbox.text()
     assert inbox.text(-1).count(digest) == 1
-    assert "3 Mar | Close POS Shifts | ERPNext unreachable - 2026-03-03: connection refused" in inbox.text()
+    assert (
+        "3 Mar | Close POS Shifts | ERPNext: connection refused - 2026-03-03: connection refused"
+        in inbox.text()
+    )
 
 
 def test_a_few_days_that_wait_have_an_alert_each(close: Close, inbox: Inbox, port: int) -> None:
@@ -271,7 +279,7 @@ def test_two_senders_at_once_send_one_mail(
     monkeypatch.setattr(close.instance.run_storage, "postgres_url", postgres_url, raising=False)
     with mail_server(inbox, port) as mail:
         with closing(psycopg2.connect(postgres_url.replace("+psycopg2", "", 1))) as other:
-            other.cursor().execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+            other.cursor().execute("SELECT pg_advisory_lock(%s)", (lock_number("alerts"),))
             assert deliver(close, mail).sentence == "another delivery is under way"
         assert deliver(close, mail).sent == [ABORTED]
     assert len(inbox.mails) == len(MANAGERS)

@@ -48,7 +48,7 @@ def test_it_fails_for_every_overdue_day_also_beyond_the_look_back(close: Close) 
 def test_a_run_that_is_older_than_a_night_may_take_excuses_nothing(close: Close) -> None:
     """The run is made now; the watchdog looks a moment before and after it is too old, by its own clock."""
     made = datetime.now(UTC).replace(microsecond=0)
-    day = (made.astimezone(IST) - timedelta(days=1)).date().isoformat()
+    day = (made.astimezone(IST) - timedelta(days=2)).date().isoformat()
     close.settle(*(one for one in close.days.get_partition_keys(current_time=made) if one != day))
     close.queue({"dagster/partition": day})
     for minutes, passed in ((14, True), (16, False)):

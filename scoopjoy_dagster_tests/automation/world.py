@@ -215,7 +215,7 @@ def refusal(asset: str, day: str, rows: int = 1, who: str = "CUST-0001") -> dg.F
 
 def unreachable(asset: str, day: str) -> dg.Failure:
     """The failure as the assets raise it when ERPNext does not answer."""
-    what, todo = f"{asset} could not be done", "Start ERPNext's web server."
+    what, todo = "ERPNext: connection refused", "Start ERPNext's web server."
     return failure(asset, day, Finding("error", what, day, "connection refused", todo, passes=True))
 
 

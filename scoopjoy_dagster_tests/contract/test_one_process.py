@@ -12,7 +12,7 @@ from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_command_with_two_processes_runs_in_one() -> None:
+def test_a_command_with_two_processes_runs_in_one(tmp_path: Path) -> None:
     with_a_site = SandboxERPNext(":memory:", line="v15")
     with_a_site.start()
     try:
@@ -24,7 +24,10 @@ def test_a_command_with_two_processes_runs_in_one() -> None:
             ],
             cwd=ROOT,
             env={
-                **os.environ,
+                **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+                "PYTEST_DEBUG_TEMPROOT": str(
+                    tmp_path
+                ),  # else it closes the common directory to this session's PostgreSQL
                 "SCOOPJOY_CONTRACT_URL": with_a_site.url,
                 "SCOOPJOY_CONTRACT_KEY": owner.api_key,
                 "SCOOPJOY_CONTRACT_SECRET": owner.api_secret,
@@ -32,6 +35,7 @@ def test_a_command_with_two_processes_runs_in_one() -> None:
             capture_output=True,
             text=True,
             check=False,
+            timeout=200,
         )
     finally:
         with_a_site.close()

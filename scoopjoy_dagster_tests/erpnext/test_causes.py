@@ -16,7 +16,6 @@ import trustme
 from scoopjoy_dagster.erpnext.client import Client
 from scoopjoy_dagster.erpnext.errors import Cause, ERPNextError, Unreachable, classify
 from scoopjoy_dagster.erpnext.session import RetryRule, Session
-from scoopjoy_dagster.local.processes import free_port
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
@@ -43,9 +42,11 @@ def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def problem(url: str, *, ca_bundle: str = "") -> ERPNextError:
+def problem(url: str, *, ca_bundle: str = "", patience_s: float = 10) -> ERPNextError:
     once = RetryRule(attempts=1)
-    session = Session(url, "k", "s", connect_timeout_s=2, read_timeout_s=0.3, ca_bundle=ca_bundle, retry=once)
+    session = Session(
+        url, "k", "s", connect_timeout_s=10, read_timeout_s=patience_s, ca_bundle=ca_bundle, retry=once
+    )
     with session, pytest.raises(ERPNextError) as raised:
         Client(session).rows("Customer", ["name"], [])
     return raised.value
@@ -78,9 +79,9 @@ def no_tls(connection: socket.socket) -> None:
 
 def test_what_keeps_a_request_from_the_site_is_told_apart() -> None:
     assert problem("http://no-such-host.invalid").cause is Cause.NAME_NOT_RESOLVED
-    assert problem(f"http://127.0.0.1:{free_port()}").cause is Cause.CONNECTION_REFUSED
+    assert problem("http://127.0.0.1:9").cause is Cause.CONNECTION_REFUSED
     with listening(silence) as port:
-        assert problem(f"http://127.0.0.1:{port}").cause is Cause.TIMEOUT
+        assert problem(f"http://127.0.0.1:{port}", patience_s=0.3).cause is Cause.TIMEOUT
     with listening(hang_up) as port:
         assert problem(f"http://127.0.0.1:{port}").cause is Cause.BROKEN_OFF
     with listening(no_tls) as port:
@@ -122,6 +123,19 @@ def test_certificates_that_are_not_accepted_are_told_apart(tmp_path: Path) -> No
 def test_what_an_answer_of_the_site_means_for_who_reads_it(status: int, exc_type: str, cause: Cause) -> None:
     body = {"exc_type": exc_type} if exc_type else None
     assert classify("post", status, body).cause is cause
+
+
+def test_what_passes_by_itself_is_that_somebody_is_away_or_was_first() -> None:
+    stays = {cause for cause in Cause if not cause.passes}
+    assert stays == {
+        Cause.CERTIFICATE_EXPIRED,
+        Cause.CERTIFICATE_UNKNOWN,
+        Cause.CERTIFICATE_NAME,
+        Cause.TLS,
+        Cause.LOGIN,
+        Cause.NO_PERMISSION,
+        Cause.REFUSED,
+    }
 
 
 def test_every_cause_but_a_refusal_and_a_conflict_has_a_remedy_of_its_own() -> None:

@@ -383,7 +383,7 @@ def relay(script: dict[str, str]) -> Iterator[tuple[int, list[str]]]:
                     if answer.endswith("!"):
                         return
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield listener.getsockname()[1], said
         thread.join(10)

@@ -99,7 +99,15 @@ def test_the_launchpad_shows_how_the_close_runs_and_the_policy_and_nothing_else(
     }
     shown = {name: fields for name, fields in shown.items() if fields}
     assert shown == {
-        "close": {"dry_run", "resend", "re_rate", "lock_wait_s", "postgres_url", "window_days"},
+        "close": {
+            "dry_run",
+            "resend",
+            "re_rate",
+            "lock_wait_s",
+            "postgres_url",
+            "one_process",
+            "window_days",
+        },
         "royalty_policy": {*("name", "default_rate", "base", "rounding", "negative_days", "locked_days")},
     }
 

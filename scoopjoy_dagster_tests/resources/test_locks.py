@@ -72,10 +72,31 @@ def test_it_comes_back_when_postgresql_has_cut_the_connection(
     sign.begin()
     engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'scoopjoy run %'"
-        assert connection.execute(text(cut)).scalars().all() == [True]
+        ours = f"FROM pg_stat_activity WHERE application_name = 'scoopjoy run {RUN[:8]}'"
+        (before,) = connection.execute(text(f"SELECT pid {ours}")).scalars().all()
+        # Waits until the session is gone, and with it the lock.
+        assert connection.execute(text(f"SELECT pg_terminate_backend({before}, 10000)")).scalar_one()
+        holder = text("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid <> :before")
+        assert eventually(
+            lambda: bool(connection.execute(holder, {"before": before}).scalars().all()), within_s=20
+        )
+    assert is_held(url, NUMBER)
+    sign.end()
+
+
+def test_it_is_taken_again_when_the_session_before_is_gone_at_last(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that broke on our side only: the server keeps its session, and the lock, for a while."""
+    monkeypatch.setattr(locks, "RENEW_S", 0.1)
+    before = locks.connected(url, "the session before")
+    assert locks.try_lock(before, NUMBER)
+    sign = SignOfLife(url, RUN)
+    sign.begin()
+    before.close()
     assert eventually(lambda: is_held(url, NUMBER), within_s=20)
     sign.end()
+    assert not is_held(url, NUMBER)
 
 
 @pytest.mark.parametrize("name", ["a", "b", "c", "d"])

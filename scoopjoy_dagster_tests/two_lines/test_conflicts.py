@@ -82,7 +82,7 @@ def test_annotations_that_always_lose_are_named_as_a_conflict_and_the_next_run_w
     chain.erpnext.faults.add("record_changed", path="bulk_update", times=None)
     night = chain.close("royalties", "invoices")
     (row,) = night.exceptions("invoices")
-    assert row["what"] == "invoices could not be done"
+    assert row["what"] == "ERPNext: conflict"
     assert "There is nothing to fix" in row["action"]
     chain.erpnext.faults.clear()
     chain.options = {}
