@@ -2,7 +2,8 @@
 
 Dagster's own cannot: a run whose process was killed together with the code server that had started it stays "Started" until
 `max_runtime_seconds`. This one asks for the run's sign of life (`resources.locks`), and Dagster's run monitoring does
-the rest: it ends the run, and the run is retried. It watches over the runs of the command line just so.
+the rest: it ends the run, and the run is retried. It watches over the runs of the command line just so, where one process works on
+all steps of a run (`SCOOPJOY_EXECUTOR`).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from scoopjoy_dagster.assets.outcome import Outcome, exception_table, plan_table
 from scoopjoy_dagster.assets.range_progress import days_left_undone, keep_connection
 from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.erpnext.client import POLICY_FIELD, RUN_FIELD
-from scoopjoy_dagster.erpnext.errors import Cause, ERPNextError, LoginFailed, Unreachable, UnsupportedSite
+from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable, UnsupportedSite
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.partitions import days_of
 from scoopjoy_dagster.resources.close import DayBusy
@@ -273,7 +273,7 @@ def _busy(asset: str, day: date, problem: DayBusy) -> Outcome:
 
 def failed_outcome(asset: str, day: date, problem: ERPNextError) -> Outcome:
     """The outcome of a day that could not be worked on at all."""
-    if problem.cause is Cause.CONFLICT:
+    if problem.is_conflict:
         todo = NOTHING_TO_FIX.format(asset=asset)
     elif problem.exc_type == "DataError":  # ERPNext's answer to a field that it does not know
         todo = f"Run `scoopjoy setup`, then re-run `{asset}` for this day: what was written is adopted."
@@ -299,7 +299,7 @@ NOTHING_TO_FIX = (
 
 def what_to_do(problem: ERPNextError, asset: str) -> str:
     """The advice for something that ERPNext did not take; what only lost against another writer has nothing to fix."""
-    if problem.cause is Cause.CONFLICT:
+    if problem.is_conflict:
         return NOTHING_TO_FIX.format(asset=asset)
     first = problem.cause.remedy or "Fix what ERPNext names."
     return f"{first} Then re-run `{asset}` for this day: what was written is adopted."

@@ -101,7 +101,8 @@ def _wrong_days(instance: dg.DagsterInstance) -> set[str]:
 def in_flight_days(instance: dg.DagsterInstance, since: datetime | None = None) -> set[str]:
     """The days that a run which has not finished names, and those that a backfill in progress has still to launch.
 
-    With `since`, an aware moment, only runs count that were made after it.
+    With `since`, an aware moment, only runs count that were made after it. A backfill that has still to launch days is no
+    run: it counts as long as it works.
     """
     from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus  # costs much to load
 

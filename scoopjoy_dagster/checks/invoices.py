@@ -33,10 +33,15 @@ def _about(site: Site, window: Sequence[date], policy: RoyaltyPolicy) -> Callabl
     def carried() -> Mapping[date, Mapping[str, Decimal]]:
         return shares_by_entry(site, site.books(), first, last)
 
+    @cache
+    def plans() -> Mapping[date, royalties.DayReading]:
+        return royalties.read_days(site, site.books(), policy, window)
+
     def kept(day: date) -> set[str]:
         """Entries of royalties that are kept as they were posted, and so are the shares, whatever was sold since."""
-        plan = royalties.read_days(site, site.books(), policy, [day])[day].plan
-        return {entry.name for one in plan.actions if one.royalty.frozen for entry in one.entries}
+        return {
+            entry.name for one in plans()[day].plan.actions if one.royalty.frozen for entry in one.entries
+        }
 
     def shares(day: date) -> Verdict:
         posted, on_invoices = entries().get(day, ()), carried().get(day, {})

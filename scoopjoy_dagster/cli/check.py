@@ -7,6 +7,7 @@ import smtplib
 import socket
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from itertools import chain
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -25,6 +26,7 @@ from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties, read_
 from scoopjoy_dagster.erpnext.people import enabled_users
 from scoopjoy_dagster.erpnext.preflight import Check, check_site, roles_action
 from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.instance import REMEDY, home_problem
 from scoopjoy_dagster.local.home import psycopg2_url
 from scoopjoy_dagster.partitions import TIME_ZONE, last_ended_day
 from scoopjoy_dagster.reporting.mail import MailError
@@ -46,6 +48,7 @@ def run_check(out: Console, day: str | None, now: datetime, command: str = "scoo
     Raises:
         SettingsError: a setting is missing or wrong, or the day cannot be closed.
     """
+    dagster = list(_dagster(os.environ))  # before the command has made a home of its own
     with workplace() as place:
         last = last_ended_day(now, place.settings.day_ends_at)
         # Before go-live there is no day to close yet, and a preflight is just what is wanted then.
@@ -54,7 +57,7 @@ def run_check(out: Console, day: str | None, now: datetime, command: str = "scoo
         found: list[Check] = []
 
         def listed() -> Iterator[Check]:
-            for one in all_checks(place.settings, url, business_day):
+            for one in chain(dagster, all_checks(place.settings, url, business_day)):
                 found.append(one)
                 yield one
 
@@ -79,6 +82,13 @@ def all_checks(settings: Settings, postgres_url: str, day: date) -> Iterator[Che
     yield from _postgres(postgres_url)
     if settings.executor == "celery":
         yield _celery(settings)
+
+
+def _dagster(environment: Mapping[str, str]) -> Iterator[Check]:
+    """Whether DAGSTER_HOME, where somebody has set it for Dagster's services, holds their settings."""
+    problem = home_problem(environment)
+    if problem:
+        yield Check("error", "Dagster", problem, REMEDY)
 
 
 def _names(environment: Mapping[str, str]) -> Iterator[Check]:

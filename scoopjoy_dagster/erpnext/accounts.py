@@ -45,7 +45,7 @@ class PostingAccounts:
 def posting_accounts(site: Site, books: Books, customers: Collection[str]) -> PostingAccounts:
     """The accounts, the cost center and the mandatory dimensions for entries of these customers. Reads only.
 
-    Five list calls at most, whatever the number of customers.
+    Six list calls at most, whatever the number of customers.
     """
     own = {} if site.settings.receivable_account else _party_accounts(site, books, customers)
     common = books.receivable_account

@@ -295,11 +295,3 @@ def entry_document(
     if action.adjusts:
         document[ENTRY_ADJUSTS_FIELD] = action.adjusts
     return document
-
-
-def royalties_by_day(site: Site, books: Books, start: date, end: date) -> dict[date, Decimal]:
-    """Royalties in the ledger for each business day in [start, end], adjustments included, in INR."""
-    return {
-        day: sum((one.amount for one in entries if one.docstatus == SUBMITTED), ZERO)
-        for day, entries in entries_between(site, books, start, end).items()
-    }

@@ -223,10 +223,10 @@ def test_the_day_on_which_it_was_posted_is_closed_as_if_nothing_had_happened(mov
 def test_the_history_of_the_report_counts_it_for_the_business_day(moving: World) -> None:
     assert moving.close("royalties").success
     with moving.site() as site:
-        books = site.books()
-        by_day = royalty_entries.royalties_by_day(site, books, DAY - timedelta(days=3), NEXT)
+        posted = royalty_entries.entries_between(site, site.books(), DAY - timedelta(days=3), NEXT)
         report = day_report(site, read_day(site, RoyaltyPolicy(), DAY))
-    assert by_day == {DAY: sum(moving.expected().values())}
+    assert posted.keys() == {DAY}
+    assert sum(one.amount for one in posted[DAY]) == sum(moving.expected().values())
     history = {row["day"]: row["royalty"] for row in report.history.to_dict("records")}
     assert history[DAY] == sum(moving.expected().values())
 

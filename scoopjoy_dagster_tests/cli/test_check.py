@@ -229,3 +229,12 @@ def test_sales_invoices_that_bill_the_royalty_itself_are_found_by_the_account_th
 def test_our_own_entries_are_not_taken_for_those_of_an_older_pipeline(world: World, command: Command) -> None:
     assert command("close", "--date", world.go_live.isoformat()).code in {0, 1}
     assert levels(command("check").out)["other royalties"] == "ok"
+
+
+def test_a_home_without_dagster_s_settings_is_an_error_line(command: Command, tmp_path: Path) -> None:
+    """Where Dagster's services run on SQLite, without a queue, retries and monitoring, nothing else says so."""
+    done = command("check", DAGSTER_HOME=str(tmp_path))
+    assert done.code != 0
+    assert f"Dagster: DAGSTER_HOME is {tmp_path}, where no dagster.yaml is" in " ".join(done.text.split())
+    (tmp_path / "dagster.yaml").write_text("{}", encoding="utf-8")
+    assert "Dagster: DAGSTER_HOME" not in command("check", DAGSTER_HOME=str(tmp_path)).text

@@ -102,11 +102,11 @@ class Night:
         self.wait(lambda: not (self.directory / "postgres" / "data" / "postmaster.pid").exists())
         self.postgres.start()
 
-    def make_home_read_only(self) -> None:
-        """Take DAGSTER_HOME's file system away from under everybody; root may write wherever the mode forbids it."""
-        home = self.directory / "home" / "storage"
-        shutil.rmtree(home, ignore_errors=True)
-        home.write_text("where a directory was", encoding="utf-8")
+    def make_storage_unusable(self) -> None:
+        """Put a file where Dagster keeps its files: root may write where a mode forbids it."""
+        storage = self.directory / "home" / "storage"
+        shutil.rmtree(storage, ignore_errors=True)
+        storage.write_text("where a directory was", encoding="utf-8")
 
     def in_a_run(self, do: Callable[[], None], *, path: str = "insert_many") -> None:
         """Do something while a run waits for ERPNext's answer to such a request."""
