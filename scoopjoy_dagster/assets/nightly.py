@@ -239,10 +239,12 @@ def _show_plans(
     """Record the plan of everything that the run selected, each on its own asset and day."""
     # The preview is made of all five assets, which are made with this module.
     from scoopjoy_dagster.assets.preview import preview_day, shown_by
+    from scoopjoy_dagster.assets.reports import mails_wanted
 
+    mails = mails_wanted(context.run.tags, resend=tools.close.resend)
     chosen = chosen_of(context.run)
     for day in days:
-        for shown in preview_day(site, tools, day):
+        for shown in preview_day(site, tools, day, mails=mails):
             if shown_by(shown.asset, chosen) == context.asset_key.to_user_string():
                 notes = [_overridden(day, changed)] if changed else []
                 metadata = {

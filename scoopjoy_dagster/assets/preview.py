@@ -39,8 +39,8 @@ def shown_by(asset: str, chosen: AbstractSet[str]) -> str | None:
     return shown_by(before, chosen) if before else asset
 
 
-def preview_day(site: Site, tools: Tools, day: date) -> Iterator[Preview]:
-    """The plan of every asset for `day`, in order of the close. Reads only.
+def preview_day(site: Site, tools: Tools, day: date, *, mails: bool = True) -> Iterator[Preview]:
+    """The plan of every asset for `day`, in order of the close. Reads only. `mails`: whether the run would mail reports.
 
     While shifts are still to be closed or royalties to be posted, nobody can know what the steps behind will say: they
     are shown as waiting.
@@ -70,7 +70,7 @@ def preview_day(site: Site, tools: Tools, day: date) -> Iterator[Preview]:
         return
     yield Preview(invoices.NAME, tuple(_annotations(site, books, reading)))
     facts = read_day(site, policy, day)
-    yield Preview(reports.NAME, tuple(_mails(site, tools, facts)))
+    yield Preview(reports.NAME, tuple(_mails(site, tools, facts)) if mails else ())
     yield Preview(hq_sync.NAME, tuple(_headquarters(tools, facts)))
 
 

@@ -196,6 +196,15 @@ def previews(chain: World) -> dict[str, Preview]:
             return {one.asset: one for one in preview_day(site, Tools.of(built), DAY)}
 
 
+@pytest.mark.parametrize(("tags", "mails"), [({}, True), ({"dagster/backfill": "b"}, False)])
+def test_the_plan_of_a_backfill_shows_no_mails_as_it_sends_none(
+    fresh: World, tags: dict[str, str], mails: bool
+) -> None:
+    assert fresh.close("closed_shifts", "royalties").success
+    run = fresh.close(launchpad={"close": {"dry_run": True}}, tags=tags)
+    assert all((manager in plan_of(run, "reports")) is mails for manager in MANAGERS)
+
+
 def lines(shown: Preview) -> set[tuple[str, str, Decimal]]:
     return {(one.action, one.who, one.amount) for one in shown.lines}
 
