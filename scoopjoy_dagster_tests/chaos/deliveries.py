@@ -92,6 +92,16 @@ def _records(
         day.isoformat(),
     )
     newest = max((row["revision"] for row in rows), default=-1)
+    lowest: dict[str, int] = {}
+    for row in rows:
+        lowest[row["recipient"]] = min(row["revision"], lowest.get(row["recipient"], row["revision"]))
+    if (
+        channel == "report"
+    ):  # the first mail that somebody gets is the day as it is: its subject names no revision
+        delivered = {
+            who: [*sent, *([lowest[who]] if who in lowest and 0 in sent else [])]
+            for who, sent in delivered.items()
+        }
     found = [
         Verdict("lost", f"no record that {one} has revision {newest} ({channel}, {day})")
         for one in recipients
