@@ -157,6 +157,19 @@ def insert(erpnext: SandboxERPNext, doctype: str, *, user: str = "Administrator"
         return session.insert(session.new(doctype, values)).name
 
 
+def dollar_debtors(erpnext: SandboxERPNext) -> str:
+    """A receivable account in US dollars; returns its name."""
+    return insert(
+        erpnext,
+        "Account",
+        account_name="Dollar Debtors",
+        company="ScoopJoy",
+        parent_account="Accounts Receivable - SJ",
+        account_type="Receivable",
+        account_currency="USD",
+    )
+
+
 def amend(erpnext: SandboxERPNext, entry: str, amount: Decimal, *, docstatus: int = 1) -> str:
     """Amend a cancelled Journal Entry to another amount, as the desk does, and submit it. Returns the amendment."""
     old = erpnext.documents("Journal Entry", name=entry)[0]

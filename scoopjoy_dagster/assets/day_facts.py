@@ -86,7 +86,7 @@ class DayFacts:
 
 
 def read_days(site: Site, policy: RoyaltyPolicy, days: Sequence[date]) -> dict[date, DayFacts]:
-    """Everything about these days that reports and headquarters are told; a fixed number of list calls.
+    """Everything that reports and headquarters' totals show of these days; a fixed number of list calls.
 
     Empty days that end a week or a month take some more: their reports carry it.
     """
@@ -125,7 +125,7 @@ def read_days(site: Site, policy: RoyaltyPolicy, days: Sequence[date]) -> dict[d
 
 
 def read_day(site: Site, policy: RoyaltyPolicy, day: date) -> DayFacts:
-    """Everything about `day` that reports and headquarters are told."""
+    """Everything that reports and headquarters' totals show of `day`."""
     return read_days(site, policy, [day])[day]
 
 

@@ -85,7 +85,7 @@ def plan_days(
 def mails_wanted(tags: Mapping[str, str], *, resend: bool) -> bool:
     """Whether a run mails reports: every run does, but a backfill only where that was asked for.
 
-    Twenty days that are made good at once would fill every manager's mailbox.
+    Closing twenty missed days at once would fill every manager's mailbox.
     """
     return resend or not _BACKFILL_TAGS & tags.keys() or tags.get(MAIL_TAG) == "yes"
 

@@ -19,7 +19,6 @@ from scoopjoy_dagster.accounting.royalties import (
     Franchise,
     PostedEntry,
     RoyaltyPlan,
-    plan_royalties,
     with_named_invoices,
 )
 from scoopjoy_dagster_tests.accounting.planning import COMPANY, DAY, plan_of_day
@@ -290,15 +289,8 @@ def of_facts(
         for name in NAMES
         if not found[name][0] and any(one.customer == name for one in posted)
     ]
-    return plan_royalties(
-        company=COMPANY,
-        day=DAY,
-        policy=policy,
-        franchises=franchises,
-        invoices=invoices,
-        posted=posted,
-        former=former,
-        re_rate=re_rate,
+    return plan_of_day(
+        *invoices, franchises=franchises, posted=posted, former=former, policy=policy, re_rate=re_rate
     )
 
 

@@ -27,8 +27,8 @@ from scoopjoy_dagster_tests.world import (
     Close,
     World,
     change,
+    dollar_debtors,
     entries,
-    insert,
 )
 
 pytestmark = pytest.mark.usefixtures("quick_charts")
@@ -264,15 +264,7 @@ def _freeze_until_today(chain: World) -> None:
 
 
 def _dollars(chain: World) -> None:
-    account = insert(
-        chain.erpnext,
-        "Account",
-        account_name="Dollar Debtors",
-        company="ScoopJoy",
-        parent_account="Accounts Receivable - SJ",
-        account_type="Receivable",
-        account_currency="USD",
-    )
+    account = dollar_debtors(chain.erpnext)
     change(chain.erpnext, "Customer", THANE, accounts=[{"company": "ScoopJoy", "account": account}])
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS, totals_of
 from scoopjoy_dagster.assets import invoices, royalties
 from scoopjoy_dagster.local.home import prepare_home
 from scoopjoy_dagster.sandbox.seed import add_invoice, cancel_document
-from scoopjoy_dagster_tests.cli.command import eventually, running, scoopjoy
+from scoopjoy_dagster_tests.cli.command import Running, eventually, running, scoopjoy
 from scoopjoy_dagster_tests.cli.conftest import Command
 from scoopjoy_dagster_tests.cli.world import World
 from scoopjoy_dagster_tests.world import change
@@ -204,6 +205,18 @@ def test_an_unreachable_erpnext_gives_exit_code_2_and_a_row_that_names_the_addre
     assert row["passes"] is True
 
 
+@contextmanager
+def posting(world: World, settings: dict[str, str], directory: Path) -> Iterator[Running]:
+    """A close of the last day that waits for ERPNext's answer to its royalty entries."""
+    day = world.last_day.isoformat()
+    world.erpnext.faults.add("slow", seconds=60, method="POST", path="insert_many")
+    with running("close", "--date", day, environment=settings, output=directory / "printed") as close:
+        close.wait_for("Calculate Royalties: start", 60)
+        assert eventually(lambda: bool(world.erpnext.faults.struck), 30)
+        yield close
+    world.erpnext.faults.clear()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_is_no_failure_and_the_next_close_goes_on_from_there(
     world: World,
@@ -214,12 +227,7 @@ def test_a_stop_is_no_failure_and_the_next_close_goes_on_from_there(
 ) -> None:
     """Ctrl-C, SIGTERM and a terminal that is closed: the run is cancelled, so nobody is alerted of it."""
     day = world.last_day.isoformat()
-    world.erpnext.faults.add("slow", seconds=60, method="POST", path="insert_many")
-    with running(
-        *("close", "--date", day), environment=command_environment, output=tmp_path / "printed"
-    ) as close:
-        close.wait_for("Calculate Royalties: start", 60)
-        assert eventually(lambda: bool(world.erpnext.faults.struck), 30)
+    with posting(world, command_environment, tmp_path) as close:
         assert close.end(number) == 130
     assert "Stopped" in close.printed
     assert "failed unexpectedly" not in close.printed
@@ -229,7 +237,6 @@ def test_a_stop_is_no_failure_and_the_next_close_goes_on_from_there(
     with engine.connect() as connection:
         status = connection.execute(text("SELECT status FROM runs WHERE run_id = :id"), {"id": run_id})
         assert status.scalars().all() == ["CANCELED"]
-    world.erpnext.faults.clear()
     assert command("close", "--date", day, "--json").code == 0
 
 
@@ -237,15 +244,9 @@ def test_a_command_that_was_killed_is_ended_by_the_next_one_which_says_so(
     world: World, command: Command, command_environment: dict[str, str], tmp_path: Path
 ) -> None:
     day = world.last_day.isoformat()
-    world.erpnext.faults.add("slow", seconds=60, method="POST", path="insert_many")
-    with running(
-        *("close", "--date", day), environment=command_environment, output=tmp_path / "printed"
-    ) as close:
-        close.wait_for("Calculate Royalties: start", 60)
-        assert eventually(lambda: bool(world.erpnext.faults.struck), 30)
+    with posting(world, command_environment, tmp_path) as close:
         assert close.end(signal.SIGKILL) == -signal.SIGKILL
         killed = close.process.pid
-    world.erpnext.faults.clear()
     done = command("close", "--date", day, "--json")
     assert done.code == 0
     said = re.findall(

@@ -1,4 +1,4 @@
-"""Why a request did not end well: each cause is told apart by what really happens on a socket, and has a remedy of its own."""
+"""Why a request failed: each cause is recognised from what really happens on a socket, and has its own remedy."""
 
 from __future__ import annotations
 

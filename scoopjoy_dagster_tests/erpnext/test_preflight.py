@@ -16,7 +16,17 @@ from scoopjoy_dagster.erpnext.removal import read_removal, remove
 from scoopjoy_dagster.erpnext.site import BookSettings, Site
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
-from scoopjoy_dagster_tests.world import DAY, FRANCHISES, NOW, THANE, World, change, insert, session_of
+from scoopjoy_dagster_tests.world import (
+    DAY,
+    FRANCHISES,
+    NOW,
+    THANE,
+    World,
+    change,
+    dollar_debtors,
+    insert,
+    session_of,
+)
 
 ROLES = ("System Manager", "Accounts Manager", "Sales Manager")
 
@@ -227,15 +237,7 @@ def lines_of(site: SandboxERPNext, what: str, **settings: Any) -> list[Check]:
 def test_a_franchises_account_in_another_currency_is_named_once_for_all_that_have_it(
     chain_site: SandboxERPNext,
 ) -> None:
-    account = insert(
-        chain_site,
-        "Account",
-        account_name="Dollar Debtors",
-        company="ScoopJoy",
-        parent_account="Accounts Receivable - SJ",
-        account_type="Receivable",
-        account_currency="USD",
-    )
+    account = dollar_debtors(chain_site)
     of_company = [{"company": "ScoopJoy", "account": account}]
     change(chain_site, "Customer Group", "Owned Outlets", accounts=of_company)
     change(chain_site, "Customer", THANE, accounts=of_company)
