@@ -19,14 +19,16 @@ import dagster as dg
 from dagster._core.definitions.source_asset import (
     SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as RECORDED_ALREADY,
 )
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.assets.lineage import chosen_of, has_checks_behind, has_others_behind
-from scoopjoy_dagster.assets.outcome import Outcome, exception_table, plan_table
+from scoopjoy_dagster.assets.outcome import WRITES_KEY, Outcome, exception_table, plan_table
 from scoopjoy_dagster.assets.range_progress import days_left_undone, keep_connection
 from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.erpnext.client import POLICY_FIELD, RUN_FIELD
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable, UnsupportedSite
+from scoopjoy_dagster.erpnext.session import Traffic
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.partitions import days_of
 from scoopjoy_dagster.resources.close import DayBusy
@@ -76,9 +78,12 @@ def close_days(
     waiting = days_left_undone(context.instance, context.run, asset, days) if record.several else {}
     todo = [day for day in days if day not in waiting]
     at = 0
+    traffic, before = Traffic(), 0
     try:
         controlled = has_checks_behind(asset, context.run)
         with tools.erpnext.open(stamp, controlled=controlled) as site:
+            traffic = site.client.session.traffic
+            before = traffic.writes - traffic.records
             if site.unproven:
                 context.log.warning(site.unproven)
             if tools.close.dry_run:
@@ -93,6 +98,9 @@ def close_days(
     except ERPNextError as problem:
         for day in todo[at:]:
             record.add(failed_outcome(asset, day, problem))
+    except DagsterExecutionInterruptedError:
+        record.stopped(todo[at], traffic.writes - traffic.records - before)
+        raise
     yield from _ended(context, record, waiting)
 
 
@@ -155,6 +163,15 @@ class _Record:
                     metadata=outcome.metadata(),
                 )
             )
+
+    def stopped(self, day: date, writes: int) -> None:
+        """The step is stopped in its work on a day, after so many requests to ERPNext that write."""
+        metadata = {WRITES_KEY: dg.MetadataValue.int(writes)}
+        self.context.log_event(
+            dg.AssetObservation(
+                asset_key=self.context.asset_key, partition=day.isoformat(), metadata=metadata
+            )
+        )
 
 
 def _close_window(

@@ -20,6 +20,9 @@ OUTCOME_KEY = "outcome"
 PASSES = "passes"
 """In a row of its exceptions, and in the metadata of a control total without an answer: the cause can pass without anybody."""
 
+WRITES_KEY = "writes_before_the_stop"
+"""Metadata entry of a step that was stopped in its work: how many requests that write it had sent to ERPNext."""
+
 TABLE_ROWS = 50
 """Rows of a table that the UI is given; the rest is counted."""
 

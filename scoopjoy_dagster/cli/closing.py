@@ -18,7 +18,7 @@ from typing import Any
 import dagster as dg
 
 from scoopjoy_dagster.accounting.totals import ControlTotal, totals_of
-from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
+from scoopjoy_dagster.assets.outcome import OUTCOME_KEY, WRITES_KEY
 from scoopjoy_dagster.assets.range_progress import keep_connection
 from scoopjoy_dagster.automation.state import RANGE_END, RANGE_START, days_of_tags
 from scoopjoy_dagster.definitions import ASSETS, JOB
@@ -293,7 +293,7 @@ def _asset(
                 return _shown("Failed", metadata[OUTCOME_KEY].value)
     failed = next((event.step_failure_data for event in broken if event.step_key == name), None)
     if failed and failed.error and failed.error.cls_name == INTERRUPTED:
-        return _shown("Stopped", {})
+        return _shown("Stopped", {"facts": _before_the_stop(name, of_day)})
     told = failed.user_failure_data if failed else None
     # Of a range every day that failed has been recorded: this one waits for the asset before.
     if told and not several and OUTCOME_KEY in told.metadata:
@@ -301,6 +301,16 @@ def _asset(
     if failed and not (told and several):
         return _shown("Failed", {"exceptions": [_unforeseen(name, failed.error)]})
     return _shown("Skipped", {})
+
+
+def _before_the_stop(name: str, of_day: Sequence[dg.DagsterEvent]) -> dict[str, Any]:
+    """How many requests that write a stopped step had sent, where it came to its work."""
+    for event in of_day:
+        if event.event_type is _KIND.ASSET_OBSERVATION and event.asset_key == dg.AssetKey(name):
+            metadata = event.asset_observation_data.asset_observation.metadata
+            if WRITES_KEY in metadata:
+                return {WRITES_KEY: metadata[WRITES_KEY].value}
+    return {}
 
 
 def _unforeseen(name: str, error: Any) -> dict[str, str]:

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from scoopjoy_dagster.accounting.findings import Finding, gathered
+from scoopjoy_dagster.assets.outcome import WRITES_KEY
 from scoopjoy_dagster.cli.closing import NAMES, STEPS, DayResult, Tell
 from scoopjoy_dagster.erpnext.preflight import Check
 
@@ -134,8 +135,14 @@ def print_day(console: Console, result: DayResult) -> None:
         )
     console.print(table)
     if result.stopped:
+        sent = [
+            f" Requests that write, sent by {name}: {asset['facts'][WRITES_KEY]}."
+            for name, asset in result.assets.items()
+            if WRITES_KEY in asset["facts"]
+        ]
         console.print(
-            f"The close was stopped. What was written stays and is adopted: close {result.business_day} again when it suits you.",
+            f"The close was stopped.{''.join(sent)} What was written stays and is adopted: "
+            f"close {result.business_day} again when it suits you.",
             highlight=False,
             soft_wrap=True,
         )

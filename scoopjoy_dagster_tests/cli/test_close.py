@@ -227,11 +227,16 @@ def test_a_stop_is_no_failure_and_the_next_close_goes_on_from_there(
 ) -> None:
     """Ctrl-C, SIGTERM and a terminal that is closed: the run is cancelled, so nobody is alerted of it."""
     day = world.last_day.isoformat()
+    before = len(world.erpnext.documents("POS Closing Entry"))
     with posting(world, command_environment, tmp_path) as close:
         assert close.end(number) == 130
     assert "Stopped" in close.printed
     assert "failed unexpectedly" not in close.printed
     assert f"close {day} again" in close.printed
+    written = re.search(r"closed_shifts +Success +\d+ +(\d+)", close.printed)
+    assert written
+    assert int(written[1]) == len(world.erpnext.documents("POS Closing Entry")) - before
+    assert "Requests that write, sent by royalties: 1." in close.printed
     (run_id,) = re.findall(r"\(run ([0-9a-f-]{36})\)", close.printed)
     engine = create_engine(command_environment["SCOOPJOY_POSTGRES_URL"], poolclass=NullPool)
     with engine.connect() as connection:

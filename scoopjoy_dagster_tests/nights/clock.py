@@ -13,10 +13,23 @@ LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 """None where the machine has no libfaketime (Debian: apt install faketime)."""
 
 
+def forget_the_dead() -> None:
+    """Remove what libfaketime keeps for processes that are gone.
+
+    It does so itself only for a process that ends in order, and a new one that gets the number of a killed one ends at once.
+    """
+    # Where Linux keeps shared memory and semaphores.
+    for kept in Path("/dev/shm").glob("*faketime_*_*"):
+        number = kept.name.rpartition("_")[2]
+        if number.isdecimal() and not Path("/proc", number).exists():
+            kept.unlink(missing_ok=True)
+
+
 class SimulatedClock:
     """The clock of a night. Sleeps and timeouts last as long as ever; only what time it is, is simulated."""
 
     def __init__(self, directory: Path) -> None:
+        forget_the_dead()
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o755)
         self._file = directory / "clock"

@@ -196,13 +196,14 @@ class Night:
         return [(one, status) for one, status, _ in self.runs() if one == day]
 
     def failures(self) -> list[str]:
-        """What steps and runs have said when they failed, oldest first."""
-        kinds = "('STEP_FAILURE', 'PIPELINE_FAILURE')"
+        """What steps and runs have said when they failed, and Dagster of them, oldest first."""
+        kinds = "('STEP_FAILURE', 'PIPELINE_FAILURE', 'ENGINE_EVENT')"
         return [
             str(event)
             for (event,) in self.rows(
                 "SELECT event::json->'dagster_event'->>'message' || ' ' || coalesce("
                 " event::json->'dagster_event'->'event_specific_data'->'user_failure_data'->>'description', '')"
+                " || ' ' || coalesce(event::json->'dagster_event'->'event_specific_data'->'error'->>'message', '')"
                 f" FROM event_logs WHERE dagster_event_type IN {kinds} ORDER BY id"
             )
         ]

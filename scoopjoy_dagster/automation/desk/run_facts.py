@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
+from scoopjoy_dagster.assets.outcome import OUTCOME_KEY, WRITES_KEY
 from scoopjoy_dagster.automation.alert import cut
 from scoopjoy_dagster.automation.desk.batch_run import Run, StepRun, ended_steps
 from scoopjoy_dagster.automation.desk.range_steps import crashed, steps_of_range
@@ -191,9 +191,12 @@ def _lines(event: dg.DagsterEvent, of_days: int) -> Iterator[str]:
         yield f"{step.title}: {counts}, amount {outcome.get('amount', '0.00')}"
         yield from (f"    {line}" for line in findings(entry))
     elif kind is _KIND.ASSET_OBSERVATION and step:
-        yield f"{step.title}: Failed"
-        observed = event.asset_observation_data.asset_observation
-        yield from (f"    {line}" for line in findings(observed.metadata.get(OUTCOME_KEY)))
+        metadata = event.asset_observation_data.asset_observation.metadata
+        if OUTCOME_KEY in metadata:
+            yield f"{step.title}: Failed"
+            yield from (f"    {line}" for line in findings(metadata[OUTCOME_KEY]))
+        elif WRITES_KEY in metadata:
+            yield f"{step.title}: stopped; requests that write, sent before: {metadata[WRITES_KEY].value}"
     elif kind is _KIND.ASSET_CHECK_EVALUATION and not event.asset_check_evaluation_data.passed:
         check = event.asset_check_evaluation_data
         level = "error" if check.blocking else "warning"
