@@ -6,6 +6,7 @@ What does not: reading ERPNext (`erpnext.changes`) or Dagster's storage (`automa
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,7 +19,10 @@ from scoopjoy_dagster.accounting.inputs import Sold, together
 from scoopjoy_dagster.accounting.keys import digest
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.royalties import Franchise
+from scoopjoy_dagster.automation.parcels import read_note
 from scoopjoy_dagster.erpnext.changes import DayNow, Touched
+
+log = logging.getLogger(__name__)
 
 REASON_LENGTH = 250
 """Characters of a reason. PostgreSQL indexes run tags, and refuses values of some 2,700 bytes."""
@@ -49,10 +53,11 @@ class Memory(BaseModel):
 
     @classmethod
     def of(cls, cursor: str | None) -> Memory:
-        """The memory in a cursor. One that is empty, damaged or of another version remembers nothing."""
+        """The memory in a cursor. One that is damaged or of another version remembers nothing, and the log says so."""
         try:
-            return cls.model_validate_json(cursor or "{}")
+            return cls.model_validate(read_note(cursor))
         except ValidationError:
+            log.warning("The cursor of late_changes is of another version; it begins again: %s", cursor)
             return cls()
 
 

@@ -29,7 +29,7 @@ from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 
 if TYPE_CHECKING:
-    from scoopjoy_dagster.automation.changed_days import Change, Closed
+    from scoopjoy_dagster.automation.changed_days import Change, Closed, Memory
 
 NAME = "late_changes"
 
@@ -107,13 +107,13 @@ def build(
                 known = franchises(site, books.franchise_group)
                 missing = changed_days.too_few_franchises(closed.get(max(settled)), known)
                 if missing:
-                    return dg.SkipReason(missing)
+                    return _skip(missing, memory)
                 franchises_now = {one.customer for one in known}
                 # Whoever was a franchise when a day was closed still counts with its invoices of the day.
                 customers = franchises_now.union(*(one.customers for one in closed.values()))
                 now = changes.read_days(site, books, customers, turn.compare)
         except ERPNextError as problem:
-            return dg.SkipReason(f"ERPNext could not be read, the next tick tries again: {problem}")
+            return _skip(f"ERPNext could not be read, the next tick tries again: {problem}", memory)
         found = [
             changed_days.change_of(day, closed.get(day), now[day], franchises_now) for day in turn.compare
         ]
@@ -182,6 +182,11 @@ def _request(change: Change) -> dg.RunRequest:
         partition_key=change.day.isoformat(),
         tags={REASON: change.reason, TRIGGERED_BY: NAME},
     )
+
+
+def _skip(why: str, memory: Memory) -> dg.SensorResult:
+    """Nothing is done. The cursor is kept all the same: of one that could not be read the log speaks once."""
+    return dg.SensorResult(skip_reason=why, cursor=memory.model_dump_json())
 
 
 def _dates(keys: Iterable[str]) -> set[date]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 
 import dagster as dg
+import pytest
 
 from scoopjoy_dagster.automation import watchdog
-from scoopjoy_dagster.automation.heartbeat import beat
+from scoopjoy_dagster.automation.heartbeat import NOTE, beat
 from scoopjoy_dagster.resources.alerts import AlertsResource
 from scoopjoy_dagster_tests.automation.receiver import Receiver
 from scoopjoy_dagster_tests.automation.test_alerts import outbox_tick
@@ -78,3 +79,15 @@ def test_without_an_address_there_is_no_heartbeat(close: Close) -> None:
     days = dg.DailyPartitionsDefinition(start_date="2026-03-01")
     close.settle("2026-03-01")
     assert beat(close.instance, "", days, ["2026-03-01"]) == ""
+
+
+def test_a_note_that_cannot_be_read_is_begun_again_and_the_log_says_so_once(
+    close: Close, receiver: Receiver, http_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    close.now = "2026-03-03T01:10:00+05:30"
+    close.settle(*DAYS)
+    close.instance.daemon_cursor_storage.set_cursor_values({NOTE: "half a no"})
+    with receiver.at(http_port):
+        said = [tick(close, http_port), tick(close, http_port)]
+    assert [one.endswith("heartbeat delivered") for one in said] == [True, False]
+    assert sum("half a no" in one.message for one in caplog.records) == 1

@@ -765,3 +765,17 @@ def test_a_broken_cursor_begins_again_with_a_comparison_and_asks_under_the_same_
     assert again.run_key == first.run_key
     assert json.loads(str(watched.cursor))["version"] == 2
     assert watched.tick().requests == []
+
+
+@pytest.mark.parametrize("cursor", ["half of it", "[1, 2, 3]", '{"version": 1}'])
+def test_a_cursor_that_cannot_be_read_begins_again_and_the_log_says_so_once(
+    watched: Office, caplog: pytest.LogCaptureFixture, cursor: str
+) -> None:
+    watched.cursor = cursor
+    watched.resources["erpnext"] = ERPNextResource(url="http://127.0.0.1:9", api_key="k", api_secret="s")
+    watched.tick()
+    del watched.resources["erpnext"]
+    assert watched.tick().requests == []
+    watched.world.invoice(THANE, "250", day=BEFORE)
+    assert watched.tick().days == [BEFORE]
+    assert sum(cursor in one.message for one in caplog.records) == 1

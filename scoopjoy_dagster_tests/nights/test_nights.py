@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from datetime import timedelta
+from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -60,19 +61,28 @@ def test_what_is_killed_in_the_middle_of_the_close(directory: Path, what: str) -
         assert sorted(recipient for recipient, _ in one.reports()) == sorted(MANAGERS)
 
 
-def test_erpnext_is_away_from_before_the_close_until_four(directory: Path) -> None:
+@pytest.mark.parametrize("how", ["maintenance", "connection refused"])
+def test_erpnext_is_away_from_before_the_close_until_four(directory: Path, how: str) -> None:
     """It is asked again every quarter of an hour; one alert says so, and one that all is well."""
     with night(directory) as one, one.running():
-        one.erpnext.faults.add("maintenance", times=None)
-        one.until("01:00:10", "01:15:10", "01:30:10", "03:45:10")
-        assert one.runs_of(DAY) == [(DAY, "FAILURE")] * 4, one.failures()
-        away = "[CRITICAL] Batch pipeline failed at: Close POS Shifts (9 Dec: ERPNext: maintenance)"
-        assert one.mails() == [away]
-        one.erpnext.faults.clear()
+        one.clock.set(one.at("00:59:00"))
+        with one.erpnext_away() if how == "connection refused" else under_maintenance(one):
+            one.until("01:00:10", "01:15:10", "01:30:10", "03:45:10")
+            assert one.runs_of(DAY) == [(DAY, "FAILURE")] * 4, one.failures()
+            away = f"[CRITICAL] Batch pipeline failed at: Close POS Shifts (9 Dec: ERPNext: {how})"
+            assert one.mails() == [away]
         one.until("04:00:10", "06:00:10")
         assert closed(one) == [*[(DAY, "FAILURE")] * 4, (DAY, "SUCCESS"), ("watchdog", "SUCCESS")]
         assert one.mails() == [away, "[RECOVERED] Business day closed: 9 Dec"]
         assert sorted(recipient for recipient, _ in one.reports()) == sorted(MANAGERS)
+
+
+@contextmanager
+def under_maintenance(one: Night) -> Iterator[None]:
+    """ERPNext answers that it is being updated, to the end of the block."""
+    one.erpnext.faults.add("maintenance", times=None)
+    yield
+    one.erpnext.faults.clear()
 
 
 def test_what_erpnext_refuses_is_not_asked_again_that_night_and_the_watchdog_says_so(directory: Path) -> None:
@@ -119,28 +129,75 @@ def days_before(count: int) -> list[str]:
     return [(LAST_DAY - timedelta(days=back)).isoformat() for back in reversed(range(count))]
 
 
-def test_a_week_that_was_switched_off_is_caught_up_at_the_next_night(directory: Path) -> None:
-    with night(directory, days=7) as one, one.running():
+KILLED_COMMAND = "[CRITICAL] Batch pipeline failed at: no step failure recorded"
+NO_SALES = (
+    "[WARNING] Control totals: Has every outlet that was seen in the week before sold something, or opened a shift? "
+    "(9 Dec)"
+)
+
+
+def test_commands_that_were_killed_do_not_keep_the_night_from_its_days(directory: Path) -> None:
+    days = days_before(3)
+    with night(directory, days=3) as one, one.running():
+        commands = [one.command("close", "--date", day) for day in days]
+        one.in_a_run(lambda: [command.kill() for command in commands], runs=3)
+        for command in commands:
+            command.wait()
+        assert sorted(one.runs()) == [(day, "STARTED", "") for day in days]
         one.until("01:00:10", "06:00:10")
-        assert sorted(closed(one)) == [*((day, "SUCCESS") for day in days_before(7)), ("watchdog", "SUCCESS")]
-        assert one.mails() == []
+        ended = closed(one)
+        assert sorted(ended[:3]) == [(day, "FAILURE") for day in days]
+        assert sorted(ended[3:]) == [*((day, "SUCCESS") for day in days), ("watchdog", "SUCCESS")]
+        first, *_ = mails = one.mails()
+        assert first.startswith(KILLED_COMMAND)
+        assert sorted(one for one in mails if one.startswith("[CRITICAL]")) == [
+            f"{KILLED_COMMAND} ({day} Dec)" for day in (7, 8, 9)
+        ]
+        recovered = [one.partition(": ")[2] for one in mails if one.startswith("[RECOVERED]")]
+        assert sorted(day for days in recovered for day in days.split(", ")) == ["7 Dec", "8 Dec", "9 Dec"]
+        assert [one for one in mails if one.startswith("[WARNING]")] == [NO_SALES]
 
 
+def test_a_week_that_was_switched_off_is_caught_up_at_the_next_night(directory: Path) -> None:
+    first, *week = days_before(8)
+    with night(directory, days=8) as one:
+        one.after(date.fromisoformat(first))
+        with one.running():
+            one.until("01:00:10", "06:00:10")
+            assert [(day, status) for day, status, _ in one.runs()] == [
+                (first, "SUCCESS"),
+                ("watchdog", "SUCCESS"),
+            ]
+            one.cut_the_power()
+        one.after(LAST_DAY)
+        with one.running():
+            one.until("01:00:10", "06:00:10")
+            assert sorted(closed(one)[2:]) == [
+                *((day, "SUCCESS") for day in week),
+                ("watchdog", "SUCCESS"),
+            ]
+            assert one.mails() == []
+
+
+@pytest.mark.timeout(900)
 def test_the_database_is_lost_after_days_that_were_closed(directory: Path) -> None:
     """Nothing is booked twice, and no report and no totals go out again; days beyond the look-back are one alert."""
-    with night(directory, days=9) as one:
-        with one.running(SCOOPJOY_LOOKBACK_DAYS="9"):
-            one.until("01:00:10")
-            assert sorted(closed(one)) == [(day, "SUCCESS") for day in days_before(9)]
+    days = days_before(30)
+    with night(directory, days=30) as one:
+        with one.running():
+            assert one.command("backfill", "--from", days[0], "--to", days[-1], "--mail").wait() == 0
+            assert one.wrong() == []
             assert one.mails() == []
             sent = one.reports(), len(one.there.headquarters.deliveries)
         one.postgres = EmbeddedPostgres(directory / "another")
         with one.running():
-            one.until("01:15:10", "06:00:10")
+            one.until("01:00:10", "06:00:10")
             assert sorted(closed(one)) == [
-                *((day, "SUCCESS") for day in days_before(7)),
+                *((day, "SUCCESS") for day in days[-7:]),
                 ("watchdog", "FAILURE"),
             ]
             assert (one.reports(), len(one.there.headquarters.deliveries)) == sent
-            (alert,) = one.mails()
-            assert alert.startswith("[CRITICAL] Business days not closed: 2")
+            assert one.mails() == [
+                "[WARNING] Control totals: 7 business days (3 Dec to 9 Dec)",
+                "[CRITICAL] Business days not closed: 23 (10 Nov to 2 Dec)",
+            ]

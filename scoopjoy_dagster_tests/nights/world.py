@@ -6,12 +6,14 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, timedelta
+from datetime import time as clock_time
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -24,7 +26,7 @@ from scoopjoy_dagster.local.processes import ChildProcesses, free_port
 from scoopjoy_dagster.local.services import Dagster, running_dagster
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster_tests.chaos.facts import Facts
-from scoopjoy_dagster_tests.chaos.heavy import furnish, settings_of
+from scoopjoy_dagster_tests.chaos.heavy import COMMAND, PROJECT, furnish, settings_of
 from scoopjoy_dagster_tests.chaos.servers import Servers, servers
 from scoopjoy_dagster_tests.nights.clock import IST, SimulatedClock
 
@@ -33,6 +35,11 @@ SENSORS = ("alert_outbox", "alert_on_failure")
 PRELOADED = Path(__file__).parent / "preloaded"
 LAST_DAY = date(2026, 12, 9)
 """The newest business day of every night here."""
+
+
+def half_past_midnight(morning: date) -> datetime:
+    """When a night here begins."""
+    return datetime.combine(morning, clock_time(0, 30), IST)
 
 
 class Night:
@@ -47,13 +54,14 @@ class Night:
         self.children = ChildProcesses(directory / "logs", grace_s=5)
         self.environment: dict[str, str] = {}
         self.dagster: Dagster | None = None
-        self._began = clock.now()
+        self._morning = LAST_DAY + timedelta(days=1)
 
     # -- the processes ------------------------------------------------------------------------------------------------
 
     @contextmanager
     def running(self, **settings: str) -> Iterator[None]:
         """PostgreSQL and Dagster, from now to the end of the block."""
+        self._began = self.clock.now()
         with ExitStack() as stack:
             stack.enter_context(mock.patch.dict(os.environ, self.clock.environment))
             url = stack.enter_context(self.postgres).url
@@ -102,35 +110,66 @@ class Night:
         self.wait(lambda: not (self.directory / "postgres" / "data" / "postmaster.pid").exists())
         self.postgres.start()
 
+    def cut_the_power(self) -> None:
+        """SIGKILL for everything; PostgreSQL is to recover at its next start."""
+        (number, *_) = (self.directory / "postgres" / "data" / "postmaster.pid").read_text().split()
+        for process in [child.process.pid for child in self.children.children] + [int(number)]:
+            os.kill(process, signal.SIGKILL)
+        self.wait(lambda: not Path("/proc", number).exists())
+
     def make_storage_unusable(self) -> None:
         """Put a file where Dagster keeps its files: root may write where a mode forbids it."""
         storage = self.directory / "home" / "storage"
         shutil.rmtree(storage, ignore_errors=True)
         storage.write_text("where a directory was", encoding="utf-8")
 
-    def in_a_run(self, do: Callable[[], None], *, path: str = "insert_many") -> None:
-        """Do something while a run waits for ERPNext's answer to such a request."""
-        reached, done = threading.Event(), threading.Event()
+    def in_a_run(self, do: Callable[[], None], *, path: str = "insert_many", runs: int = 1) -> None:
+        """Do something while so many runs wait for ERPNext's answer to such a request."""
+        waiting, done = threading.Semaphore(0), threading.Event()
 
         def wait(_call: object) -> None:
-            reached.set()
+            waiting.release()
             done.wait(60)
 
-        self.erpnext.faults.add("meanwhile", path=path, hook=wait)
-        self.wait(reached.is_set)
+        self.erpnext.faults.add("meanwhile", path=path, hook=wait, times=runs)
+        for _ in range(runs):
+            assert waiting.acquire(timeout=120), self.logs()
         do()
         done.set()
 
+    def command(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """A `scoopjoy` command under way, by the same clock and settings."""
+        return subprocess.Popen(
+            [sys.executable, "-c", COMMAND, *arguments],
+            env=self.environment,
+            cwd=PROJECT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    @contextmanager
+    def erpnext_away(self) -> Iterator[None]:
+        """Nothing listens where ERPNext was, to the end of the block."""
+        port = int(self.erpnext.url.rpartition(":")[2])
+        self.erpnext.stop()
+        yield
+        self.erpnext.start(port)
+
     # -- the clock ----------------------------------------------------------------------------------------------------
 
-    def at(self, clock_time: str) -> datetime:
-        """A moment of the night after the newest business day, `HH:MM:SS`."""
-        return datetime.fromisoformat(f"{LAST_DAY + timedelta(days=1)}T{clock_time}").replace(tzinfo=IST)
+    def after(self, day: date) -> None:
+        """Let it be half past midnight after this business day."""
+        self._morning = day + timedelta(days=1)
+        self.clock.set(half_past_midnight(self._morning))
+
+    def at(self, moment: str) -> datetime:
+        """A moment of the night that it is, `HH:MM:SS`."""
+        return datetime.fromisoformat(f"{self._morning}T{moment}").replace(tzinfo=IST)
 
     def until(self, *clock_times: str) -> None:
         """Let it be one moment after the other, and at each all be done that is due by then."""
-        for clock_time in clock_times:
-            self.clock.set(max(self.clock.now(), self.at(clock_time)))
+        for moment in clock_times:
+            self.clock.set(max(self.clock.now(), self.at(moment)))
             self.quiet()
 
     def quiet(self) -> None:
@@ -143,7 +182,7 @@ class Night:
         self.wait(lambda: all(self._looked(name, since) for name in SENSORS))
         self.wait(lambda: not self.unfinished())
 
-    def wait(self, true: Callable[[], bool], within_s: float = 240) -> None:
+    def wait(self, true: Callable[[], bool], within_s: float = 400) -> None:
         """Wait for something in real time."""
         deadline = time.monotonic() + within_s
         while not true():
@@ -222,12 +261,8 @@ class Night:
     # -- what people got ----------------------------------------------------------------------------------------------
 
     def mails(self) -> list[str]:
-        """The subjects of the mails to who is on call, oldest first.
-
-        Without the warnings of control totals: what the seeded chain sells is not as usual.
-        """
-        mails = [str(one.subject) for one in self.there.mail.messages if one.recipient == ON_CALL]
-        return [subject for subject in mails if not subject.startswith("[WARNING] Control totals")]
+        """The subjects of the mails to who is on call, oldest first."""
+        return [str(one.subject) for one in self.there.mail.messages if one.recipient == ON_CALL]
 
     def reports(self) -> list[tuple[str, str]]:
         """Recipient and subject of the reports, oldest first."""
@@ -242,9 +277,7 @@ class Night:
 def night(directory: Path, *, days: int = 1, seed: int = 1) -> Iterator[Night]:
     """A chain with so many open business days, at half past midnight after the last of them."""
     clock = SimulatedClock(directory)
-    clock.set(
-        datetime.combine(LAST_DAY + timedelta(days=1), datetime.min.time(), IST) + timedelta(minutes=30)
-    )
+    clock.set(half_past_midnight(LAST_DAY + timedelta(days=1)))
     opened = [LAST_DAY - timedelta(days=back) for back in reversed(range(days))]
     erpnext = SandboxERPNext(":memory:", background_delay_s=0.0)
     erpnext.site.clock = clock.site_now

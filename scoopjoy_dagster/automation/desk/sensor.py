@@ -98,8 +98,9 @@ class _Memory:
     @classmethod
     def of(cls, cursor: str | None, now: datetime) -> "_Memory":
         from scoopjoy_dagster.automation.desk import mirror
+        from scoopjoy_dagster.automation.parcels import read_note
 
-        kept = json.loads(cursor) if cursor else {}
+        kept = read_note(cursor)
         since = datetime.fromisoformat(kept["since"]) if "since" in kept else now - mirror.WINDOW
         not_before = datetime.fromisoformat(kept["not_before"]) if "not_before" in kept else since
         return cls(since, not_before, str(kept.get("why", "")))

@@ -537,3 +537,12 @@ def test_a_look_at_a_run_over_many_days_reads_it_once_and_writes_the_newest_days
         assert ("left to the next looks" in desk.said) == (looks < 3)
     desk.tick()
     assert (desk.said, len(read)) == ("every run is shown", 3)
+
+
+def test_a_cursor_that_cannot_be_read_begins_again_and_the_log_says_so_once(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.cursor = "half a cur"
+    desk.tick()
+    desk.tick()
+    assert sum("half a cur" in one.message for one in caplog.records) == 1
