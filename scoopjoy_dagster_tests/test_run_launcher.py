@@ -3,6 +3,8 @@
 import logging
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +26,12 @@ from scoopjoy_dagster.resources.locks import PROCESS, SignOfLife, is_held, lock_
 from scoopjoy_dagster_tests.automation.world import origin
 
 DAY = "2026-03-09"
+SITE = {
+    "ERPNEXT_URL": "https://erp.example",
+    "ERPNEXT_API_KEY": "key",
+    "ERPNEXT_API_SECRET": "secret",
+    "SCOOPJOY_GO_LIVE": "2026-03-01",
+}
 
 
 @dg.asset(partitions_def=dg.DailyPartitionsDefinition("2026-03-01"), required_resource_keys={"close"})
@@ -164,7 +172,18 @@ def test_an_instance_without_the_shipped_settings_is_seen(
     assert home_problem(environment) == home_problem({}) == ""
     with dg.DagsterInstance.local_temp(str(tmp_path)) as bare:
         assert len(shortcomings(bare)) == 5
-    assert str(tmp_path) in home_problem({"DAGSTER_HOME": str(tmp_path)})
+    bare_home = {**environment, "DAGSTER_HOME": str(tmp_path)}
+    assert str(tmp_path) in home_problem(bare_home)
+    load = "from scoopjoy_dagster.definitions import defs; defs.load_fn()"
+    loaded = subprocess.run(
+        [sys.executable, "-c", load],
+        env={**os.environ, **bare_home, **SITE},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert home_problem(bare_home) in loaded.stderr
 
 
 def test_the_shipped_instance_watches_over_runs(instance: dg.DagsterInstance) -> None:

@@ -54,6 +54,9 @@ def test_what_is_killed_in_the_middle_of_the_close(directory: Path, what: str) -
     with night(directory) as one, one.running():
         one.clock.set(one.at("01:00:01"))
         one.in_a_run(lambda: KILLED[what](one))
+        if what == "run":  # the code server sees it by itself, within seconds
+            one.wait(lambda: one.runs_of(DAY)[0] == (DAY, "FAILURE"), within_s=30)
+            assert one.clock.now() < one.at("01:01:00")
         one.until("01:02:00", "06:00:10")
         lost = [] if what == "code server" else [(DAY, "FAILURE")]
         assert closed(one) == [*lost, (DAY, "SUCCESS"), ("watchdog", "SUCCESS")], one.failures()
