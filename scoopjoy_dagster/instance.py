@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scoopjoy_dagster.partitions import PARTITION
+
 if TYPE_CHECKING:
     import dagster as dg
-
-PARTITION = "dagster/partition"
 
 REMEDY = "Put this program's dagster.yaml into DAGSTER_HOME and restart the code server, the webserver and the daemon."
 """What to do about every shortcoming."""

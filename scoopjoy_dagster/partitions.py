@@ -16,6 +16,14 @@ TIME_ZONE = "Asia/Kolkata"
 
 ZONE = ZoneInfo(TIME_ZONE)
 
+# Tags of runs, as Dagster sets them. It has no public names for them.
+PARTITION = "dagster/partition"
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+BACKFILL_TAG = "dagster/backfill"
+COMMAND_BACKFILL = "scoopjoy/backfill"
+"""Tag of the runs of one `scoopjoy backfill`, of which Dagster keeps no record as a backfill."""
+
 
 def business_days(go_live: date, day_ends_at: time = time.min) -> dg.DailyPartitionsDefinition:
     """Daily partitions from the first business day that this program closes; a day exists once it has ended.

@@ -30,6 +30,7 @@ from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext.deliveries import Delivery, record_again, record_delivery
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.partitions import BACKFILL_TAG, COMMAND_BACKFILL
 from scoopjoy_dagster.reporting.loading import load_reporting
 from scoopjoy_dagster.resources.mail import MailResource
 
@@ -41,9 +42,6 @@ NAME = "reports"
 
 MAIL_TAG = "scoopjoy/mail"
 """Run tag that asks for the reports of a backfill; `scoopjoy backfill --mail` sets it."""
-
-_BACKFILL_TAGS = {"dagster/backfill", "scoopjoy/backfill"}
-"""Tags of the runs of a backfill: Dagster's, and the command line's."""
 
 
 def plan_days(
@@ -87,7 +85,7 @@ def mails_wanted(tags: Mapping[str, str], *, resend: bool) -> bool:
 
     Closing twenty missed days at once would fill every manager's mailbox.
     """
-    return resend or not _BACKFILL_TAGS & tags.keys() or tags.get(MAIL_TAG) == "yes"
+    return resend or not {BACKFILL_TAG, COMMAND_BACKFILL} & tags.keys() or tags.get(MAIL_TAG) == "yes"
 
 
 def _not_asked_for(day: date) -> Outcome:

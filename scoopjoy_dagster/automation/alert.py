@@ -13,8 +13,7 @@ from functools import cache
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
-from scoopjoy_dagster.automation.state import BACKFILL
-from scoopjoy_dagster.partitions import ZONE
+from scoopjoy_dagster.partitions import BACKFILL_TAG, ZONE
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -63,7 +62,7 @@ class Links:
 
     def backfill(self, tag: str, backfill: str) -> tuple[str, str]:
         """The backfill in Dagster; of the command line's, which Dagster does not know, its runs, by their tag."""
-        path = f"/runs/b/{backfill}" if tag == BACKFILL else f"/runs?q[0]=tag:{tag}={backfill}"
+        path = f"/runs/b/{backfill}" if tag == BACKFILL_TAG else f"/runs?q[0]=tag:{tag}={backfill}"
         return "Backfill in Dagster", f"{self.ui}{path}" if self.ui else ""
 
     def batch_run(self, name: str) -> tuple[str, str]:

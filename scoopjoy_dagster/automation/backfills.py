@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from scoopjoy_dagster.automation.state import BACKFILL, COMMAND_BACKFILL, UNFINISHED
+from scoopjoy_dagster.automation.state import UNFINISHED
+from scoopjoy_dagster.partitions import BACKFILL_TAG, COMMAND_BACKFILL
 
 WILL_RETRY = "dagster/will_retry"
 RETRIED_BY = "dagster/auto_retry_run_id"
@@ -17,7 +18,7 @@ QUIET = timedelta(minutes=5)
 
 def tag_of(run: dg.DagsterRun) -> str:
     """The tag that names the backfill of a run."""
-    return BACKFILL if BACKFILL in run.tags else COMMAND_BACKFILL
+    return BACKFILL_TAG if BACKFILL_TAG in run.tags else COMMAND_BACKFILL
 
 
 def ended_backfill(

@@ -22,7 +22,8 @@ from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.automation.facts import ended, read_checks
 from scoopjoy_dagster.automation.parcels import WARNED, Parcel, is_noted, lots, note_of, runs, taken
 from scoopjoy_dagster.automation.range_facts import said, title_of
-from scoopjoy_dagster.automation.state import PARTITION, backfill_of, days_of_tags
+from scoopjoy_dagster.automation.state import backfill_of, days_of_tags
+from scoopjoy_dagster.partitions import PARTITION
 
 WARNING_CHECKS = tuple(
     dg.AssetCheckKey(dg.AssetKey(one.asset), one.name) for one in CONTROL_TOTALS if not one.blocking

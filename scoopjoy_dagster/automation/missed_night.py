@@ -15,9 +15,9 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 
 from scoopjoy_dagster.automation import nightly
 from scoopjoy_dagster.automation.alert import clock_time, cut
-from scoopjoy_dagster.automation.state import PARTITION, days_of_tags
+from scoopjoy_dagster.automation.state import days_of_tags
 from scoopjoy_dagster.automation.steps import STEPS
-from scoopjoy_dagster.partitions import ZONE
+from scoopjoy_dagster.partitions import PARTITION, ZONE
 
 DAEMONS = {
     "SCHEDULER": "starts the night's runs",

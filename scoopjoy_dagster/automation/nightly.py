@@ -18,8 +18,8 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from scoopjoy_dagster.automation.passing import passes_by_itself
-from scoopjoy_dagster.automation.state import PARTITION, days_to_run, in_flight_days, settled_days
-from scoopjoy_dagster.partitions import TIME_ZONE, ZONE
+from scoopjoy_dagster.automation.state import days_to_run, in_flight_days, settled_days
+from scoopjoy_dagster.partitions import PARTITION, TIME_ZONE, ZONE
 from scoopjoy_dagster.settings import WATCHDOG_AT
 
 NAME = "nightly_close_schedule"

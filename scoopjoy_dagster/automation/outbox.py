@@ -35,9 +35,9 @@ from scoopjoy_dagster.automation.parcels import (
     taken,
 )
 from scoopjoy_dagster.automation.passing import passes_by_itself
-from scoopjoy_dagster.automation.state import PARTITION, backfill_of, days_of_tags, settled_days
+from scoopjoy_dagster.automation.state import backfill_of, days_of_tags, settled_days
 from scoopjoy_dagster.automation.steps import WATCH_JOB
-from scoopjoy_dagster.partitions import ZONE
+from scoopjoy_dagster.partitions import PARTITION, ZONE
 from scoopjoy_dagster.settings import WATCHDOG_AT
 
 WINDOW_DAYS = 7

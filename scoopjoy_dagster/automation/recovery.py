@@ -29,14 +29,9 @@ from scoopjoy_dagster.automation.parcels import (
     note_of,
     runs,
 )
-from scoopjoy_dagster.automation.state import (
-    PARTITION,
-    backfill_of,
-    days_of_tags,
-    in_flight_days,
-    settled_days,
-)
+from scoopjoy_dagster.automation.state import backfill_of, days_of_tags, in_flight_days, settled_days
 from scoopjoy_dagster.automation.steps import STEPS, WATCH_JOB
+from scoopjoy_dagster.partitions import PARTITION
 
 WINDOW_DAYS = 31
 """A day that is made good later than this after its failure is not reported: the alert is forgotten by then."""

@@ -19,16 +19,10 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
 from scoopjoy_dagster.automation.steps import STEPS
+from scoopjoy_dagster.partitions import BACKFILL_TAG, COMMAND_BACKFILL, PARTITION, RANGE_END, RANGE_START
 
 if TYPE_CHECKING:
     from dagster._core.execution.backfill import PartitionBackfill
-
-PARTITION = "dagster/partition"
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
-BACKFILL = "dagster/backfill"
-COMMAND_BACKFILL = "scoopjoy/backfill"
-"""Tag of the runs of one `scoopjoy backfill`, of which Dagster keeps no record as a backfill."""
 
 BLOCKING_CHECKS = tuple(
     dg.AssetCheckKey(dg.AssetKey(one.asset), one.name) for one in CONTROL_TOTALS if one.blocking
@@ -129,7 +123,7 @@ def days_of_tags(tags: Mapping[str, str]) -> list[str]:
 
 def backfill_of(tags: Mapping[str, str]) -> str | None:
     """The backfill that a run belongs to: one of Dagster's, or one of the command line's."""
-    return tags.get(BACKFILL) or tags.get(COMMAND_BACKFILL)
+    return tags.get(BACKFILL_TAG) or tags.get(COMMAND_BACKFILL)
 
 
 def _not_launched(backfill: PartitionBackfill) -> set[str]:

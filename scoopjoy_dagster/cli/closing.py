@@ -20,9 +20,9 @@ import dagster as dg
 from scoopjoy_dagster.accounting.totals import ControlTotal, totals_of
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY, WRITES_KEY
 from scoopjoy_dagster.assets.range_progress import keep_connection
-from scoopjoy_dagster.automation.state import RANGE_END, RANGE_START, days_of_tags
+from scoopjoy_dagster.automation.state import days_of_tags
 from scoopjoy_dagster.definitions import ASSETS, JOB
-from scoopjoy_dagster.partitions import last_ended_day
+from scoopjoy_dagster.partitions import RANGE_END, RANGE_START, last_ended_day
 from scoopjoy_dagster.run_launcher import gone, lost_runs
 from scoopjoy_dagster.settings import Settings, SettingsError
 

@@ -20,8 +20,7 @@ from scoopjoy_dagster.automation.alert import Alert, Links
 from scoopjoy_dagster.automation.backfills import QUIET
 from scoopjoy_dagster.automation.messages import FailedRun
 from scoopjoy_dagster.automation.parcels import ALERTED
-from scoopjoy_dagster.automation.state import COMMAND_BACKFILL
-from scoopjoy_dagster.partitions import business_days
+from scoopjoy_dagster.partitions import COMMAND_BACKFILL, business_days
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.hq import SandboxHQ
 from scoopjoy_dagster.sandbox.mail import MailSink

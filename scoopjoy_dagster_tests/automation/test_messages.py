@@ -13,8 +13,8 @@ import pytest
 from scoopjoy_dagster.automation.alert import Alert, Links
 from scoopjoy_dagster.automation.digests import backfill_digest
 from scoopjoy_dagster.automation.messages import FailedRun, FailedStep, run_alerts
-from scoopjoy_dagster.automation.state import BACKFILL, COMMAND_BACKFILL
 from scoopjoy_dagster.automation.steps import STEPS
+from scoopjoy_dagster.partitions import BACKFILL_TAG, COMMAND_BACKFILL
 
 LINKS = Links("http://dagster.example", "http://erp.example", "http://wiki.example/runbook")
 
@@ -147,7 +147,7 @@ def test_the_digest_counts_days_and_names_steps_and_messages() -> None:
         failed(FailedStep("royalties", "account frozen"), days=(f"2026-03-{n:02d}",), run_id=f"r{n}")
         for n in range(1, 26)
     ]
-    digest = backfill_digest(BACKFILL, "abc", runs, 31, LINKS)
+    digest = backfill_digest(BACKFILL_TAG, "abc", runs, 31, LINKS)
     assert digest.subject == "[CRITICAL] Backfill: 25 of 31 days failed (1 Mar to 25 Mar)"
     assert "1 Mar | Calculate Royalties | account frozen" in digest.text
     assert "... and 5 more" in digest.text
@@ -241,14 +241,14 @@ def test_every_alert_leads_to_a_place_of_the_runbook_that_is_there(
 
 
 def test_a_digest_leads_to_a_place_of_the_runbook_that_is_there() -> None:
-    digest = backfill_digest(BACKFILL, "abc", [failed(FailedStep("royalties", "x"))], 3, LINKS)
+    digest = backfill_digest(BACKFILL_TAG, "abc", [failed(FailedStep("royalties", "x"))], 3, LINKS)
     assert "re-run-and-backfill" in headings()
     assert "/runbook#re-run-and-backfill" in digest.text
 
 
 def test_a_digest_links_to_what_dagster_knows_of_the_backfill() -> None:
     runs = [failed(FailedStep("royalties", "x"))]
-    assert "http://dagster.example/runs/b/abc" in backfill_digest(BACKFILL, "abc", runs, 3, LINKS).text
+    assert "http://dagster.example/runs/b/abc" in backfill_digest(BACKFILL_TAG, "abc", runs, 3, LINKS).text
     by_command = backfill_digest(COMMAND_BACKFILL, "abc", runs, 3, LINKS).text
     assert "http://dagster.example/runs?q[0]=tag:scoopjoy/backfill=abc" in by_command
 

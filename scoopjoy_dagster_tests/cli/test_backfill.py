@@ -8,9 +8,9 @@ from decimal import Decimal
 import dagster as dg
 import pytest
 
-from scoopjoy_dagster.automation.state import RANGE_END, RANGE_START
 from scoopjoy_dagster.cli.closing import STEPS as TITLES
 from scoopjoy_dagster.local.home import prepare_home
+from scoopjoy_dagster.partitions import RANGE_END, RANGE_START
 from scoopjoy_dagster_tests.cli.command import scoopjoy
 from scoopjoy_dagster_tests.cli.conftest import Command
 from scoopjoy_dagster_tests.cli.test_close import STEPS, _home, errors, statuses, written

@@ -103,6 +103,7 @@ def backfill(first: str, last: str, mail: bool, as_json: bool) -> None:
     from scoopjoy_dagster.cli.show import print_days, range_progress
     from scoopjoy_dagster.cli.workplace import workplace
     from scoopjoy_dagster.definitions import build_defs
+    from scoopjoy_dagster.partitions import COMMAND_BACKFILL
     from scoopjoy_dagster.settings import load_settings
 
     settings = load_settings()
@@ -121,7 +122,7 @@ def backfill(first: str, last: str, mail: bool, as_json: bool) -> None:
                 instance,
                 days,
                 tell=tell,
-                tags={"scoopjoy/backfill": uuid.uuid4().hex[:8], **({MAIL_TAG: "yes"} if mail else {})},
+                tags={COMMAND_BACKFILL: uuid.uuid4().hex[:8], **({MAIL_TAG: "yes"} if mail else {})},
                 mirror=desk_mirror(settings, instance),
             )
     if as_json:
