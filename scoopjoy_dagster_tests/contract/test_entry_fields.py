@@ -30,7 +30,10 @@ def dimension(robot: Caller) -> str:
     made = ["Journal Entry Account", "GL Entry"]
     fields = [["dt", "in", made], ["fieldname", "=", FIELD]]
     give_up = time.monotonic() + PATIENCE_S
-    while len(robot.rows("Custom Field", ["name"], fields)) < len(made) and time.monotonic() < give_up:
+    while len(robot.rows("Custom Field", ["name"], fields)) < len(made):
+        assert time.monotonic() < give_up, (
+            "the site has not made the fields of the dimension: does a worker run?"
+        )
         time.sleep(1)  # a job of the site, which no call waits for
     return str(robot.rows(DIMENSION, ["name"], wanted)[0]["name"])
 

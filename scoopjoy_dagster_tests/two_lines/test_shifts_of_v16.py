@@ -91,7 +91,7 @@ def test_a_shift_sold_with_pos_invoices_is_never_closed_without_them_after_the_m
     assert exact(closing["grand_total"]) == Decimal(300)
 
 
-def test_a_shift_with_sales_of_both_kinds_is_closed_with_both(chain: World) -> None:
+def test_shifts_of_one_day_that_sold_documents_of_either_kind_are_closed_with_theirs(chain: World) -> None:
     """A till made Sales Invoices in the morning; the mode was switched while no shift was open."""
     mode(chain, "Sales Invoice")
     first = shift_of(chain, 2)
