@@ -7,7 +7,7 @@ chosen: those of Celery and Kubernetes are extras of this package.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,17 @@ from scoopjoy_dagster.settings import Settings, SettingsError
 BROKER = "SCOOPJOY_CELERY_BROKER"
 
 
+def _closed(
+    executor: dg.ExecutorDefinition, config: Mapping[str, Any] | None = None
+) -> dg.ExecutorDefinition:
+    """The executor with this configuration, of which a run may set nothing."""
+    return executor.configured(lambda _: config or {}, name=executor.name, config_schema={})
+
+
+IN_ONE_PROCESS = _closed(dg.in_process_executor)
+"""All steps of a run in the run's own process."""
+
+
 def chosen(settings: Settings, steps: Collection[str]) -> dg.ExecutorDefinition:
     """The executor of every run; `steps` are the assets that may have a pod of their own kind.
 
@@ -26,13 +37,13 @@ def chosen(settings: Settings, steps: Collection[str]) -> dg.ExecutorDefinition:
     """
     match settings.executor:
         case "multiprocess":
-            return dg.multiprocess_executor
+            return _closed(dg.multiprocess_executor)
         case "celery":
             return _celery(settings.celery_queue)
         case "k8s":
             return _k8s(settings.step_pods, steps)
         case _:
-            return dg.in_process_executor
+            return IN_ONE_PROCESS
 
 
 def _celery(queue: str) -> dg.ExecutorDefinition:
@@ -42,9 +53,9 @@ def _celery(queue: str) -> dg.ExecutorDefinition:
     except ImportError:
         raise _missing("celery") from None
     broker = {"env": BROKER}  # named, not read: a password in it stays out of the definitions
-    return celery_executor.configured(
+    return _closed(
+        celery_executor,
         {"broker": broker, "backend": broker, "config_source": {"task_default_queue": queue}},
-        name=celery_executor.name,
     )
 
 
@@ -56,7 +67,7 @@ def _k8s(step_pods: str, steps: Collection[str]) -> dg.ExecutorDefinition:
     except ImportError:
         raise _missing("k8s") from None
     pods = _pods(step_pods, steps) if step_pods else {}
-    made = k8s_job_executor.configured({"per_step_k8s_config": pods}, name=k8s_job_executor.name)
+    made = _closed(k8s_job_executor, {"per_step_k8s_config": pods})
     # Dagster would look at it when a run starts: at 01:00.
     problems = [error.message for error in made.apply_config_mapping({"config": {}}).errors or ()]
     for step, pod in pods.items() if not problems else ():
