@@ -110,6 +110,20 @@ def test_a_text_can_not_be_made_overridable(name: str) -> None:
         bound(RoyaltyPolicyResource(), [name])
 
 
+@pytest.mark.parametrize("field", ["name", "default_rate", "base"])
+def test_a_run_that_names_a_secret_for_a_policy_books_nothing_and_does_not_show_it(
+    full_chain: World, field: str
+) -> None:
+    full_chain.a_day()
+    full_chain.erpnext.requests.reset()
+    source = {"env": "TEST_ERPNEXT_SECRET"}
+    with pytest.raises(dg.DagsterInvalidConfigError) as problem:
+        full_chain.close(launchpad={"royalty_policy": {field: source}})
+    assert f"royalty_policy:config{':base' if field == 'base' else ''}" in str(problem.value)
+    assert full_chain.environment["TEST_ERPNEXT_SECRET"] not in str(problem.value)
+    assert full_chain.erpnext.requests.entries == []
+
+
 @pytest.mark.parametrize("wait_s", [-1.0, 3601.0, 1e308, float("inf"), float("nan")])
 def test_a_wait_out_of_bounds_is_one_sentence_that_does_not_quote_it_and_nothing_is_done(
     chain: World, wait_s: float
