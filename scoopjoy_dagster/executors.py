@@ -76,7 +76,7 @@ def _k8s(step_pods: str, steps: Collection[str]) -> dg.ExecutorDefinition:
         except Exception as problem:  # noqa: BLE001 - it raises nothing narrower
             problems.append(f"{step}: {problem}")
     if problems:
-        raise SettingsError(f"SCOOPJOY_STEP_PODS names {step_pods}, which Dagster refuses: {problems[0]}.")
+        raise SettingsError(f"SCOOPJOY_STEP_PODS names a file that Dagster refuses: {problems[0]}.")
     return made
 
 
@@ -87,11 +87,11 @@ def _pods(path: str, steps: Collection[str]) -> dict[str, Any]:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as problem:
         raise SettingsError(
-            f"SCOOPJOY_STEP_PODS names {path}, which cannot be read as YAML ({type(problem).__name__})."
+            f"SCOOPJOY_STEP_PODS does not name a file that can be read as YAML ({type(problem).__name__})."
         ) from None
     if not isinstance(found, dict) or not set(found) <= set(steps):
         raise SettingsError(
-            f"SCOOPJOY_STEP_PODS names {path}, which must map assets to Kubernetes settings; the assets are "
+            "SCOOPJOY_STEP_PODS names a file that does not map assets to Kubernetes settings; the assets are "
             f"{', '.join(steps)}."
         )
     return found

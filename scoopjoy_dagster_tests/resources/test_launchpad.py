@@ -1,5 +1,6 @@
 """The launchpad: what a run may set, what it leaves out stays as the settings say, and what is wrong is said at once."""
 
+import re
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ from dagster._config.field_utils import Shape
 
 from scoopjoy_dagster.accounting.policy import Base, LockedDays, RoyaltyPolicy
 from scoopjoy_dagster.definitions import JOB, OVERRIDABLE, build_defs
+from scoopjoy_dagster.local.home import PROJECT
 from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.launchpad import bound, overrides
 from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
@@ -150,6 +152,12 @@ def test_every_option_of_the_launchpad_is_described() -> None:
     for resource, names in OVERRIDABLE.items():
         for name in names:
             assert len((kinds[resource].model_fields[name].description or "").split()) >= 6, (resource, name)
+
+
+def test_the_table_in_the_documents_has_what_can_be_overridden_and_nothing_else() -> None:
+    page = (PROJECT / "docs" / "dagster-ui.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)\.(\w+)` \|", page, re.MULTILINE)
+    assert listed == [(resource, name) for resource, names in OVERRIDABLE.items() for name in names]
 
 
 @pytest.mark.parametrize(
