@@ -24,7 +24,7 @@ from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.headquarters import HeadquartersResource
-from scoopjoy_dagster.resources.launchpad import fixed, overridable
+from scoopjoy_dagster.resources.launchpad import bound, console
 from scoopjoy_dagster.resources.mail import MailResource
 from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 from scoopjoy_dagster.settings import Settings, load_settings
@@ -32,8 +32,13 @@ from scoopjoy_dagster.settings import Settings, load_settings
 JOB = "nightly_close"
 ASSETS = (closed_shifts, royalties, invoices, reports, hq_sync)
 """The modules of the five assets, in order of the close."""
-IN_LAUNCHPAD = {"close", "royalty_policy"}
-"""The resources that a run may set otherwise than the settings."""
+OVERRIDABLE = {
+    "close": ("dry_run", "resend", "re_rate", "lock_wait_s"),
+    "royalty_policy": ("base", "rounding", "negative_days", "locked_days"),
+}
+"""All that a run may set otherwise than the settings, by resource; docs/dagster-ui.md explains each."""
+_OF_DAGSTER = {"io_manager": dg.FilesystemIOManager()}
+"""What every job has by itself: bound here too, as a run could else choose its directory, by a variable even."""
 
 
 def build_defs(settings: Settings, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -66,9 +71,10 @@ def _build(settings: Settings, resources: Mapping[str, Any]) -> dg.Definitions:
         # On Definitions, not on the job: backfills and "Materialize" run the implicit asset job, which has no other.
         executor=executors.chosen(settings, [module.NAME for module in ASSETS]),
         resources={
-            name: overridable(one) if name in IN_LAUNCHPAD else fixed(one)
-            for name, one in {**site_resources(settings), **resources}.items()
+            name: bound(one, OVERRIDABLE.get(name, ()))
+            for name, one in {**site_resources(settings), **_OF_DAGSTER, **resources}.items()
         },
+        loggers={"console": console},
     )
 
 

@@ -7,7 +7,7 @@ chosen: those of Celery and Kubernetes are extras of this package.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,17 @@ from scoopjoy_dagster.settings import Settings, SettingsError
 BROKER = "SCOOPJOY_CELERY_BROKER"
 
 
+def _closed(
+    executor: dg.ExecutorDefinition, config: Mapping[str, Any] | None = None
+) -> dg.ExecutorDefinition:
+    """The executor with this configuration, of which a run may set nothing."""
+    return executor.configured(lambda _: config or {}, name=executor.name, config_schema={})
+
+
+IN_ONE_PROCESS = _closed(dg.in_process_executor)
+"""All steps of a run in the run's own process."""
+
+
 def chosen(settings: Settings, steps: Collection[str]) -> dg.ExecutorDefinition:
     """The executor of every run; `steps` are the assets that may have a pod of their own kind.
 
@@ -26,13 +37,13 @@ def chosen(settings: Settings, steps: Collection[str]) -> dg.ExecutorDefinition:
     """
     match settings.executor:
         case "multiprocess":
-            return dg.multiprocess_executor
+            return _closed(dg.multiprocess_executor)
         case "celery":
             return _celery(settings.celery_queue)
         case "k8s":
             return _k8s(settings.step_pods, steps)
         case _:
-            return dg.in_process_executor
+            return IN_ONE_PROCESS
 
 
 def _celery(queue: str) -> dg.ExecutorDefinition:
@@ -42,9 +53,9 @@ def _celery(queue: str) -> dg.ExecutorDefinition:
     except ImportError:
         raise _missing("celery") from None
     broker = {"env": BROKER}  # named, not read: a password in it stays out of the definitions
-    return celery_executor.configured(
+    return _closed(
+        celery_executor,
         {"broker": broker, "backend": broker, "config_source": {"task_default_queue": queue}},
-        name=celery_executor.name,
     )
 
 
@@ -56,7 +67,7 @@ def _k8s(step_pods: str, steps: Collection[str]) -> dg.ExecutorDefinition:
     except ImportError:
         raise _missing("k8s") from None
     pods = _pods(step_pods, steps) if step_pods else {}
-    made = k8s_job_executor.configured({"per_step_k8s_config": pods}, name=k8s_job_executor.name)
+    made = _closed(k8s_job_executor, {"per_step_k8s_config": pods})
     # Dagster would look at it when a run starts: at 01:00.
     problems = [error.message for error in made.apply_config_mapping({"config": {}}).errors or ()]
     for step, pod in pods.items() if not problems else ():
@@ -65,7 +76,7 @@ def _k8s(step_pods: str, steps: Collection[str]) -> dg.ExecutorDefinition:
         except Exception as problem:  # noqa: BLE001 - it raises nothing narrower
             problems.append(f"{step}: {problem}")
     if problems:
-        raise SettingsError(f"SCOOPJOY_STEP_PODS names {step_pods}, which Dagster refuses: {problems[0]}.")
+        raise SettingsError(f"SCOOPJOY_STEP_PODS names a file that Dagster refuses: {problems[0]}.")
     return made
 
 
@@ -76,11 +87,11 @@ def _pods(path: str, steps: Collection[str]) -> dict[str, Any]:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as problem:
         raise SettingsError(
-            f"SCOOPJOY_STEP_PODS names {path}, which cannot be read as YAML ({type(problem).__name__})."
+            f"SCOOPJOY_STEP_PODS does not name a file that can be read as YAML ({type(problem).__name__})."
         ) from None
     if not isinstance(found, dict) or not set(found) <= set(steps):
         raise SettingsError(
-            f"SCOOPJOY_STEP_PODS names {path}, which must map assets to Kubernetes settings; the assets are "
+            "SCOOPJOY_STEP_PODS names a file that does not map assets to Kubernetes settings; the assets are "
             f"{', '.join(steps)}."
         )
     return found

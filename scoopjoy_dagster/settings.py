@@ -42,7 +42,9 @@ ELSEWHERE = {
 
 
 class SettingsError(Exception):
-    """The settings cannot be used; the text says which and why, a sentence each, and never holds a value of a secret."""
+    """The settings cannot be used; the text says which and why, a sentence each, and quotes no text that was set:
+    a secret may stand in the wrong variable.
+    """
 
 
 def _env(name: str, default: Any = ..., *, description: str, **constraints: Any) -> Any:
@@ -410,10 +412,10 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         pairs = tuple(part.strip() for part in value.split(";") if part.strip())
-        for pair in pairs:
+        for number, pair in enumerate(pairs, start=1):
             address, equals, outlet = (part.strip() for part in pair.partition("="))
             if not equals or not outlet or "@" not in address or " " in address:
-                message = f"{pair!r} is not of the form address=outlet, e.g. bandra@example.com=POS Bandra; separate pairs with semicolons"
+                message = f"its part {number} is not of the form address=outlet, e.g. bandra@example.com=POS Bandra; separate pairs with semicolons"
                 raise ValueError(message)
         return pairs
 
@@ -432,7 +434,7 @@ class Settings(BaseSettings):
             )
             raise ValueError(message)
         if self.erpnext_ca_bundle and not Path(self.erpnext_ca_bundle).is_file():
-            message = f"ERPNEXT_CA_BUNDLE names {self.erpnext_ca_bundle}, which is no file"
+            message = "ERPNEXT_CA_BUNDLE does not name a file"
             raise ValueError(message)
         if self.smtp_host and not self.smtp_sender:
             message = "SMTP_HOST is set but SMTP_SENDER is not; set it to the address that reports come from"

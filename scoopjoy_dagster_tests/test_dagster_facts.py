@@ -24,7 +24,7 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 from dagster._core.storage.tags import RUN_KEY_TAG, SCHEDULE_NAME_TAG, SCHEDULED_EXECUTION_TIME_TAG
 from pydantic import Field
 
-from scoopjoy_dagster.resources.launchpad import fixed
+from scoopjoy_dagster.resources.launchpad import bound
 
 # Partitioned checks and backfill policies are young in Dagster, and it says so at each definition.
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")
@@ -441,8 +441,8 @@ def test_all_steps_of_a_run_in_one_process_have_the_same_resource_which_ends_wit
         if fails:
             raise dg.Failure("not right", allow_retries=False)
 
-    # Hidden from the launchpad as the close's resources are: that makes the object anew for each run, and no more often.
-    hidden = fixed(Opened(url="http://erp.example"))
+    # Bound as the close's resources are: that makes the object anew for each run, and no more often.
+    hidden = bound(Opened(url="http://erp.example"))
     definitions = dg.Definitions(
         [one, two], asset_checks=[right], resources={"opened": hidden}, executor=dg.in_process_executor
     )

@@ -22,6 +22,7 @@ from dagster._core.definitions.events import AssetKeyPartitionKey
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS, totals_of
 from scoopjoy_dagster.automation.steps import WATCH
 from scoopjoy_dagster.definitions import ASSETS, JOB, build_defs, site_resources
+from scoopjoy_dagster.executors import IN_ONE_PROCESS
 from scoopjoy_dagster.partitions import business_days
 from scoopjoy_dagster.settings import load_settings
 
@@ -246,7 +247,7 @@ def test_every_check_is_blocking_save_for_those_that_only_warn(graph: AssetGraph
 
 def test_every_job_runs_in_one_process(definitions: dg.Definitions) -> None:
     """A process for each step costs seconds each. Backfills and "Materialize" run the implicit job."""
-    assert definitions.resolve_implicit_global_asset_job_def().executor_def is dg.in_process_executor
+    assert definitions.resolve_implicit_global_asset_job_def().executor_def is IN_ONE_PROCESS
     for job in definitions.resolve_all_job_defs():
         assert job.executor_def.name == "in_process", job.name
 

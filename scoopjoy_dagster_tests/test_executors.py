@@ -125,11 +125,11 @@ def test_single_steps_may_have_pods_of_their_own_kind(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[reports]", "must map assets to Kubernetes settings"),
+        ("[reports]", "does not map assets to Kubernetes settings"),
         ("report: {}", "the assets are closed_shifts, royalties, invoices, reports, hq_sync"),
         ("reports: {containers: {}}", "Dagster refuses: Received unexpected config entry"),
         ("reports: {container_config: {resorces: {}}}", "refuses: reports: Unexpected keys .*resorces"),
-        ("a: [", "cannot be read as YAML"),
+        ("a: [", "does not name a file that can be read as YAML"),
     ],
 )
 def test_a_wrong_file_of_pods_is_told_when_the_code_is_loaded_and_not_at_night(
@@ -142,5 +142,7 @@ def test_a_wrong_file_of_pods_is_told_when_the_code_is_loaded_and_not_at_night(
 
 
 def test_a_file_of_pods_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"cannot be read as YAML \(FileNotFoundError\)"):
+    with pytest.raises(
+        SettingsError, match=r"does not name a file that can be read as YAML \(FileNotFoundError\)"
+    ):
         definitions(SCOOPJOY_EXECUTOR="k8s", SCOOPJOY_STEP_PODS=str(tmp_path / "none.yaml"))

@@ -248,6 +248,21 @@ def test_no_secret_is_in_the_text_of_settings() -> None:
     assert SECRET not in repr(settings) + str(settings) + settings.model_dump_json()
 
 
+@pytest.mark.parametrize(
+    "shape",
+    ["{}", "http://{}:{}@", "https://{}@erp.example", "{}=", "a={};b", "{0}=1;{0}=2", "{0}::{0}", "{}\n"],
+)
+def test_no_error_quotes_what_was_set_as_a_secret_may_stand_in_the_wrong_variable(shape: str) -> None:
+    refused = {}
+    for name in VARIABLES:
+        try:
+            load_settings(NEEDED | {name: shape.format(SECRET, SECRET)})
+        except SettingsError as problem:
+            refused[name] = str(problem)
+    assert [name for name, said in refused.items() if SECRET in said or name not in said] == []
+    assert len(refused) > 10
+
+
 def test_every_setting_has_one_variable_and_a_description() -> None:
     assert len(set(VARIABLES)) == len(VARIABLES)
     assert all(name == name.upper() for name in VARIABLES)

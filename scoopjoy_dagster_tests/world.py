@@ -397,6 +397,7 @@ class World:
     """Overrides for the mail resource."""
     now: datetime = NOW
     day_ends_at: str = "00:00"
+    window_days: int = 31
 
     @property
     def erpnext_options(self) -> dict[str, Any]:
@@ -443,6 +444,7 @@ class World:
                 self.erpnext_options,
                 self.mail_options,
                 self.policy,
+                self.window_days,
                 self.now,
                 bool(self.headquarters),
                 bool(self.mail),
@@ -464,6 +466,7 @@ class World:
                 "SCOOPJOY_GO_LIVE": "2026-11-01",
                 "SCOOPJOY_DAY_ENDS_AT": self.day_ends_at,
                 "SCOOPJOY_CLOSE_AT": "05:00",
+                "SCOOPJOY_WINDOW_DAYS": str(self.window_days),
             }
         )
         erpnext: dict[str, Any] = {

@@ -18,6 +18,7 @@ import dagster as dg
 
 from scoopjoy_dagster.automation.nightly import TRIGGERED_BY
 from scoopjoy_dagster.automation.steps import WATCH_JOB
+from scoopjoy_dagster.executors import IN_ONE_PROCESS
 from scoopjoy_dagster.partitions import TIME_ZONE
 from scoopjoy_dagster.resources.clock import ClockResource
 
@@ -63,12 +64,6 @@ BATCH = 2000
 """Rows of one statement, which is one transaction: short, so that nobody waits for its end."""
 
 
-class RetentionConfig(dg.Config):
-    """What a person may set for one run, in the launchpad."""
-
-    dry_run: bool = False
-
-
 @dataclass(slots=True)
 class Purged:
     """What was deleted, or in a dry run would be: rows, bytes of their bodies, and the runs that they were of."""
@@ -89,10 +84,13 @@ def build_job(days: int, close_job: str) -> dg.JobDefinition:
         name=OP,
         description="Delete the noise of old runs from Dagster's event log, in small batches.",
         out=dg.Out(dg.Nothing),  # any value would be kept in a file
+        # Not a `dg.Config`: its fields can be read from a variable (`resources.launchpad`).
+        config_schema={
+            "dry_run": dg.Field(dg.Bool, default_value=False, description="true: count, and delete nothing.")
+        },
     )
-    def purge_event_log(
-        context: dg.OpExecutionContext, config: RetentionConfig, clock: ClockResource
-    ) -> dg.Output[None]:
+    def purge_event_log(context: dg.OpExecutionContext, clock: ClockResource) -> dg.Output[None]:
+        dry_run: bool = context.op_config["dry_run"]
         if days == 0:
             return _said(context, "Events are kept for good: SCOOPJOY_EVENT_LOG_DAYS is 0.")
         storage = context.instance.event_log_storage
@@ -109,7 +107,7 @@ def build_job(days: int, close_job: str) -> dg.JobDefinition:
                 before,
                 location=origin.location_name if origin else None,
                 jobs=ours,
-                dry_run=config.dry_run,
+                dry_run=dry_run,
             )
         except Exception as problem:
             message = (
@@ -117,7 +115,7 @@ def build_job(days: int, close_job: str) -> dg.JobDefinition:
                 "the next run goes on. Mend the database, then launch the job retention."
             )
             raise dg.Failure(message, allow_retries=False) from problem
-        verb = "would be deleted (dry run)" if config.dry_run else "deleted"
+        verb = "would be deleted (dry run)" if dry_run else "deleted"
         return _said(
             context,
             f"{found.rows} events of {found.runs} runs {verb}, {found.bytes / 1e6:.1f} MB; runs that ended "
@@ -127,7 +125,7 @@ def build_job(days: int, close_job: str) -> dg.JobDefinition:
 
     @dg.job(
         name=JOB,
-        executor_def=dg.in_process_executor,  # wherever the steps of the close are worked on
+        executor_def=IN_ONE_PROCESS,  # wherever the steps of the close are worked on
         description="Every week: delete from Dagster's event log what nobody reads of runs that ended more than "
         f"{days} days ago. Days stay settled; runs, materializations, checks and errors stay.",
         tags={"dagster/priority": "-10"},  # whatever else waits goes first

@@ -64,6 +64,7 @@ def build_check(
         name=NAME,
         asset=WATCH,
         blocking=True,
+        config_schema={},  # a run of it sets nothing
         description="Is every business day since go-live that has ended closed, or being closed?",
     )
     def is_every_day_closed(

@@ -61,20 +61,19 @@ class EntryFields:
             ValueError: with a sentence that names the part that is wrong.
         """
         found: dict[str, dict[str, str]] = {ENTRY: {}, ROW: {}}
-        for part in (one.strip() for one in text.split(";")):
-            if not part:
-                continue
+        parts = [one.strip() for one in text.split(";") if one.strip()]
+        for number, part in enumerate(parts, start=1):
             left, equals, value = (one.strip() for one in part.partition("="))
             head, dot, name = left.rpartition(".")
             if not equals or not value or not name.isidentifier() or (dot and head != ENTRY):
-                message = f"cannot be read at {part!r}; {FORM}"
+                message = f"its part {number} cannot be read; {FORM}"
                 raise ValueError(message)
             doctype = ENTRY if dot else ROW
             if name in OURS[doctype] or name.startswith(("custom_scoopjoy_", "custom_royalty_")):
                 message = f"must not name {name}, which the program sets itself"
                 raise ValueError(message)
             if name in found[doctype]:
-                message = f"names {name} twice"
+                message = f"its part {number} names a field for the second time"
                 raise ValueError(message)
             found[doctype][name] = value
         return cls(found[ENTRY], found[ROW])

@@ -20,13 +20,13 @@ def wrong_series(series: Sequence[str]) -> str:
 
     The rules of a single series are Frappe's (frappe/model/naming.py, `NamingSeries.validate`).
     """
-    for one in series:
+    for number, one in enumerate(series, start=1):
         if not _ALLOWED.fullmatch(one):
-            return f"{one!r} is no naming series: only letters, digits and - _ / . # {{ }} may be in it"
+            return f"its part {number} is no naming series: only letters, digits and - _ / . # {{ }} may be in it"
     counters = [counter(one) for one in series]
     for number, one in enumerate(counters):
         if one in counters[:number]:
-            return f"{series[number]!r} counts as {series[counters.index(one)]!r} does: parallel requests would wait for each other"
+            return f"its part {number + 1} counts as its part {counters.index(one) + 1} does: parallel requests would wait for each other"
     return ""
 
 

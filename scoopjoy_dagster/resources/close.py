@@ -10,6 +10,9 @@ from pydantic import Field, PrivateAttr
 
 from scoopjoy_dagster.resources.locks import SignOfLife, connected, lock_number, process_tag
 
+LONGEST_WAIT_S = 3600
+"""How long a person may let a run wait for another: it holds a place in the queue meanwhile."""
+
 
 class DayBusy(Exception):
     """Another run works on the same asset and day, and did not end in time."""
@@ -43,7 +46,8 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         description="PostgreSQL that keeps two runs of one day apart; empty: only ERPNext's unique keys do.",
     )
     lock_wait_s: float = Field(
-        default=900.0, description="Seconds to wait for another run that works on the same asset and day."
+        default=900.0,
+        description="Seconds, at most 3600, to wait for another run that works on the same asset and day.",
     )
 
     window_days: int = Field(
@@ -100,7 +104,16 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Gives the days that could not be had, and why: another run did not end within `lock_wait_s` (all days together), or
         PostgreSQL cannot be asked.
+
+        Raises:
+            dagster.Failure: the run's `lock_wait_s` is out of bounds; the sentence is for people.
         """
+        if not 0 <= self.lock_wait_s <= LONGEST_WAIT_S:
+            raise dg.Failure(
+                f"close.lock_wait_s must be a number of seconds from 0 to {LONGEST_WAIT_S}. Nothing was done; correct it in the "
+                "launchpad and launch again.",
+                allow_retries=False,
+            )
         if not self.postgres_url:
             yield {}
             return

@@ -1,6 +1,6 @@
 """The royalty policy as a resource: visible in the UI, the same for every asset of a run."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Literal
 
 import dagster as dg
@@ -38,24 +38,10 @@ class RoyaltyPolicyResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def policy(self) -> RoyaltyPolicy:
-        """The policy as a value.
-
-        Raises:
-            dagster.Failure: the default rate is no percentage; the sentence is for people.
-        """
-        try:
-            rate = Decimal(self.default_rate)
-        except InvalidOperation:
-            rate = Decimal("NaN")
-        if not (rate.is_finite() and 0 <= rate <= 100):
-            raise dg.Failure(
-                f"royalty_policy.default_rate is {self.default_rate!r}: it must be a percentage from 0 to 100, like 7.5. "
-                "Nothing was booked; correct it in the launchpad (or SCOOPJOY_DEFAULT_RATE) and launch again.",
-                allow_retries=False,
-            )
+        """The policy as a value."""
         return RoyaltyPolicy(
             self.name,
-            rate,
+            Decimal(self.default_rate),
             Base(self.base),
             Rounding(self.rounding),
             NegativeDays(self.negative_days),

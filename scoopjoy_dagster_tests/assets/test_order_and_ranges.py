@@ -287,10 +287,9 @@ def test_a_day_of_a_range_is_recorded_before_the_next_one_is_begun(whole_range: 
 
 def test_a_range_is_read_in_windows_of_the_setting(whole_range: World) -> None:
     def lists(window_days: int) -> int:
+        whole_range.window_days = window_days
         whole_range.erpnext.requests.reset()
-        assert whole_range.close(
-            "royalties", day=FIRST, until=DAY, launchpad={"close": {"window_days": window_days}}
-        ).success
+        assert whole_range.close("royalties", day=FIRST, until=DAY).success
         return sum(one.doctype == "GL Entry" for one in whole_range.erpnext.requests.entries)
 
     assert whole_range.close("royalties", day=FIRST, until=DAY).success

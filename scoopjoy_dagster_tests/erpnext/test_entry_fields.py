@@ -33,10 +33,9 @@ def test_what_is_written_is_what_is_read(entry: dict[str, str], rows: dict[str, 
     "text",
     ["branch", "branch=", "=Pune", "two words=x", "Sales Invoice.branch=x", "Journal Entry.=x", "a.b.c=x"],
 )
-def test_what_cannot_be_read_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match="cannot be read at") as raised:
-        EntryFields.parse(f"project=P1; {text}")
-    assert repr(text) in str(raised.value)
+def test_what_cannot_be_read_is_named_by_its_place_and_not_quoted(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^its part 2 cannot be read; write fieldname=value"):
+        EntryFields.parse(f"project=P1; ; {text}")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +57,7 @@ def test_what_the_program_sets_itself_is_refused(text: str) -> None:
 
 
 def test_a_field_named_twice_is_refused() -> None:
-    with pytest.raises(ValueError, match="names branch twice"):
+    with pytest.raises(ValueError, match="its part 2 names a field for the second time"):
         EntryFields.parse("branch=Pune; branch=Thane")
 
 
@@ -70,5 +69,5 @@ def test_a_wrong_setting_is_one_sentence_that_names_it() -> None:
         "SCOOPJOY_GO_LIVE": "2026-11-01",
     }
     assert load_settings({**needed, "SCOOPJOY_ENTRY_FIELDS": "branch=Pune"}).entry_fields == "branch=Pune"
-    with pytest.raises(SettingsError, match=r"SCOOPJOY_ENTRY_FIELDS is wrong: .*'Pune'"):
+    with pytest.raises(SettingsError, match="SCOOPJOY_ENTRY_FIELDS is wrong: its part 1"):
         load_settings({**needed, "SCOOPJOY_ENTRY_FIELDS": "Pune"})
