@@ -244,7 +244,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         freshness_policy=told_by_six(days),
         output_required=False,
         required_resource_keys=set(TOOLS),
-        config_schema={},  # all that a run may set is in `definitions.OVERRIDABLE`
+        config_schema={},  # all that a run may set is in definitions.OVERRIDABLE
         tags={"scoopjoy/critical": "no"},
     )
     def hq_sync(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:

@@ -376,7 +376,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
         code_version="1",
         output_required=False,
         required_resource_keys=set(TOOLS),
-        config_schema={},  # all that a run may set is in `definitions.OVERRIDABLE`
+        config_schema={},  # all that a run may set is in definitions.OVERRIDABLE
         tags={"scoopjoy/critical": "yes"},
     )
     def royalties(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
