@@ -64,7 +64,7 @@ def test_the_ui_of_the_demo_materializes_an_asset_and_backfills_days_and_ctrl_c_
     with running(
         "demo", "--port", "0", environment=environment(directory), output=tmp_path / "demo.txt"
     ) as demo:
-        ui = UI(demo.wait_for(r"Dagster UI\s+(http://127\.0\.0\.1:\d+)", 100)[1])
+        ui = UI(demo.wait_for(r"Dagster UI: (http://127\.0\.0\.1:\d+/\?token=\S+)", 100)[1])
         closed = re.search(r"Business day (\S+): Completed\b", demo.printed)
         assert closed, demo.printed
         last = date.fromisoformat(closed[1])
