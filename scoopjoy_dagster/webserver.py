@@ -52,8 +52,10 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let Dagster answer."""
-        asked = None if scope["type"] == "lifespan" or scope["path"] == OPEN else HTTPConnection(scope)
-        refusal = asked and (self._foreign(asked) or self._unknown(asked))
+        refusal = None
+        if scope["type"] != "lifespan" and scope["path"] != OPEN:
+            asked = HTTPConnection(scope)
+            refusal = self._foreign(asked) or self._unknown(asked)
         if refusal is None:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":

@@ -7,61 +7,20 @@ Dagster's own application is behind it, and starts no run, is in `local/test_ser
 from __future__ import annotations
 
 import http.client
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from socket import create_connection
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from scoopjoy_dagster.webserver import TOKEN_HEADER, Guard
-from scoopjoy_dagster_tests.local.system import eventually
+from scoopjoy_dagster.webserver import TOKEN_HEADER
+from scoopjoy_dagster_tests.guarded import served
 
 OUTER = "https://dagster.example.com"
 TOKEN = "a-token"
 JSON = {"Content-Type": "application/json"}
-
-
-async def answer(request: Request) -> PlainTextResponse:
-    return PlainTextResponse(f"{request.method} {request.url.path}?{request.url.query}")
-
-
-async def greet(websocket: WebSocket) -> None:
-    await websocket.accept()
-    await websocket.send_text("hello")
-    await websocket.close()
-
-
-APP = Starlette(
-    routes=[
-        WebSocketRoute("/graphql", greet),
-        Route("/{path:path}", answer, methods=["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"]),
-    ]
-)
-
-
-@contextmanager
-def served(**options: str) -> Iterator[int]:
-    """The port of a guarded application."""
-    server = uvicorn.Server(
-        uvicorn.Config(Guard(APP, **options), host="127.0.0.1", port=0, log_level="warning")
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        assert eventually(lambda: server.started)
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="module")
