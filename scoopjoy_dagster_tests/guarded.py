@@ -36,10 +36,10 @@ APP = Starlette(
 
 
 @contextmanager
-def served(**options: str) -> Iterator[int]:
-    """The port of a guarded application."""
+def served(app: Starlette = APP, **options: str) -> Iterator[int]:
+    """The port of an application behind the guard."""
     server = uvicorn.Server(
-        uvicorn.Config(Guard(APP, **options), host="127.0.0.1", port=0, log_level="warning")
+        uvicorn.Config(Guard(app, **options), host="127.0.0.1", port=0, log_level="warning")
     )
     thread = threading.Thread(target=server.run)
     thread.start()

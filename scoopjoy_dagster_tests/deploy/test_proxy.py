@@ -1,13 +1,11 @@
-"""The reverse proxies, run for real in front of the guard: Caddy by its file, nginx by the example in docs/security.md."""
+"""The reverse proxy of the compose file, run for real in front of the guard."""
 
 from __future__ import annotations
 
 import base64
 import http.client
 import os
-import shutil
 import socket
-import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,12 +14,11 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
-import trustme
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from scoopjoy_dagster.local.processes import ChildProcesses, free_port
-from scoopjoy_dagster_tests.deploy.files import DEPLOY, PROGRAMS, PROJECT
+from scoopjoy_dagster_tests.deploy.files import DEPLOY, PROGRAMS
 from scoopjoy_dagster_tests.guarded import served
 from scoopjoy_dagster_tests.local.system import eventually
 
@@ -167,93 +164,3 @@ def test_a_public_name_gets_https(tmp_path: Path) -> None:
     assert '"listen":[":443"]' in done.stdout
     assert '"dial":"webserver:3000"' in done.stdout
     assert '"admin":{"disabled":true' in done.stdout
-
-
-# -- nginx ------------------------------------------------------------------------------------------------------------
-
-TOKEN = "a token of the proxy's"
-
-
-@pytest.fixture(scope="module")
-def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int, ssl.SSLContext]]:
-    """Nginx with the example of the documents, in front of a UI with a token: its port, the UI's, and how to trust it."""
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        pytest.skip("nginx is not installed")
-    directory = tmp_path_factory.mktemp("nginx")
-    authority = trustme.CA()
-    certificate = authority.issue_cert("dagster.example.com")
-    certificate.cert_chain_pems[0].write_to_path(directory / "site.pem")
-    certificate.private_key_pem.write_to_path(directory / "site.key")
-    (directory / "users").write_text(f"asha:{{PLAIN}}{PASSWORD}\n", encoding="utf-8")
-    document = (PROJECT / "docs" / "security.md").read_text(encoding="utf-8")
-    example = document.split("```nginx\n", 1)[1].split("```", 1)[0]
-    port = free_port()
-    with (
-        served(ui_url="https://dagster.example.com", token=TOKEN) as webserver,
-        ChildProcesses(directory) as children,
-    ):
-        (directory / "token").write_text(f'proxy_set_header X-ScoopJoy-Token "{TOKEN}";\n', encoding="utf-8")
-        for theirs, ours in {
-            "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
-            "/etc/ssl/dagster.example.com.pem": f"{directory}/site.pem",
-            "/etc/ssl/private/dagster.example.com.key": f"{directory}/site.key",
-            "/etc/nginx/scoopjoy.htpasswd;": f"{directory}/users;",
-            "/etc/nginx/scoopjoy.token;": f"{directory}/token;",
-            "http://127.0.0.1:3000": f"http://127.0.0.1:{webserver}",
-        }.items():
-            assert example.count(theirs) == 1, theirs
-            example = example.replace(theirs, ours)
-        temporary = "".join(
-            f"{name}_temp_path {directory}/{name};\n"
-            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        user = "user root;\n" if os.geteuid() == 0 else ""  # pytest's directories are closed to others
-        (directory / "nginx.conf").write_text(
-            f"{user}daemon off;\npid {directory}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{example}}}\n",
-            encoding="utf-8",
-        )
-        child = children.start("nginx", [program, "-e", "stderr", "-c", str(directory / "nginx.conf")])
-        context = ssl.create_default_context()
-        authority.configure_trust(context)
-
-        def listens() -> bool:
-            child.check_alive()
-            with closing(socket.socket()) as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0
-
-        assert eventually(listens)
-        yield port, webserver, context
-
-
-def test_the_nginx_of_the_documents_asks_for_a_login_and_lets_no_other_site_in(
-    nginx: tuple[int, int, ssl.SSLContext],
-) -> None:
-    port, webserver, context = nginx
-
-    def reached() -> ssl.SSLSocket:
-        connection = socket.create_connection(("127.0.0.1", port), timeout=30)
-        return context.wrap_socket(connection, server_hostname="dagster.example.com")
-
-    def asked(method: str, path: str, headers: dict[str, str]) -> int:
-        with closing(http.client.HTTPConnection("dagster.example.com")) as connection:
-            connection.sock = reached()
-            connection.request(method, path, headers=headers)
-            return connection.getresponse().status
-
-    known, own = login("asha", PASSWORD), {"Origin": "https://dagster.example.com"}
-    assert asked("GET", "/", {}) == 401
-    assert asked("GET", "/", known) == 200
-    assert asked("POST", "/graphql", {**known, **own, "Content-Type": "application/json"}) == 200
-    for method, path, headers, status in (*ATTEMPTS, ("GET", "/", {"Host": "evil.example"}, 421)):
-        assert asked(method, path, {**known, **headers}) == status, (method, path, headers)
-    for headers, came in (
-        ({**known, **own}, "hello"),
-        (own, 401),
-        ({**known, "Origin": "https://evil.example"}, 403),
-    ):
-        assert over_websocket("ws://dagster.example.com/graphql", headers, reached()) == came
-    # Past nginx and its login: another user of the machine, who does not know the token.
-    with closing(http.client.HTTPConnection("127.0.0.1", webserver, timeout=30)) as connection:
-        connection.request("GET", "/")
-        assert connection.getresponse().status == 401

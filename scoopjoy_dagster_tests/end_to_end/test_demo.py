@@ -8,6 +8,7 @@ import socket
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
@@ -71,6 +72,9 @@ def test_the_ui_of_the_demo_materializes_an_asset_and_backfills_days_and_ctrl_c_
         first_open, second_open = ((last - timedelta(days=back)).isoformat() for back in (2, 1))
         assert f"{first_open} to {second_open} are not closed yet" in " ".join(demo.printed.split())
 
+        # Another user of this machine, who does not know the address that was printed.
+        with pytest.raises(HTTPError, match="401"):
+            UI(ui.url).ask(ASSETS)
         nodes = {node["assetKey"]["path"][0]: node for node in ui.ask(ASSETS)["assetNodes"]}
         assert nodes.keys() >= set(STEPS)
         for name in STEPS:
