@@ -92,10 +92,10 @@ class Guard:
             return None
         server = asked.scope.get("server") or ("", "")
         cookie = f"scoopjoy_ui_{server[1]}"  # cookies know no ports: two UIs on this machine would share one
-        shown = (asked.headers.get(TOKEN_HEADER), asked.cookies.get(cookie))
-        if any(self._is_token(one) for one in shown):
-            return None
         if not self._is_token(asked.query_params.get("token")):
+            shown = (asked.headers.get(TOKEN_HEADER), asked.cookies.get(cookie))
+            if any(self._is_token(one) for one in shown):
+                return None
             return _say(
                 401,
                 "Dagster's UI asks for a token: open the address that `scoopjoy dev` or `scoopjoy demo` printed when it "

@@ -201,6 +201,8 @@ def test_the_address_that_was_printed_is_opened_once_and_then_forgotten(with_a_t
     ]  # ends with the browser
     status, text, headers = ask(with_a_token, "GET", "/runs?a=1&b=%26", {"Cookie": f"other=1; {cookie}"})
     assert (status, text, headers["Set-Cookie"]) == (200, "GET /runs?a=1&b=%26", None)
+    # Opened again: the token does not stay in the address either.
+    assert ask(with_a_token, "GET", f"/?token={TOKEN}", {"Cookie": cookie})[2]["Location"] == "/"
 
 
 @pytest.mark.parametrize(

@@ -99,4 +99,4 @@ def test_a_page_of_another_server_gets_nothing_past_the_guard(foreign: str) -> N
         page.set_content(f"<a href='{ui}/runs/1'>alert</a>")
         page.get_by_text("alert").click()
         page.wait_for_url(f"{ui}/runs/1")
-        assert page.get_by_text("Dagster").is_visible()
+        assert "GET /runs/1" in done
