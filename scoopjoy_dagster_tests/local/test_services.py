@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from http.client import HTTPConnection
@@ -167,6 +168,10 @@ def test_the_token_is_in_no_argument_and_no_log(dagster: Dagster) -> None:
     token = UI(dagster.address).token
     assert len(token) >= 22  # 128 bits
     assert processes_with(token) == []
+    environment = Path(
+        f"/proc/{dagster.webserver.process.pid}/environ"
+    )  # where it is; on Linux others could look there
+    assert not environment.exists() or stat.S_IMODE(environment.stat().st_mode) == 0o400
     for child in (dagster.code_server, dagster.webserver, dagster.daemon):
         assert token not in child.log.read_text(encoding="utf-8", errors="replace")
     assert asked(dagster, "GET", "/server_info", {})[0] == 200  # health checks know no token
