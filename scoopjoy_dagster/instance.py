@@ -22,13 +22,15 @@ def shortcomings(instance: dg.DagsterInstance) -> list[str]:
     """What a Dagster instance lacks, a sentence each; empty where it lacks nothing."""
     kept = type(instance.run_storage).__name__
     queue = instance.get_concurrency_config().run_queue_config
+    # By its name, not made: Kubernetes' launcher asks for a service-account token, which a run's pod need not have.
+    launcher = instance.get_ref().run_launcher_data
     limited = {limit["key"] for limit in queue.tag_concurrency_limits} if queue else set()
     found = {
         f"Runs are kept by {kept}, not in PostgreSQL.": kept == "PostgresRunStorage",
         "No queue keeps two runs of one day apart.": PARTITION in limited,
         "Run monitoring is off: a run that is lost stays started for ever.": instance.run_monitoring_enabled,
         "Run monitoring does not see that the process of a run is gone.": (
-            instance.run_launcher.supports_check_run_worker_health
+            launcher is not None and launcher.class_name != "DefaultRunLauncher"
         ),
         "Retries are off: a run that is lost is not run again.": instance.run_retries_enabled,
     }

@@ -37,6 +37,9 @@ ELSEWHERE = {
     "SCOOPJOY_DIRECTORY": (
         "Where the `scoopjoy` command keeps local state; empty: `.scoopjoy` at the top of the project"
     ),
+    "SCOOPJOY_UI_TOKEN": (
+        "What Dagster's UI asks for, with a reverse proxy that sends it; empty: `scoopjoy dev` makes a new one at each start"
+    ),
 }
 """Variables that are no part of `Settings`, and what they mean: they say where the program itself runs."""
 

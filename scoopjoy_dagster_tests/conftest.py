@@ -138,6 +138,7 @@ NEEDED = {
     "browser tests": ("chromium", "chromium"),
     "Celery tests": ("redis-server", "redis-server"),
     "simulated nights": ("faketime", "faketime"),
+    "nginx tests": ("nginx", "nginx-light"),
 }
 """Tests that are left out where a program is not installed: its name, and Debian's package."""
 

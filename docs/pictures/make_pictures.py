@@ -49,7 +49,7 @@ FRANCHISE = "Franchise Koramangala"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the pictures are taken of: the servers, the last day that is closed, and how the next one is made to fail.
+    """What the pictures are taken of: the servers, the UI's address with its token, the last day that is closed, and how the next one is made to fail.
 
     `fail` closes the day after somebody has typed a royalty rate wrong, and gives the run's id.
     """
@@ -95,7 +95,7 @@ def stage(directory: Path) -> Iterator[Stage]:
 
         for offset in range(demo.OPEN_DAYS - 1):
             close(first + timedelta(days=offset))
-        yield Stage(world, running.url, world.last_day - timedelta(days=1), fail)
+        yield Stage(world, running.address, world.last_day - timedelta(days=1), fail)
 
 
 def settled(page: Page) -> None:
@@ -250,9 +250,9 @@ def batch_run_form(context: BrowserContext) -> bytes | None:
 
 def take_pictures(stage: Stage, context: BrowserContext, directory: Path) -> None:
     """All of them."""
-    ui = stage.ui
+    ui, _, token = stage.ui.partition("/?")
     asset = f"{ui}/assets/royalties"
-    screen(context, f"{ui}/assets", 1280, 840, welcome)
+    screen(context, f"{ui}/assets?{token}", 1280, 840, welcome)
     check = "does_the_ledger_equal_the_rule"
     keep("checks", screen(context, f"{asset}?view=checks&checkDetail={check}", 1280, 1000))
     keep("asset-graph", screen(context, f"{ui}/{LOCATION}/asset-groups/nightly_close/lineage", 1280, 840))

@@ -138,7 +138,7 @@ def run_demo(
             )
         if once:
             return EXIT_CODES[result.status]
-        print_where_to_click(progress, world, running.url)
+        print_where_to_click(progress, world, running.address)
         children.watch()
     return 0
 
@@ -152,8 +152,8 @@ def tills_that_wait(world: World) -> int:
     return sum(str(one["period_start_date"]) < ended for one in opened)
 
 
-def print_where_to_click(out: Console, world: World, ui_url: str) -> None:
-    """What is open now: each address, what to click there, and what one will see."""
+def print_where_to_click(out: Console, world: World, ui: str) -> None:
+    """What is open now: each address, what to click there, and what one will see. `ui`: the UI's, with its token."""
     days = [world.last_day - timedelta(days=back) for back in reversed(range(OPEN_DAYS))]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("Open", no_wrap=True, overflow="fold")  # an address that is cut cannot be opened
@@ -161,7 +161,7 @@ def print_where_to_click(out: Console, world: World, ui_url: str) -> None:
     table.add_column("See")
     for opened, click_there, see in (
         (
-            f"Dagster UI   {ui_url}",
+            "Dagster UI",
             f"Catalog, royalties, Partitions, {days[-1]}",
             "every royalty with its base and rate, the exception rows, links into ERPNext",
         ),
@@ -192,6 +192,8 @@ def print_where_to_click(out: Console, world: World, ui_url: str) -> None:
         f"\n{days[0]} to {days[-2]} are not closed yet: backfill them in the UI. Your own ERPNext: scoopjoy init. "
         "Ctrl-C ends everything."
     )
+    # By itself: with its token the address would take the table's whole width, and a wrapped one cannot be opened.
+    out.print(f"\nDagster UI: {ui}", highlight=False, soft_wrap=True)
     out.print(Group("", table, end), highlight=False)
 
 

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import http.client
 import json
+import secrets
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scoopjoy_dagster.local.processes import Child, ChildProcesses, ProcessError
+from scoopjoy_dagster.webserver import OPEN, TOKEN, TOKEN_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,12 +42,15 @@ class Dagster:
 
     Attributes:
         url: the UI.
+        address: the same, with the token that it asks for, to be opened once in a browser. Without it, when the
+            environment has named the token: then who may open the UI knows it.
         code_server: the child that holds the definitions and starts the runs.
         webserver: the child that serves the UI.
         daemon: the child that keeps schedules, sensors and the run queue.
     """
 
     url: str
+    address: str = field(repr=False)
     code_server: Child
     webserver: Child
     daemon: Child
@@ -66,7 +71,7 @@ def running_dagster(
 
     Args:
         children: keeps the processes.
-        environment: from ``home.prepare_home``.
+        environment: from ``home.prepare_home``. SCOOPJOY_UI_TOKEN in it is the token of the UI, else a new one is made.
         port: of the UI, on loopback.
         directory: working directory of the processes.
         module: the module with the definitions.
@@ -86,22 +91,28 @@ def running_dagster(
         server = {"socket": socket, "location_name": location}
         Path(workspace).write_text(json.dumps({"load_from": [{"grpc_server": server}]}), encoding="utf-8")
 
-        def start(name: str, *command: str) -> Child:
+        def start(name: str, *command: str, **also: str) -> Child:
             return children.start(
-                name, [sys.executable, "-m", *command], environment=environment, directory=directory
+                name,
+                [sys.executable, "-m", *command],
+                environment={**environment, **also},
+                directory=directory,
             )
 
         code = ("--module-name", module, "--location-name", location)
         url = f"http://{HOST}:{port}"
+        # Other users of this machine reach the port, too. By the environment, which they cannot read, as they can arguments.
+        token = environment.get(TOKEN) or secrets.token_urlsafe(16)
         # These two at once: importing is most of the time, and it can overlap.
         code_server = start("code-server", "dagster", "api", "grpc", "--socket", socket, *code)
         webserver = start(
-            *("webserver", "dagster_webserver", "--host", HOST, "--port", str(port)),
+            *("webserver", "scoopjoy_dagster.webserver", "--host", HOST, "--port", str(port)),
             *("--workspace", workspace),
+            **{TOKEN: token},
         )
         deadline = time.monotonic() + deadline_s
-        children.wait_for_http(webserver, f"{url}/server_info", deadline_s)
-        while (problem := _location_problem(port)) is not None:
+        children.wait_for_http(webserver, f"{url}{OPEN}", deadline_s)
+        while (problem := _location_problem(port, token)) is not None:
             children.check_alive()
             if time.monotonic() > deadline:
                 raise ProcessError(f"Dagster did not load its definitions within {deadline_s:g} s: {problem}")
@@ -109,13 +120,14 @@ def running_dagster(
         # The daemon last: before the code location is loaded it would only find that it cannot reach it. As `dagster
         # dev` starts it: the script dagster-daemon may lie anywhere, the module does not.
         daemon = start("daemon", "dagster._daemon", "run", "--workspace", workspace)
-        yield Dagster(url, code_server, webserver, daemon)
+        address = url if environment.get(TOKEN) else f"{url}/?token={token}"
+        yield Dagster(url, address, code_server, webserver, daemon)
 
 
-def _location_problem(port: int) -> str | None:
+def _location_problem(port: int, token: str) -> str | None:
     """Why the UI does not show the code location yet, None when it does."""
     try:
-        entries = _ask(port, _LOCATIONS)["workspaceOrError"]["locationEntries"]
+        entries = _ask(port, token, _LOCATIONS)["workspaceOrError"]["locationEntries"]
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         return f"the webserver's answer cannot be read ({type(error).__name__})"
     for entry in entries:
@@ -127,12 +139,11 @@ def _location_problem(port: int) -> str | None:
     return None if entries else "the webserver knows no code location"
 
 
-def _ask(port: int, query: str) -> Any:
+def _ask(port: int, token: str, query: str) -> Any:
     connection = http.client.HTTPConnection(HOST, port, timeout=10)
     try:
-        connection.request(
-            "POST", "/graphql", json.dumps({"query": query}), {"Content-Type": "application/json"}
-        )
+        headers = {"Content-Type": "application/json", TOKEN_HEADER: token}
+        connection.request("POST", "/graphql", json.dumps({"query": query}), headers)
         return json.loads(connection.getresponse().read())["data"]
     finally:
         connection.close()

@@ -49,7 +49,7 @@ def measure_services(server: EmbeddedPostgres, place: Path, day: date, seconds: 
         with running_dagster(
             ChildProcesses(here / "logs"), environment, port=free_port(), directory=here
         ) as dagster:
-            ui = UI(dagster.url)
+            ui = UI(dagster.address)
             _until(ui.all_daemons_healthy)
             time.sleep(SETTLE_S)
             found[f"idle_with_desk_{desk}"] = _idle(engine, seconds)

@@ -15,6 +15,7 @@ import pytest
 
 from scoopjoy_dagster_tests.browser.chromium import CHROMIUM
 from scoopjoy_dagster_tests.cli.command import environment, processes_of, running
+from scoopjoy_dagster_tests.end_to_end.graphql import UI
 
 collect_ignore_glob = [] if CHROMIUM else ["test_*.py"]
 
@@ -26,7 +27,10 @@ START_S = 180
 class Demo:
     """`scoopjoy demo`, serving."""
 
+    address: str
+    """What is printed: the UI's, with its token."""
     url: str
+    """The same without."""
     closed: date
     """The last business day. The two days before are open."""
 
@@ -40,8 +44,8 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         environment=environment(directory, {"SCOOPJOY_AUTOMATION": "off"}),
         output=tmp_path / "demo.txt",
     ) as command:
-        url = command.wait_for(r"(http://127\.0\.0\.1:\d+)\s[\s\S]*Ctrl-C", START_S)[1]
+        address = command.wait_for(r"Dagster UI: (\S+)[\s\S]*Ctrl-C", START_S)[1]
         closed = command.wait_for(r"Business day (\S+): Completed\b", 1)[1]
-        yield Demo(url, date.fromisoformat(closed))
+        yield Demo(address, UI(address).url, date.fromisoformat(closed))
         command.end(signal.SIGINT)
     assert processes_of(directory) == {}

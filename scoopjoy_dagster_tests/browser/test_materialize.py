@@ -27,6 +27,7 @@ def test_a_day_that_is_materialized_by_clicking_in_the_asset_graph_turns_green(d
     expect.set_options(timeout=PATIENCE_MS)
     with browser() as context:
         page = context.new_page()
+        page.goto(demo.address)  # once, as it was printed; from then on the browser is known
         page.goto(f"{demo.url}/{LINEAGE}")
         node = page.locator("foreignObject").filter(has_text=re.compile("^closed_shifts"))
         expect(node).to_contain_text("33% filled")

@@ -143,7 +143,8 @@ class _Heavy:
         there.erpnext.faults.add(
             "meanwhile", nth=self._chance.randint(5, 90), hook=lambda _call: self._kill_daemon()
         )
-        ui = UI(f"http://127.0.0.1:{self._port}")
+        assert self._dagster is not None
+        ui = UI(self._dagster.address)
         backfill = ui.backfill(STEPS, days, {MAIL_TAG: "yes"})
         self._result.runs += 2  # a backfill is one run over its days
         self._result.beside_backfill += 1

@@ -1,7 +1,12 @@
-"""The tests of the Helm chart need the chart: they are collected when DAGSTER_HELM_CHART names its directory."""
+"""Some tests need what is not everywhere: the Helm chart, whose directory DAGSTER_HELM_CHART names, and nginx."""
 
 from __future__ import annotations
 
 import os
 
-collect_ignore_glob = [] if os.environ.get("DAGSTER_HELM_CHART") else ["test_chart.py"]
+from scoopjoy_dagster_tests.deploy.files import NGINX
+
+collect_ignore_glob = [
+    *([] if os.environ.get("DAGSTER_HELM_CHART") else ["test_chart.py"]),
+    *([] if NGINX else ["test_nginx.py"]),
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ PROJECT = Path(__file__).parents[2]
 DEPLOY = PROJECT / "deploy"
 PROGRAMS = Path(sysconfig.get_path("scripts"))
 """Where the programs lie that came with the test libraries: hadolint, caddy."""
+NGINX = shutil.which("nginx")
+"""The web server's program; None where it is not installed (`apt install nginx-light`)."""
 
 
 def read_yaml(name: str) -> Any:

@@ -21,7 +21,6 @@ from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster_k8s import K8sRunLauncher
-from dagster_k8s.container_context import K8sContainerContext
 from helm_python import Chart
 from helm_python.chart import lint
 from helm_python.errors import HelmValuesError
@@ -112,11 +111,17 @@ def test_dagster_loads_the_instance_that_the_chart_writes(
     assert taken.success, taken.errors
 
 
-def test_the_context_of_the_code_is_one_that_dagster_takes(manifests: list[dict[str, Any]]) -> None:
+def test_the_launcher_names_what_the_chart_makes(manifests: list[dict[str, Any]]) -> None:
+    config = VALUES["runLauncher"]["config"]["customRunLauncher"]["config"]
+    made = {(one["kind"], one["metadata"]["name"]) for one in manifests}
+    assert ("ConfigMap", config["instance_config_map"]) in made
+    assert ("ServiceAccount", config["service_account_name"]) in made
+
+
+def test_the_code_hands_no_context_on_to_its_runs(manifests: list[dict[str, Any]]) -> None:
     code = _named(manifests, "Deployment", "-user-deployments-scoopjoy")
     (container,) = code["spec"]["template"]["spec"]["containers"]
-    context = next(one["value"] for one in container["env"] if one["name"].endswith("CONTAINER_CONTEXT"))
-    K8sContainerContext.create_from_config(json.loads(context))
+    assert not [one for one in container["env"] if one["name"].endswith("CONTAINER_CONTEXT")]
 
 
 def test_the_network_policies_choose_pods_that_the_chart_makes(manifests: list[dict[str, Any]]) -> None:

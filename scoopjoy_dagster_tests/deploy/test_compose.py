@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import yaml
 from compose_spec import PyCompose
 
 from scoopjoy_dagster.cli.env_file import secrets
-from scoopjoy_dagster_tests.deploy.files import DEPLOY, read_yaml
+from scoopjoy_dagster_tests.deploy.files import DEPLOY, PROGRAMS, PROJECT, read_yaml
 
 COMPOSE = read_yaml("compose/compose.yaml")
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -21,7 +22,7 @@ DAGSTER = {"webserver", "daemon", "code", "tables", "worker"}
 
 def test_the_compose_specification_allows_it() -> None:
     # Merges and variables are resolved first, as `docker compose` does it; $$ stands for a dollar sign.
-    text = re.sub(r"\$\{SITE_ADDRESS:\?[^}]*\}", "dagster.example.com", json.dumps(COMPOSE))
+    text = re.sub(r"\$\{SITE_ADDRESS(:\?[^}]*)?\}", "dagster.example.com", json.dumps(COMPOSE))
     text = re.sub(r"\$\{IMAGE:-([^}]*)\}", r"\1", text)
     compose = PyCompose.from_json(text)
     compose.validate()
@@ -65,6 +66,19 @@ def test_every_container_is_limited_watched_and_may_not_change_itself(name: str)
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_image_is_one_version(name: str) -> None:
     assert re.search(r":\d+\.\d+(\.\d+)?(-[a-z]+)?\}?$", SERVICES[name]["image"]), SERVICES[name]["image"]
+
+
+def test_the_proxy_is_the_version_that_the_tests_run_and_the_documents_name() -> None:
+    tried = subprocess.run([str(PROGRAMS / "caddy"), "version"], check=True, capture_output=True, text=True)
+    version = tried.stdout.split()[0].removeprefix("v")
+    assert SERVICES["proxy"]["image"] == f"caddy:{version}-alpine"
+    document = (PROJECT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"(?:caddy:|Caddy )(\d+\.\d+\.\d+)", document)) == {version}
+
+
+def test_the_webserver_answers_to_the_name_that_the_proxy_serves() -> None:
+    assert SERVICES["webserver"]["environment"] == {"SCOOPJOY_UI_URL": "https://${SITE_ADDRESS}"}
+    assert SERVICES["proxy"]["environment"]["SITE_ADDRESS"].startswith("${SITE_ADDRESS:?")
 
 
 def test_the_keys_of_the_site_are_with_its_code_alone() -> None:

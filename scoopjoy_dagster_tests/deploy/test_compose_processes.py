@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import tempfile
+import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +44,7 @@ def test_the_services_come_up_in_their_order_and_are_found_healthy(tmp_path: Pat
             text.replace("host: code", "host: 127.0.0.1").replace("4000", code), encoding="utf-8"
         )
         environment = {
-            "PATH": f"{PROGRAMS}:{DEPLOY}:{os.environ['PATH']}",  # as the image has it
+            "PATH": f"{DEPLOY}:{PROGRAMS}:{os.environ['PATH']}",  # as the image has it
             "HOME": str(tmp_path),
             "DAGSTER_HOME": str(home),
             "SECRETS_DIRECTORY": str(secrets),
@@ -50,6 +52,10 @@ def test_the_services_come_up_in_their_order_and_are_found_healthy(tmp_path: Pat
             "SCOOPJOY_GO_LIVE": "2026-11-01",
             "SCOOPJOY_AUTOMATION": "off",
             "NO_PROXY": "127.0.0.1",
+            **{
+                name: value.replace("${SITE_ADDRESS}", "dagster.example.com")
+                for name, value in SERVICES["webserver"]["environment"].items()
+            },
         }
 
         def here(words: list[str]) -> list[str]:
@@ -80,11 +86,22 @@ def test_the_services_come_up_in_their_order_and_are_found_healthy(tmp_path: Pat
                 check = SERVICES[service]["healthcheck"]["test"]
                 assert check[0] == "CMD"
                 assert eventually(lambda words=check[1:]: ends_well(words), within_s=180), child.last_lines()  # type: ignore[misc]
-            request = urllib.request.Request(
-                f"http://127.0.0.1:{web}/graphql", LOCATIONS, {"Content-Type": "application/json"}
-            )
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                entries = json.load(answer)["data"]["workspaceOrError"]["locationEntries"]
+
+            def graphql(host: str, origin: str) -> Any:
+                headers = {"Content-Type": "application/json", "Host": host, "Origin": origin}
+                request = urllib.request.Request(f"http://127.0.0.1:{web}/graphql", LOCATIONS, headers)
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return json.load(answer)["data"]
+
+            site = "dagster.example.com"
+            entries = graphql(site, f"https://{site}")["workspaceOrError"]["locationEntries"]
+            # What another site's page makes a browser ask, with the proxy's login, which it remembers.
+            for host, origin, status in (
+                (site, "https://evil.example", 403),
+                ("evil.example", f"https://{site}", 421),
+            ):
+                with pytest.raises(urllib.error.HTTPError, match=str(status)):
+                    graphql(host, origin)
         assert entries == [
             {"name": "scoopjoy_dagster", "locationOrLoadError": {"__typename": "RepositoryLocation"}}
         ]

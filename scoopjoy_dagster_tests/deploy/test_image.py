@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ def test_what_is_copied_is_there_and_let_through_and_nothing_else_is() -> None:
 def test_the_command_of_the_image_starts_the_code_server_that_its_health_check_asks() -> None:
     (entrypoint,) = map(json.loads, _all("ENTRYPOINT"))
     assert entrypoint == [WITH_SECRETS.name]
-    assert any(f"PATH=/opt/scoopjoy/.venv/bin:/opt/scoopjoy/{DEPLOY.name}:" in rest for rest in _all("ENV"))
+    assert any(f"PATH=/opt/scoopjoy/{DEPLOY.name}:/opt/scoopjoy/.venv/bin:" in rest for rest in _all("ENV"))
     command = json.loads(_all("CMD")[-1])
     assert command[:3] == ["dagster", "api", "grpc"]
     (health,) = _all("HEALTHCHECK")
@@ -79,7 +80,22 @@ def test_where_packages_come_from_is_the_sites_choice_and_not_said_in_deploy() -
     for path in files:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"index.url|trusted.host|find.links", text), path
-        assert set(re.findall(r"https?://([^:/\s\"']+)", text)) <= {"127.0.0.1"}, path
+        assert set(re.findall(r"https?://([^:/\s\"']+)", text)) <= {
+            "127.0.0.1", "${SITE_ADDRESS}", "dagster.example.com",
+        }, path  # fmt: skip
+
+
+def test_the_webserver_of_the_image_is_the_guarded_one_by_the_name_that_the_chart_calls() -> None:
+    called = shutil.which("dagster-webserver", path=f"{DEPLOY}:{PROGRAMS}")  # the image's PATH, as above
+    assert called == str(DEPLOY / "dagster-webserver")
+    asked = subprocess.run(
+        [called, "--help"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PATH": f"{DEPLOY}:{PROGRAMS}:/usr/bin:/bin"},
+    )
+    assert "Usage: python -m scoopjoy_dagster.webserver" in asked.stdout
 
 
 # -- with-secrets -----------------------------------------------------------------------------------------------------

@@ -6,6 +6,9 @@ import json
 import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from scoopjoy_dagster.webserver import TOKEN_HEADER
 
 SELECTOR = {
     "repositoryLocationName": "scoopjoy_dagster",
@@ -50,26 +53,28 @@ query Latest($key: AssetKeyInput!, $days: [String!]) { assetNodeOrError(assetKey
 
 
 class UI:
-    """Dagster's webserver at an address."""
+    """Dagster's webserver at the address that was printed, with its token."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, address: str) -> None:
+        parts = urlsplit(address)
+        self.url = f"{parts.scheme}://{parts.netloc}"
+        self.token = parse_qs(parts.query).get("token", [""])[0]
 
     def ask(self, query: str, **variables: Any) -> Any:
         """The answer's data."""
         request = urllib.request.Request(
             f"{self.url}/graphql",
             json.dumps({"query": query, "variables": variables}).encode(),
-            {"Content-Type": "application/json"},
+            {"Content-Type": "application/json", TOKEN_HEADER: self.token},
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             answer = json.load(response)
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
 
-    def page(self, url: str = "") -> str:
+    def page(self, url: str) -> str:
         """A page as text."""
-        with urllib.request.urlopen(url or self.url, timeout=30) as response:
+        with urllib.request.urlopen(url, timeout=30) as response:
             return str(response.read().decode())
 
     def all_daemons_healthy(self) -> bool:

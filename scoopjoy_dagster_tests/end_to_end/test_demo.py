@@ -8,6 +8,7 @@ import socket
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
@@ -64,13 +65,16 @@ def test_the_ui_of_the_demo_materializes_an_asset_and_backfills_days_and_ctrl_c_
     with running(
         "demo", "--port", "0", environment=environment(directory), output=tmp_path / "demo.txt"
     ) as demo:
-        ui = UI(demo.wait_for(r"Dagster UI\s+(http://127\.0\.0\.1:\d+)", 100)[1])
+        ui = UI(demo.wait_for(r"Dagster UI: (http://127\.0\.0\.1:\d+/\?token=\S+)", 100)[1])
         closed = re.search(r"Business day (\S+): Completed\b", demo.printed)
         assert closed, demo.printed
         last = date.fromisoformat(closed[1])
         first_open, second_open = ((last - timedelta(days=back)).isoformat() for back in (2, 1))
         assert f"{first_open} to {second_open} are not closed yet" in " ".join(demo.printed.split())
 
+        # Another user of this machine, who does not know the address that was printed.
+        with pytest.raises(HTTPError, match="401"):
+            UI(ui.url).ask(ASSETS)
         nodes = {node["assetKey"]["path"][0]: node for node in ui.ask(ASSETS)["assetNodes"]}
         assert nodes.keys() >= set(STEPS)
         for name in STEPS:

@@ -39,7 +39,7 @@ def dev(port: int) -> None:
         children = ChildProcesses(place.directory / "logs")
         with running_dagster(children, environment, port=port, directory=place.directory) as running:
             out.print(
-                f"Dagster: {running.url} (logs in {place.directory / 'logs'}; Ctrl-C ends it)",
+                f"Dagster: {running.address} (logs in {place.directory / 'logs'}; Ctrl-C ends it)",
                 highlight=False,
             )
             children.watch()
