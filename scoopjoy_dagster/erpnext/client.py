@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scoopjoy_dagster.accounting.keys import normalised
+from scoopjoy_dagster.clean_text import released
 from scoopjoy_dagster.erpnext.errors import (
     Ambiguous,
     Cause,
@@ -347,7 +348,7 @@ def lost(message: str) -> bool:
 
 def _path(doctype: str, name: str | None = None) -> str:
     path = "/api/resource/" + quote(doctype, safe="")
-    return path if name is None else f"{path}/{quote(name, safe='')}"
+    return path if name is None else f"{path}/{quote(released(name), safe='')}"
 
 
 def _alias(field: Field) -> str:
