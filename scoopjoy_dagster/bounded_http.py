@@ -100,6 +100,8 @@ def seconds(header: str | None) -> float | None:
 
 
 def _number(text: str) -> Decimal:
+    if len(text) <= DIGITS and "e" not in text and "E" not in text:  # all that ERPNext sends
+        return Decimal(text)
     try:
         value = Decimal(text)
     except ArithmeticError:

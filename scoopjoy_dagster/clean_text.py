@@ -36,16 +36,18 @@ def shown(text: str) -> str:
 def held(value: Any) -> Any:
     """A decoded JSON value in whose texts each control character has its stand-in. Lists and objects are changed in place."""
     root = [value]
-    open_ones: list[Any] = [root]
-    while open_ones:  # no recursion: the nesting is the server's
-        one = open_ones.pop()
-        for key, item in list(one.items()) if isinstance(one, dict) else enumerate(one):
-            if isinstance(item, str):
+    waiting: list[Any] = [root]
+    while waiting:  # no recursion: the nesting is the server's
+        one = waiting.pop()
+        for key, item in one.items() if type(one) is dict else enumerate(one):
+            kind = type(item)
+            if kind is str:
                 if not item.isprintable():
                     one[key] = _CONTROLS.sub(_stand_in, item)
-            elif isinstance(item, dict | list):
-                open_ones.append(item)
-            if isinstance(key, str) and not key.isprintable():
+            elif kind is list or kind is dict:
+                waiting.append(item)
+        if type(one) is dict:
+            for key in [key for key in one if not key.isprintable()]:
                 one[_CONTROLS.sub(_stand_in, key)] = one.pop(key)
     return root[0]
 
