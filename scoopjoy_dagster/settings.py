@@ -70,7 +70,7 @@ class Settings(BaseSettings):
         "ERPNEXT_READ_TIMEOUT_S",
         60.0,
         gt=0,
-        description="Seconds to wait for an answer of ERPNext; must be longer than its slowest request",
+        description="Seconds to wait for an answer of ERPNext; must be longer than its slowest request; the whole answer may take twice as long",
     )
     erpnext_attempts: int = _env(
         "ERPNEXT_ATTEMPTS", 5, ge=1, le=10, description="How often a request that may be repeated is tried"
