@@ -127,6 +127,14 @@ def test_a_message_of_erpnext_is_shown_without() -> None:
     assert plain_text(f"a{EVIL}") == "aThane [2J]0;owned31m Gelato"
 
 
+def test_why_a_document_of_many_was_not_saved_is_shown_without_and_cut() -> None:
+    failed = {"failed_docs": [{"doc": {"docname": "SI-1"}, "exc": f"Traceback\nx.Error: {EVIL * 100}"}]}
+    with answering(Answer(200, {"message": failed})) as site, session_with(site) as session:
+        said = Client(session).bulk_update([{"doctype": "Sales Invoice", "docname": "SI-1"}])
+    assert said["SI-1"].startswith("x.Error: Thane [2J]0;owned31m Gelato")
+    assert len(said["SI-1"]) < 500
+
+
 # -- a night with such a customer ---------------------------------------------------------------------------------------
 
 

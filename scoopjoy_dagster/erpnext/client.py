@@ -25,6 +25,7 @@ from scoopjoy_dagster.erpnext.errors import (
     NotFound,
     Rejected,
     Transient,
+    plain_text,
 )
 from scoopjoy_dagster.erpnext.remembered import Remembered
 from scoopjoy_dagster.erpnext.session import Kind, Session, encode
@@ -311,7 +312,7 @@ class Client:
         failed: dict[str, str] = {}
         for one in (message or {}).get("failed_docs", []):
             lines = str(one.get("exc", "")).strip().splitlines()
-            failed[str(one["doc"]["docname"])] = lines[-1] if lines else "ERPNext gave no reason"
+            failed[str(one["doc"]["docname"])] = plain_text(lines[-1]) if lines else "ERPNext gave no reason"
         return failed
 
     def delete(self, doctype: str, name: str) -> None:
