@@ -112,7 +112,11 @@ def site_resources(settings: Settings) -> dict[str, Any]:
             locked_days=settings.locked_days.value,
         ),
         "headquarters": HeadquartersResource(
-            url=settings.hq_url, secret=_secret("SCOOPJOY_HQ_SECRET", settings.hq_url)
+            url=settings.hq_url,
+            secret=_secret("SCOOPJOY_HQ_SECRET", settings.hq_url),
+            previous_secret=_secret(
+                "SCOOPJOY_HQ_PREVIOUS_SECRET", settings.hq_previous_secret.get_secret_value()
+            ),
         ),
         "mail": MailResource(
             host=settings.smtp_host,

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, time
 from decimal import Decimal
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from scoopjoy_dagster.accounting.money import Rounding
 from scoopjoy_dagster.accounting.policy import Base, LockedDays, NegativeDays, RoyaltyPolicy
 from scoopjoy_dagster.erpnext.entry_fields import EntryFields
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES, wrong_series
+from scoopjoy_dagster.hq import signature
 from scoopjoy_dagster.nearest import nearest
 
 CLOCK_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
@@ -73,7 +75,7 @@ class Settings(BaseSettings):
         "ERPNEXT_READ_TIMEOUT_S",
         60.0,
         gt=0,
-        description="Seconds to wait for an answer of ERPNext; must be longer than its slowest request",
+        description="Seconds to wait for an answer of ERPNext; must be longer than its slowest request; the whole answer may take twice as long",
     )
     erpnext_attempts: int = _env(
         "ERPNEXT_ATTEMPTS", 5, ge=1, le=10, description="How often a request that may be repeated is tried"
@@ -272,7 +274,21 @@ class Settings(BaseSettings):
         description="Where headquarters takes the day's totals; empty: none, and every run says so",
     )
     hq_secret: SecretStr = _env(
-        "SCOOPJOY_HQ_SECRET", SecretStr(""), description="Secret shared with headquarters"
+        "SCOOPJOY_HQ_SECRET",
+        SecretStr(""),
+        description="Secret that deliveries to headquarters are signed with: `whsec_...` (shared), `whsk_...` (private ed25519 key), "
+        "or any other text (shared); see docs/hq-protocol.md",
+    )
+    hq_previous_secret: SecretStr = _env(
+        "SCOOPJOY_HQ_PREVIOUS_SECRET",
+        SecretStr(""),
+        description="The secret before, while it is being replaced: deliveries are signed with both; empty: none",
+    )
+    clear_text_hosts: Annotated[tuple[str, ...], NoDecode] = _env(
+        "SCOOPJOY_CLEAR_TEXT_HOSTS",
+        (),
+        description="Comma-separated hosts to which ERPNEXT_URL and SCOOPJOY_HQ_URL may be http://: whoever is on the way reads "
+        "the keys and the sales, and may change what is posted; empty: this machine only",
     )
     ui_url: str = _env(
         "SCOOPJOY_UI_URL", "http://127.0.0.1:3000", description="Address of Dagster's UI, for links in alerts"
@@ -345,7 +361,14 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
-    @field_validator("erpnext_api_key", "erpnext_api_secret", "smtp_password", "hq_secret", mode="before")
+    @field_validator(
+        "erpnext_api_key",
+        "erpnext_api_secret",
+        "smtp_password",
+        "hq_secret",
+        "hq_previous_secret",
+        mode="before",
+    )
     @classmethod
     def _is_one_word(cls, value: object) -> object:
         # A line break from a secret file: HTTP refuses such a header, and the message would not say why.
@@ -353,6 +376,26 @@ class Settings(BaseSettings):
         if isinstance(text, str) and (text != text.strip() or not text.isprintable()):
             message = "must have no space or line break at its ends, and no control characters"
             raise ValueError(message)
+        return value
+
+    @field_validator("hq_secret", "hq_previous_secret")
+    @classmethod
+    def _can_sign(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        wrong = signature.problem(text) if text else ""
+        if wrong:
+            raise ValueError(wrong)
+        return value
+
+    @field_validator("clear_text_hosts", mode="before")
+    @classmethod
+    def _are_hosts(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        for host in value if isinstance(value, tuple) else ():
+            if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:]+", host):
+                message = f"{host!r} is no host name; name hosts alone, without http:// and port"
+                raise ValueError(message)
         return value
 
     @field_validator("day_ends_at", "close_at", mode="before")
@@ -460,6 +503,25 @@ class Settings(BaseSettings):
             message = "SCOOPJOY_HQ_URL is set but SCOOPJOY_HQ_SECRET is not; headquarters needs a signature"
             raise ValueError(message)
         return self
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Settings:
+        for name, url in (("ERPNEXT_URL", self.erpnext_url), ("SCOOPJOY_HQ_URL", self.hq_url)):
+            parts = urlsplit(url)
+            if parts.scheme == "http" and not self._may_be_clear_text(parts.hostname or ""):
+                message = (
+                    f"{name} is http://: keys and amounts would cross the network unencrypted; use https://, or name "
+                    f"{parts.hostname} in SCOOPJOY_CLEAR_TEXT_HOSTS if nobody else is on the way"
+                )
+                raise ValueError(message)
+        return self
+
+    def _may_be_clear_text(self, host: str) -> bool:
+        try:
+            local = ip_address(host).is_loopback
+        except ValueError:
+            local = host in LOOPBACK
+        return local or host in self.clear_text_hosts
 
     @property
     def policy(self) -> RoyaltyPolicy:

@@ -27,7 +27,7 @@ from scoopjoy_dagster.partitions import business_days
 from scoopjoy_dagster.settings import load_settings
 
 SETTINGS = {
-    "ERPNEXT_URL": "http://erp.example",
+    "ERPNEXT_URL": "https://erp.example",
     "ERPNEXT_API_KEY": "key",
     "ERPNEXT_API_SECRET": "sentinel-of-the-secret",
     "SCOOPJOY_GO_LIVE": "2026-01-10",

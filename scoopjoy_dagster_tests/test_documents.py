@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import json
 import re
 import runpy
@@ -15,8 +16,8 @@ import pytest
 
 from scoopjoy_dagster.cli.main import app
 from scoopjoy_dagster.erpnext.preflight import PERMISSIONS
-from scoopjoy_dagster.hq.delivery import sign
-from scoopjoy_dagster.hq.payload import canonical
+from scoopjoy_dagster.hq import signature
+from scoopjoy_dagster.hq.payload import canonical, delivery_id, idempotency_key
 from scoopjoy_dagster.settings import ELSEWHERE, Settings, load_settings, variable
 
 PROJECT = Path(__file__).parents[1]
@@ -210,14 +211,28 @@ def test_the_verification_that_headquarters_is_given_accepts_our_signature_and_n
     names: dict[str, Any] = {}
     exec(compile(_example("python"), "hq-protocol.md", "exec"), names)
     body = canonical(document)
-    headers = {"X-ScoopJoy-Signature": sign(body, "secret"), "X-ScoopJoy-Timestamp": "1000"}
-    assert names["verify"](headers, body, "secret", now=1100) == document
+    secret = "whsec_" + base64.b64encode(b"s" * 32).decode()
+    key = idempotency_key(document)
+    headers = {
+        "idempotency-key": key,
+        "webhook-id": delivery_id(key),
+        "webhook-timestamp": "1000",
+        "webhook-signature": signature.standard([secret], delivery_id(key), 1000, body),
+    }
+    assert names["verify"](headers, body, secret, now=1100) == document
     with pytest.raises(ValueError, match="signature"):
-        names["verify"](headers, body + b" ", "secret", now=1100)
+        names["verify"](headers, body + b" ", secret, now=1100)
     with pytest.raises(ValueError, match="signature"):
-        names["verify"](headers, body, "another", now=1100)
+        names["verify"](headers, body, "whsec_" + base64.b64encode(b"t" * 32).decode(), now=1100)
+    with pytest.raises(ValueError, match="signature"):
+        names["verify"](headers | {"webhook-timestamp": "1300"}, body, secret, now=1301)
     with pytest.raises(ValueError, match="timestamp"):
-        names["verify"](headers, body, "secret", now=1301)
+        names["verify"](headers, body, secret, now=1301)
+    with pytest.raises(ValueError, match="the key is not"):
+        names["verify"](headers | {"idempotency-key": "hq:x"}, body, secret, now=1100)
+    other = headers | {"webhook-id": "x", "webhook-signature": signature.standard([secret], "x", 1000, body)}
+    with pytest.raises(ValueError, match="the id is not"):
+        names["verify"](other, body, secret, now=1100)
 
 
 def test_the_example_of_the_protocol_has_the_fields_of_the_schema(document: dict[str, Any]) -> None:

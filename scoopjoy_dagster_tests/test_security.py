@@ -40,6 +40,7 @@ SECRETS = {
     "ERPNEXT_API_SECRET": "sentinel-Zk3v-erpnext",
     "SMTP_PASSWORD": "sentinel-Qw8r-smtp",
     "SCOOPJOY_HQ_SECRET": "sentinel-Hj5m-headquarters",
+    "SCOOPJOY_HQ_PREVIOUS_SECRET": "sentinel-Pv2t-before",
 }
 ROBOT = "robot@scoopjoy.example"
 
@@ -113,7 +114,10 @@ class Site:
             load_settings(self.settings),
             resources={
                 "headquarters": HeadquartersResource(
-                    url=self.headquarters.url, secret=dg.EnvVar("SCOOPJOY_HQ_SECRET"), backoff_s=[0.0]
+                    url=self.headquarters.url,
+                    secret=dg.EnvVar("SCOOPJOY_HQ_SECRET"),
+                    previous_secret=dg.EnvVar("SCOOPJOY_HQ_PREVIOUS_SECRET"),
+                    backoff_s=[0.0],
                 ),
                 "clock": ClockResource(fixed=f"{NOW.isoformat()}+05:30"),
             },
@@ -317,6 +321,7 @@ def test_no_secret_is_in_a_definition_a_snapshot_or_the_text_of_a_resource(site:
         assert opened.erpnext.api_secret == SECRETS["ERPNEXT_API_SECRET"]
         assert opened.mail.password == SECRETS["SMTP_PASSWORD"]
         assert opened.headquarters.secret == SECRETS["SCOOPJOY_HQ_SECRET"]
+        assert opened.headquarters.previous_secret == SECRETS["SCOOPJOY_HQ_PREVIOUS_SECRET"]
         shown["opened resources"] = repr(opened) + "".join(
             repr(one) + str(one) for one in (opened.erpnext, opened.mail, opened.headquarters)
         )

@@ -91,6 +91,7 @@ def test_without_any_setting_there_is_one_sentence_for_each_needed_one() -> None
         ("ERPNEXT_URL", "https://", "http:// or https://"),
         ("ERPNEXT_URL", "https://erp.example/app", "the root address of the site: use https://erp.example ("),
         ("ERPNEXT_URL", "http://erp.example:8000/desk#List", "use http://erp.example:8000 ("),
+        ("SCOOPJOY_CLEAR_TEXT_HOSTS", "http://erp.example:8000", "without http:// and port"),
         ("ERPNEXT_URL", f"https://robot:{SECRET}@erp.example.com", "must not carry a user name or password"),
         ("ERPNEXT_URL", "https://robot@erp.example.com", "must not carry a user name or password"),
         ("ERPNEXT_URL", "https://[::1", ""),
@@ -298,3 +299,43 @@ def test_the_close_begins_before_the_watchdog_looks(close_at: str) -> None:
         "earlier time."
     )
     assert load_settings({**NEEDED, "SCOOPJOY_CLOSE_AT": "05:59"}).close_at == time(5, 59)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["erp.example.com", "10.0.0.5", "localhost.example.com", "127.0.0.1.example.com", "backend", "[::2]"],
+)
+@pytest.mark.parametrize("name", ["ERPNEXT_URL", "SCOOPJOY_HQ_URL"])
+def test_clear_text_to_another_machine_is_refused(name: str, host: str) -> None:
+    settings = NEEDED | {"SCOOPJOY_HQ_SECRET": SECRET, name: f"http://{host}:8000"}
+    with pytest.raises(
+        SettingsError, match=f"{name} is http://.*use https://.*SCOOPJOY_CLEAR_TEXT_HOSTS"
+    ) as refused:
+        load_settings(settings)
+    assert SECRET not in str(refused.value)
+    bare = host.strip("[]")
+    other = settings | {"SCOOPJOY_CLEAR_TEXT_HOSTS": f"x{bare.lstrip(':')}, other"}
+    with pytest.raises(SettingsError):
+        load_settings(other)
+    load_settings(settings | {"SCOOPJOY_CLEAR_TEXT_HOSTS": f"other, {bare.upper()}"})
+    load_settings(settings | {name: f"https://{host}:8000"})
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost", "127.0.0.1", "127.8.8.8", "[::1]"])
+def test_clear_text_on_this_machine_is_fine(host: str) -> None:
+    load_settings(
+        NEEDED
+        | {
+            "ERPNEXT_URL": f"http://{host}:8000",
+            "SCOOPJOY_HQ_URL": f"http://{host}/in",
+            "SCOOPJOY_HQ_SECRET": SECRET,
+        }
+    )
+
+
+@pytest.mark.parametrize("name", ["SCOOPJOY_HQ_SECRET", "SCOOPJOY_HQ_PREVIOUS_SECRET"])
+def test_a_secret_of_headquarters_that_cannot_sign_is_one_sentence_without_it(name: str) -> None:
+    settings = NEEDED | {"SCOOPJOY_HQ_URL": "https://hq.example", "SCOOPJOY_HQ_SECRET": "any text"}
+    with pytest.raises(SettingsError, match=f"{name} is wrong: begins with whsec_ or whsk_") as refused:
+        load_settings(settings | {name: f"whsec_{SECRET}!"})
+    assert SECRET not in str(refused.value)

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.royalties import Action
+from scoopjoy_dagster.clean_text import held
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class DayFigures:
     def from_text(cls, text: str) -> DayFigures | None:
         """The figures that `as_text` wrote; None for anything else, as in a record of an earlier version."""
         try:
-            found = json.loads(text)
+            found = held(json.loads(text))
             return cls(
                 Decimal(found["sales"]),
                 Decimal(found["royalty"]),
@@ -80,7 +81,7 @@ class DayFigures:
                 ),
                 str(found.get("view", "")),
             )
-        except (ValueError, TypeError, KeyError, ArithmeticError):
+        except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
             return None
 
 

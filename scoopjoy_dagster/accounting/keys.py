@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from scoopjoy_dagster.clean_text import released, released_json
+
 MAX_KEY_LENGTH = 140
 """Length of a Frappe `Data` field."""
 
@@ -35,7 +37,7 @@ def _short(text: str, room: int) -> str:
     """The text, or as much of it as there is room for and a hash of the whole."""
     if len(text) <= room:
         return text
-    mark = hashlib.sha256(normalised(text).encode()).hexdigest()[:16]
+    mark = hashlib.sha256(normalised(released(text)).encode()).hexdigest()[:16]
     return f"{text[: room - 17].strip()}~{mark}"
 
 
@@ -108,7 +110,7 @@ def revision_of(key: str) -> int:
 def digest(payload: Mapping[str, object]) -> str:
     """SHA-256 (32 hex digits) of a payload, the same in every process: sorted keys, exact decimals, ISO dates."""
     text = json.dumps(payload, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(released_json(text).encode()).hexdigest()[:32]
 
 
 def _plain(value: object) -> str:

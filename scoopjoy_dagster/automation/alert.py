@@ -13,6 +13,7 @@ from functools import cache
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Literal
 
+from scoopjoy_dagster.automation.channels import inert
 from scoopjoy_dagster.partitions import BACKFILL_TAG, ZONE
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Alert:
         subject: begins with `[CRITICAL]`, `[WARNING]` or `[RECOVERED]`.
         text: plain text, with the subject as its first line.
         html: the same as a page.
-        brief: the same for a chat channel, without the subject.
+        brief: the same for a chat channel, without the subject; only our own links in it are alive.
         about: what an alert and its recovery have in common: days, or a backfill. A recovery may answer several.
     """
 
@@ -168,8 +169,17 @@ def compose(
     short = {
         **content,
         "max_rows": BRIEF_ROWS,
-        "lead": [cut(line, MAX_BRIEF) for line in content["lead"]],
-        "rows": [Row(row.cells, cut(row.said, MAX_BRIEF), row.todo, row.severe) for row in rows],
+        "lead": [inert(cut(line, MAX_BRIEF)) for line in content["lead"]],
+        "facts": [(name, inert(value)) for name, value in content["facts"]],
+        "rows": [
+            Row(
+                (inert(row.cells[0]), inert(row.cells[1])),
+                inert(cut(row.said, MAX_BRIEF)),
+                row.todo,
+                row.severe,
+            )
+            for row in rows
+        ],
     }
     day = days[0] if days else ended.astimezone(ZONE).date().isoformat()
     alert = Alert(key, day, subject, "", "", "", tuple(about) or (span(days) or key,))

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scoopjoy_dagster.accounting.keys import normalised
+from scoopjoy_dagster.clean_text import released
 from scoopjoy_dagster.erpnext.errors import (
     Ambiguous,
     Cause,
@@ -24,6 +25,7 @@ from scoopjoy_dagster.erpnext.errors import (
     NotFound,
     Rejected,
     Transient,
+    plain_text,
 )
 from scoopjoy_dagster.erpnext.remembered import Remembered
 from scoopjoy_dagster.erpnext.session import Kind, Session, encode
@@ -310,7 +312,7 @@ class Client:
         failed: dict[str, str] = {}
         for one in (message or {}).get("failed_docs", []):
             lines = str(one.get("exc", "")).strip().splitlines()
-            failed[str(one["doc"]["docname"])] = lines[-1] if lines else "ERPNext gave no reason"
+            failed[str(one["doc"]["docname"])] = plain_text(lines[-1]) if lines else "ERPNext gave no reason"
         return failed
 
     def delete(self, doctype: str, name: str) -> None:
@@ -347,7 +349,7 @@ def lost(message: str) -> bool:
 
 def _path(doctype: str, name: str | None = None) -> str:
     path = "/api/resource/" + quote(doctype, safe="")
-    return path if name is None else f"{path}/{quote(name, safe='')}"
+    return path if name is None else f"{path}/{quote(released(name), safe='')}"
 
 
 def _alias(field: Field) -> str:

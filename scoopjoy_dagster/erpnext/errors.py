@@ -19,7 +19,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from scoopjoy_dagster.clean_text import shown
+
 MESSAGE_LIMIT = 400
+MESSAGES = 10
+"""Messages of one answer that an error repeats."""
 
 _ROLLED_BACK = frozenset({"QueryDeadlockError", "QueryTimeoutError"})
 """Deadlock and lock wait: HTTP 500, but the transaction is rolled back."""
@@ -46,6 +50,7 @@ class Cause(StrEnum):
     NOT_SERVING = "not serving"
     CONFLICT = "conflict"
     IN_BACKGROUND = "still in the background"
+    EXCESSIVE = "answer too large"
     LOGIN = "login"
     NO_PERMISSION = "no permission"
     REFUSED = "request refused"
@@ -90,6 +95,7 @@ _REMEDIES = {
     Cause.OVERLOADED: "Wait: ERPNext asks for fewer requests at the moment.",
     Cause.NOT_SERVING: "Look at ERPNext's web server and the proxy before it.",
     Cause.IN_BACKGROUND: "See that ERPNext's background workers run (`bench doctor`).",
+    Cause.EXCESSIVE: "See what answers at ERPNEXT_URL: ERPNext sends no such thing. If it was a list, lower SCOOPJOY_WINDOW_DAYS.",
     Cause.LOGIN: "Check ERPNEXT_API_KEY and ERPNEXT_API_SECRET: generate new keys for the integration user if they are lost.",
     Cause.NO_PERMISSION: "Give the integration user the roles that `scoopjoy check` names.",
 }
@@ -177,6 +183,10 @@ class Ambiguous(ERPNextError):
     """The request may or may not have been carried out: look by key before repeating a write."""
 
 
+class Excessive(Ambiguous):
+    """The answer is beyond what is read of one (bytes, headers, nesting); it is not asked for again."""
+
+
 class UnsupportedSite(ERPNextError):
     """The site answers, but this program must not work with it as it is."""
 
@@ -205,7 +215,7 @@ def classify(
         body: the decoded JSON object, or None when the answer was not JSON (a proxy, or ERPNext's HTML page).
         retry_after: the header of that name.
     """
-    exc_type = str((body or {}).get("exc_type") or "")
+    exc_type = shown(str((body or {}).get("exc_type") or ""))[:MESSAGE_LIMIT]
     said = _what_was_said(status, exc_type, body)
 
     cause = _cause(status, exc_type)
@@ -215,8 +225,9 @@ def classify(
 
     if exc_type in _ROLLED_BACK or exc_type in _NOT_SERVED or status in {429, 503}:
         error = make(Transient)
-        if retry_after and retry_after.strip().isdigit():
-            error.retry_after_s = float(retry_after)
+        from scoopjoy_dagster.bounded_http import seconds
+
+        error.retry_after_s = seconds(retry_after)
         return error
     if status in {502, 504, 408} or (status >= 500 and (body is None or exc_type == "OperationalError")):
         return make(Ambiguous)
@@ -260,7 +271,7 @@ def _what_was_said(status: int, exc_type: str, body: Mapping[str, Any] | None) -
         texts = [plain_text(body["_error_message"])]
     if not texts and isinstance(body.get("exception"), str):
         texts = [plain_text(body["exception"].partition(": ")[2] or body["exception"])]
-    said = "; ".join(text for text in texts if text)
+    said = "; ".join([text for text in texts if text][:MESSAGES])
     label = exc_type or f"HTTP {status}"
     return f"{label}: {said}" if said else label
 
@@ -272,13 +283,13 @@ def server_messages(body: Mapping[str, Any]) -> list[str]:
         return []
     try:
         entries = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [plain_text(raw)]
     texts: list[str] = []
     for entry in entries if isinstance(entries, list) else [entries]:
         try:
             message = json.loads(entry) if isinstance(entry, str) else entry
-        except ValueError:
+        except (ValueError, RecursionError):
             message = entry
         if isinstance(message, dict):
             message = message.get("message", "")
@@ -288,8 +299,8 @@ def server_messages(body: Mapping[str, Any]) -> list[str]:
 
 
 def plain_text(message: str) -> str:
-    """A message of ERPNext without its HTML, on one line, at most 400 characters (head and tail are kept)."""
-    text = html.unescape(re.sub(r"<[^>]*>", " ", message))
+    """A message of ERPNext without its HTML and control characters, on one line, at most 400 characters (head and tail are kept)."""
+    text = shown(html.unescape(re.sub(r"<[^<>]*>", " ", message)))
     text = " ".join(text.split())
     if len(text) > MESSAGE_LIMIT:
         half = MESSAGE_LIMIT // 2

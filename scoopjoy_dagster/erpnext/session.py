@@ -19,10 +19,12 @@ from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from scoopjoy_dagster.clean_text import released, released_json, shown
 from scoopjoy_dagster.erpnext.errors import (
     Ambiguous,
     Cause,
     ERPNextError,
+    Excessive,
     Rejected,
     Transient,
     Unreachable,
@@ -32,6 +34,9 @@ from scoopjoy_dagster.erpnext.errors import (
 if TYPE_CHECKING:
     import requests
     import tenacity
+
+ANSWER_BYTES = 256 << 20
+"""Unpacked bytes of an answer: a list of a million invoices; the days of a window at 5,000 franchises are a third of it."""
 
 Kind = Literal["read", "repeatable write", "write", "record"]
 """How a request may be repeated: a `repeatable write` gives the same result however often it is carried out.
@@ -128,9 +133,9 @@ class Session:
             http.close()
 
     def _connect(self) -> requests.Session:
-        import requests
+        from scoopjoy_dagster import bounded_http
 
-        http = requests.Session()
+        http = bounded_http.session()
         http.trust_env = False  # a proxy or .netrc of the machine must not receive our token
         if self._ca_bundle:
             http.verify = self._ca_bundle
@@ -205,7 +210,10 @@ class Session:
 
         return tenacity.Retrying(
             stop=self._has_tried_enough,
-            retry=tenacity.retry_if_exception_type(repeat_on),
+            # What was too much will be too much again.
+            retry=tenacity.retry_if_exception(
+                lambda problem: isinstance(problem, repeat_on) and not isinstance(problem, Excessive)
+            ),
             wait=self._wait,
             sleep=self._sleep,
             reraise=True,
@@ -240,23 +248,17 @@ class Session:
         files: Mapping[str, tuple[str, bytes, str]] | None,
         form: Mapping[str, str] | None,
     ) -> dict[str, Any]:
-        import requests
-
-        try:
-            with self._connection(kind) as http:
-                answer = http.request(
-                    method,
-                    self.url + path,
-                    params=params,
-                    data=form if data is None else data,
-                    files=files,
-                    headers={"Content-Type": "application/json"} if data is not None else None,
-                    timeout=self._timeout,
-                    allow_redirects=False,
-                )
-        except requests.exceptions.RequestException as problem:
-            raise no_answer(problem, doing, self.url, self._timeout[1]) from None
-        decoded = _decode(answer)
+        answer, content = self._answer(
+            method,
+            path,
+            doing,
+            kind,
+            params=params and {name: released(value) for name, value in params.items()},
+            data=(form and {name: released(value) for name, value in form.items()}) if data is None else data,
+            files=files,
+            headers={"Content-Type": "application/json"} if data is not None else None,
+        )
+        decoded = self._decoded(content, doing, answer.status_code)
         if answer.ok and not answer.is_redirect:
             if decoded is None:
                 raise Ambiguous(
@@ -267,7 +269,7 @@ class Session:
                 )
             return decoded
         if answer.is_redirect:
-            target = answer.headers.get("Location", "?").partition("?")[0]
+            target = shown(answer.headers.get("Location", "?").partition("?")[0])
             raise Rejected(
                 doing,
                 f"{self.url} redirects to {target}; set ERPNEXT_URL to the final address",
@@ -275,22 +277,57 @@ class Session:
             )
         raise classify(doing, answer.status_code, decoded, answer.headers.get("Retry-After"))
 
+    def _answer(
+        self, method: str, path: str, doing: str, kind: Kind, **content: Any
+    ) -> tuple[requests.Response, bytes | bytearray]:
+        """An answer and its bytes, within the bounds."""
+        import requests
+
+        from scoopjoy_dagster.bounded_http import Excess, read
+
+        try:
+            with self._connection(kind) as http:
+                answer = http.request(
+                    method,
+                    self.url + path,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                    stream=True,
+                    **content,
+                )
+                return answer, read(answer, ANSWER_BYTES)
+        except requests.exceptions.RequestException as problem:
+            raise no_answer(problem, doing, self.url, self._timeout[1]) from None
+        except Excess as excess:
+            raise self._excessive(doing, excess) from None
+
+    def _decoded(self, content: bytes | bytearray, doing: str, status: int) -> dict[str, Any] | None:
+        """The JSON object of an answer; None when it is none."""
+        from scoopjoy_dagster.bounded_http import Excess, decoded
+
+        try:
+            value = decoded(content)
+        except ValueError:
+            return None
+        except Excess as excess:
+            raise self._excessive(doing, excess, status) from None
+        return value if isinstance(value, dict) else None
+
+    def _excessive(self, doing: str, excess: Exception, status: int | None = None) -> Excessive:
+        return Excessive(
+            doing, f"the answer of {self.url} {excess}; it was not read", status=status, cause=Cause.EXCESSIVE
+        )
+
     def download(self, path: str, *, doing: str) -> bytes:
         """The bytes of a file of the site (private files need the session's user to have read access).
 
         Raises:
             ERPNextError: when the site does not give it.
         """
-        import requests
-
-        try:
-            with self._connection("read") as http:
-                answer = http.get(self.url + path, timeout=self._timeout, allow_redirects=False)
-        except requests.exceptions.RequestException as problem:
-            raise no_answer(problem, doing, self.url, self._timeout[1]) from None
-        if answer.status_code != requests.codes.ok:
-            raise classify(doing, answer.status_code, _decode(answer))
-        return answer.content
+        answer, content = self._answer("GET", path, doing, "read")
+        if answer.status_code != 200:
+            raise classify(doing, answer.status_code, self._decoded(content, doing, answer.status_code))
+        return bytes(content)
 
 
 _CERTIFICATES = {
@@ -306,7 +343,9 @@ def no_answer(
 ) -> ERPNextError:
     """The error that stands for a request without an answer: nothing was sent, or nobody knows what became of it."""
     import requests
-    from urllib3.exceptions import NameResolutionError, NewConnectionError
+    from urllib3.exceptions import NameResolutionError, NewConnectionError, ReadTimeoutError
+
+    from scoopjoy_dagster.bounded_http import whole_s
 
     within = list(_within(problem))
 
@@ -330,8 +369,14 @@ def no_answer(
         return unreachable(Cause.NO_CONNECTION, "the network does not lead there")
     if isinstance(problem, requests.exceptions.ConnectTimeout):
         return unreachable(Cause.NO_CONNECTION, "nobody answered")
-    if isinstance(problem, requests.exceptions.Timeout):
-        return Ambiguous(doing, f"no answer within {patience_s:g} s", cause=Cause.TIMEOUT)
+    if isinstance(problem, requests.exceptions.Timeout) or any(
+        isinstance(one, ReadTimeoutError) for one in within
+    ):
+        return Ambiguous(
+            doing,
+            f"no answer within {patience_s:g} s, or not the whole of it within {whole_s(patience_s):g} s",
+            cause=Cause.TIMEOUT,
+        )
     return Ambiguous(
         doing, f"the connection to {url} broke before the whole answer came", cause=Cause.BROKEN_OFF
     )
@@ -352,7 +397,7 @@ def encode(body: object) -> bytes:
     Raises:
         ValueError: for an amount that a JSON number of ERPNext's reader cannot carry to the last digit.
     """
-    return json.dumps(body, default=_number, ensure_ascii=False).encode()
+    return released_json(json.dumps(body, default=_number, ensure_ascii=False)).encode()
 
 
 def _number(value: object) -> float:
@@ -365,11 +410,3 @@ def _number(value: object) -> float:
         return sent
     message = f"a {type(value).__name__} cannot be sent to ERPNext"
     raise TypeError(message)
-
-
-def _decode(answer: requests.Response) -> dict[str, Any] | None:
-    try:
-        decoded = json.loads(answer.content, parse_float=Decimal)
-    except ValueError:
-        return None
-    return decoded if isinstance(decoded, dict) else None

@@ -4,14 +4,12 @@ Here: the signature, the headers, which answers are final, and the comparison of
 Not here: what is sent (``payload``), and what a business day does when headquarters cannot be reached.
 
 An attempt is safe to repeat because every attempt carries the same idempotency key and the same bytes:
-headquarters answers 200 to a key it already has. So a timeout needs no special care, it is simply tried again.
+headquarters answers 200 to a key it already has. So a timeout needs no special care, it is simply tried again; and so is
+an answer that is beyond the bounds of `bounded_http`, as nobody knows what became of the delivery.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import string
 import time
 from dataclasses import dataclass
@@ -21,6 +19,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from scoopjoy_dagster.clean_text import shown
+from scoopjoy_dagster.hq import signature
 from scoopjoy_dagster.hq.payload import canonical, delivery_id
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 RETRY_AFTER_CAP_S = 60.0
 """The longest Retry-After that is honoured, in seconds."""
+
+ANSWER_BYTES = 1 << 20
+"""Bytes of an answer that are read; a receipt has some hundred."""
 
 TEXT_CAP = 300
 """Characters of an answer that an error may quote."""
@@ -120,7 +123,8 @@ class HQClient:
 
     Args:
         url: address that takes the POST, http or https.
-        secret: the shared secret of the signature; never shown.
+        secret: what deliveries are signed with, see ``signature``; never shown.
+        previous_secret: the one before it, while it is being replaced: deliveries are signed with both.
         timeout_s: seconds to wait for the connection, and again for the answer.
         tries: attempts in all.
         backoff_s: seconds between attempts, see ``BACKOFF_S``.
@@ -128,7 +132,7 @@ class HQClient:
         clock: the present time in unix seconds, stamped on every attempt.
 
     Raises:
-        ValueError: the address is no http(s) URL, the secret is empty, or there would be no attempt.
+        ValueError: the address is no http(s) URL, a secret cannot be used, or there would be no attempt.
     """
 
     def __init__(
@@ -136,6 +140,7 @@ class HQClient:
         url: str,
         secret: str,
         *,
+        previous_secret: str = "",
         timeout_s: float = 30.0,
         tries: int = 5,
         backoff_s: tuple[float, ...] = BACKOFF_S,
@@ -145,8 +150,12 @@ class HQClient:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("The address of headquarters must be a full http:// or https:// URL.")
-        if not secret:
-            raise ValueError("The secret shared with headquarters is empty: deliveries could not be signed.")
+        secrets = [secret, *([previous_secret] if previous_secret else [])]
+        for one in secrets:
+            if wrong := signature.problem(one):
+                raise ValueError(
+                    f"A secret shared with headquarters {wrong}: deliveries could not be signed."
+                )
         if tries < 1:
             raise ValueError(f"At least one try is needed to deliver, got {tries}.")
         self.url = url
@@ -155,7 +164,7 @@ class HQClient:
         self.timeout_s = timeout_s
         self.tries = tries
         self.backoff_s = backoff_s
-        self._secret = secret
+        self._secrets = secrets
         self._sleep = sleep
         self._clock = clock
 
@@ -186,14 +195,20 @@ class HQClient:
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
         body = canonical(payload)
+        identifier = delivery_id or _delivery_id(idempotency_key)
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "scoopjoy_dagster",
-            "X-Idempotency-Key": _header(idempotency_key),
-            "X-ScoopJoy-Delivery-Id": delivery_id or _delivery_id(idempotency_key),
+            "Idempotency-Key": _header(idempotency_key),
+            "webhook-id": identifier,
             "X-ScoopJoy-Event": event,
-            "X-ScoopJoy-Signature": sign(body, self._secret),
+            # For receivers that know only these.
+            "X-Idempotency-Key": _header(idempotency_key),
+            "X-ScoopJoy-Delivery-Id": identifier,
         }
+        old = signature.of_body(self._secrets, body)
+        if old:
+            headers["X-ScoopJoy-Signature"] = old
         retrying = Retrying(
             retry=retry_if_exception_type(_Passing),
             stop=stop_after_attempt(self.tries),
@@ -202,34 +217,56 @@ class HQClient:
             reraise=True,
         )
         try:
-            response = retrying(self._attempt, body, headers)
+            answer = retrying(self._attempt, body, headers)
         except _Passing as last:
             raise HQUnavailable(self.where, self.tries, str(last)) from None
-        return self._receipt(response)
+        return self._receipt(answer)
 
-    def _attempt(self, body: bytes, headers: Mapping[str, str]) -> requests.Response:
+    def _attempt(self, body: bytes, headers: Mapping[str, str]) -> Any:
+        """What headquarters answers with yes: decoded JSON."""
         import requests
+        from urllib3.exceptions import ReadTimeoutError
 
-        stamped = {**headers, "X-ScoopJoy-Timestamp": str(int(self._clock()))}
+        from scoopjoy_dagster import bounded_http
+
+        now = int(self._clock())
+        stamped = {
+            **headers,
+            "webhook-timestamp": str(now),
+            "webhook-signature": signature.standard(self._secrets, headers["webhook-id"], now, body),
+            "X-ScoopJoy-Timestamp": str(now),
+        }
+        late = f"no answer within {self.timeout_s:g} s, or not the whole of it within {bounded_http.whole_s(self.timeout_s):g} s"
         try:
-            response = requests.post(
-                self.url,
-                data=body,
-                headers=stamped,
-                timeout=self.timeout_s,
-                # Following would turn the POST into a GET, and carry the totals to an address nobody configured.
-                allow_redirects=False,
-            )
+            with bounded_http.session() as http:
+                response = http.post(
+                    self.url,
+                    data=body,
+                    headers=stamped,
+                    timeout=self.timeout_s,
+                    # Following would turn the POST into a GET, and carry the totals to an address nobody configured.
+                    allow_redirects=False,
+                    stream=True,
+                )
+                content = bounded_http.read(response, ANSWER_BYTES)
         except requests.Timeout:
-            raise _Passing(f"no answer within {self.timeout_s:g} s") from None
+            raise _Passing(late) from None
         except requests.RequestException as error:
-            raise _Passing(f"a broken connection ({type(error).__name__})") from None
+            slow = any(isinstance(one, ReadTimeoutError) for one in error.args)
+            raise _Passing(late if slow else f"a broken connection ({type(error).__name__})") from None
+        except bounded_http.Excess as excess:
+            raise _Passing(f"an answer that {excess}") from None
         status = response.status_code
         if status in {408, 429} or status >= 500:
             raise _Passing(f"HTTP status {status}", _retry_after_s(response, self._clock()))
         if status not in {200, 201}:
-            raise HQRejected(self.where, status, self._quote(response))
-        return response
+            raise HQRejected(self.where, status, self._quote(content))
+        try:
+            return bounded_http.decoded(content)
+        except bounded_http.Excess as excess:
+            raise _Passing(f"an answer that {excess}") from None
+        except ValueError:
+            raise HQReceiptInvalid(self.where, f"the answer is no JSON ({self._quote(content)})") from None
 
     def _wait(self, state: RetryCallState) -> float:
         planned = (
@@ -239,12 +276,7 @@ class HQClient:
         asked = error.retry_after_s if isinstance(error, _Passing) else None
         return planned if asked is None else min(max(asked, planned), RETRY_AFTER_CAP_S)
 
-    def _receipt(self, response: requests.Response) -> Receipt:
-        try:
-            answer = json.loads(response.content, parse_float=Decimal)
-        except ValueError:
-            problem = f"the answer is no JSON ({self._quote(response)})"
-            raise HQReceiptInvalid(self.where, problem) from None
+    def _receipt(self, answer: Any) -> Receipt:
         if not isinstance(answer, dict):
             raise HQReceiptInvalid(self.where, "the answer is no JSON object")
         if not isinstance(answer.get("totals"), dict):
@@ -255,21 +287,18 @@ class HQClient:
         if not answer.get("receipt_id"):
             raise HQReceiptInvalid(self.where, "it carries no receipt_id")
         return Receipt(
-            receipt_id=str(answer["receipt_id"]),
+            receipt_id=shown(str(answer["receipt_id"]))[:TEXT_CAP],
             revision=revision,
             totals=answer["totals"],
             duplicate=bool(answer.get("duplicate")),
         )
 
-    def _quote(self, response: requests.Response) -> str:
+    def _quote(self, content: bytes | bytearray) -> str:
+        text = shown(" ".join(content.decode("utf-8", "replace").split()))
         # An answer that echoes the request's secrets must not carry them into a log.
-        text = " ".join(response.text.split()).replace(self._secret, "***")
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
         return text[:TEXT_CAP] or "no text"
-
-
-def sign(body: bytes, secret: str) -> str:
-    """The signature header's value: ``sha256=`` and the hex HMAC-SHA256 of the exact body bytes."""
-    return "sha256=" + hmac.new(secret.encode("utf-8"), body, hashlib.sha256).hexdigest()
 
 
 def compare_receipt(payload: Mapping[str, Any], receipt: Receipt) -> list[str]:
@@ -284,7 +313,8 @@ def compare_receipt(payload: Mapping[str, Any], receipt: Receipt) -> list[str]:
         if name not in receipt.totals:
             differences.append(f"{name}: sent {sent}, headquarters holds nothing")
         elif not _same(sent, receipt.totals[name]):
-            differences.append(f"{name}: sent {sent}, headquarters holds {receipt.totals[name]}")
+            held = str(receipt.totals[name])[:TEXT_CAP]
+            differences.append(f"{name}: sent {sent}, headquarters holds {held}")
     return differences
 
 
@@ -307,13 +337,16 @@ def _header(value: str) -> str:
 
 def _retry_after_s(response: requests.Response, now: float) -> float | None:
     """Seconds that the answer asks to wait: a number or a date (RFC 9110, 10.2.3); None when it does not say."""
+    from scoopjoy_dagster.bounded_http import seconds
+
     value = response.headers.get("Retry-After", "").strip()
-    if value.isdigit():
-        return float(value)
+    wanted = seconds(value)
+    if wanted is not None:
+        return wanted
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        return max(0.0, (when - datetime.fromtimestamp(now, UTC)).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.fromtimestamp(now, UTC)).total_seconds())

@@ -39,6 +39,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from scoopjoy_dagster.clean_text import released, released_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date
@@ -154,7 +156,7 @@ def daily_totals(
 def canonical(payload: Mapping[str, Any]) -> bytes:
     """The bytes that are signed and sent: sorted keys, no spaces, UTF-8."""
     text = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8")
+    return released_json(text).encode("utf-8")
 
 
 def digest(payload: Mapping[str, Any]) -> str:
@@ -188,7 +190,7 @@ def next_revision(delivered: int | None, delivered_digest: str | None, wanted_di
 
 def idempotency_key(payload: Mapping[str, Any]) -> str:
     """``hq:<company>:<day>:<revision>``: one key for one statement, whatever the number of attempts."""
-    return f"hq:{payload['company']}:{payload['business_day']}:{payload['revision']}"
+    return f"hq:{released(payload['company'])}:{payload['business_day']}:{payload['revision']}"
 
 
 def delivery_id(key: str) -> str:

@@ -1,11 +1,12 @@
 """An embedded headquarters: receives the day's totals as the real one does, and keeps the highest revision of a day.
 
-Here: the receiving side of the webhook (signature, clock skew, idempotency, receipts), a page that shows the days,
-and switches that make it fail. It shares no code with the sending side, so each checks the other.
+Here: the receiving side of the webhook (Standard Webhooks: signature, clock skew; idempotency, receipts), a page that
+shows the days, and switches that make it fail. It shares no code with the sending side, so each checks the other.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -13,9 +14,11 @@ import secrets
 import sqlite3
 import threading
 import time
+import uuid
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote
 
 from jinja2 import Environment
 from starlette.applications import Starlette
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 PATH = "/webhooks/daily-totals"
 SKEW_S = 300
 """How far, in seconds, a delivery's timestamp may be from this clock, either way."""
+
+_IDS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:scoopjoy.daily-totals/1")
 
 _REQUIRED = {"schema", "company", "business_day", "revision", "currency", "policy", "totals", "franchises"}
 
@@ -81,7 +86,7 @@ class SandboxHQ:
     """Headquarters on loopback.
 
     Args:
-        secret: the shared secret; made up when not given.
+        secret: the shared secret, `whsec_` and base64 or any other text; made up when not given.
         database: SQLite file that outlives the process; in memory when not given.
         clock: the present time in unix seconds.
     """
@@ -92,7 +97,7 @@ class SandboxHQ:
         database: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.secret = secret or secrets.token_hex(32)
+        self.secret = secret or "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
         self.attempts: list[Attempt] = []
         self._clock = clock
         self._failures: deque[_Failure] = deque()
@@ -203,26 +208,34 @@ class SandboxHQ:
 
     def _accept(self, request: Request, body: bytes) -> Response:
         headers = request.headers
-        signature = "sha256=" + hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(signature.encode(), headers.get("X-ScoopJoy-Signature", "").encode()):
-            return _refusal(401, "the signature is not that of the body")
-        timestamp = headers.get("X-ScoopJoy-Timestamp", "")
+        ident, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+        if not self._is_signed(ident, timestamp, body, headers.get("webhook-signature", "")):
+            return _refusal(401, "no signature is that of the id, the timestamp and the body")
         if not timestamp.isdecimal() or abs(int(timestamp) - self._clock()) > SKEW_S:
             return _refusal(401, f"the timestamp is missing or more than {SKEW_S} s off")
-        key, ident = headers.get("X-Idempotency-Key", ""), headers.get("X-ScoopJoy-Delivery-Id", "")
-        if not key or not ident:
-            return _refusal(400, "X-Idempotency-Key and X-ScoopJoy-Delivery-Id are required")
         if headers.get("X-ScoopJoy-Event") != "daily_totals":
             return _refusal(422, "this address takes the event daily_totals only")
         try:
             payload = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return _refusal(400, "the body is no JSON")
         problem = _problem(payload)
         if problem:
             return _refusal(400, problem)
+        key = f"hq:{payload['company']}:{payload['business_day']}:{payload['revision']}"
+        if unquote(headers.get("Idempotency-Key", "")) != key:
+            return _refusal(400, "Idempotency-Key is missing, or is not that of the body")
+        if ident != str(uuid.uuid5(_IDS, key)):
+            return _refusal(400, "webhook-id is not that of the body")
         with self._lock:
             return self._store(key, ident, body, payload)
+
+    def _is_signed(self, ident: str, timestamp: str, body: bytes, signatures: str) -> bool:
+        given = self.secret.removeprefix("whsec_")
+        secret = self.secret.encode() if given == self.secret else base64.b64decode(given)
+        expected = hmac.digest(secret, f"{ident}.{timestamp}.".encode() + body, hashlib.sha256)
+        signature = b"v1," + base64.b64encode(expected)
+        return any(hmac.compare_digest(signature, one.encode()) for one in signatures.split(" "))
 
     def _store(self, key: str, ident: str, body: bytes, payload: dict[str, Any]) -> Response:
         known = self._db.execute(

@@ -20,7 +20,7 @@ from scoopjoy_dagster.settings import load_settings
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 SETTINGS = {
-    "ERPNEXT_URL": "http://erp.example",
+    "ERPNEXT_URL": "https://erp.example",
     "ERPNEXT_API_KEY": "key",
     "ERPNEXT_API_SECRET": "secret",
     "SCOOPJOY_GO_LIVE": "2026-11-01",

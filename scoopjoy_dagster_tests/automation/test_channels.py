@@ -12,10 +12,12 @@ import textwrap
 import time
 from datetime import UTC, datetime, timedelta
 
+import dagster as dg
 import pytest
 
+from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.automation.alert import Alert
-from scoopjoy_dagster.automation.channels import _services, problem, send, split, usable
+from scoopjoy_dagster.automation.channels import _services, inert, problem, send, split, usable
 from scoopjoy_dagster.automation.delivery import Delivery, deliver_pending
 from scoopjoy_dagster.automation.outbox import is_alerted
 from scoopjoy_dagster.resources.alerts import AlertsResource
@@ -26,6 +28,7 @@ from scoopjoy_dagster_tests.automation.world import (
     MANAGERS,
     Close,
     Inbox,
+    failure,
     local_instance,
     mail_at,
     mail_server,
@@ -285,3 +288,64 @@ def test_text_that_is_too_long_for_a_service_is_cut_and_not_refused_for_ever() -
     (one,), _ = usable("pagerduty://0123456789abcdef0123456789abcdef@apikey")
     (service,) = _services(one, alert("[CRITICAL] a", "d1", "d2"))
     assert service.overflow_mode.value == "truncate"
+
+
+HOSTILE = (
+    "@everyone @here <!channel> <@U024BE7LH> <users/all> <#C1> [pay](https://evil.example/pay) "
+    "<https://evil.example|pay> http://evil.example evil.example pay@evil.example ftp://10.0.0.1/x"
+)
+
+
+def refused_by_somebody_else(asset: str, day: str) -> dg.Failure:
+    return failure(asset, day, Finding("error", "royalty not posted", HOSTILE[:60], HOSTILE[60:], "Ask."))
+
+
+def test_mentions_and_links_in_what_erpnext_says_are_dead_and_our_own_links_are_alive(
+    close: Close, receiver: Receiver, http_port: int
+) -> None:
+    run = fail(close, how=refused_by_somebody_else)
+    with receiver.at(http_port) as url:
+        close.mail = MailResource(ui_url="http://dagster.example")
+        close.alerts = AlertsResource(channels=url)
+        assert at_once(close, run) is None
+    (message,) = receiver.messages
+    said = message["title"] + message["message"]
+    assert "everyone" in said
+    for alive in (
+        "@everyone",
+        "@here",
+        "<!",
+        "<@",
+        "<users",
+        "<#",
+        "](",
+        "<http",
+        "://evil",
+        "ftp://",
+        "evil.example",
+    ):
+        assert alive not in said
+    assert f"http://dagster.example/runs/{run.run_id}" in said
+    assert "scoopjoy close --date 2026-03-01" in said
+
+
+@pytest.mark.parametrize("text", [HOSTILE, "\n".join(HOSTILE.split())])
+def test_the_services_themselves_find_no_mention_in_it(text: str) -> None:
+    """Apprise makes Discord's pings itself of what it finds in a text."""
+    from apprise import NotifyFormat
+    from apprise.plugins.discord import NotifyDiscord
+    from apprise.plugins.slack import NotifySlack
+
+    discord = NotifyDiscord("0" * 24, "a" * 64)
+    assert discord.ping_payload(text)
+    assert discord.ping_payload(inert(text)) == {}
+    slack = NotifySlack(token_a="T1JJ3T3L2", token_b="A1BRTD4JD", token_c="TIiajkdnlazkcOXrIdevi7FQ")
+    assert "<" not in slack.dialect_convert(inert(text), body_format=NotifyFormat.TEXT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["₹ 1,234.50", "ACC-JV-2026-00001", "आइसक्रीम पुणे", "O'Cone's Café & Söhne", "1.5 %", "a. b", "👩\u200d🍳"],
+)
+def test_amounts_and_names_are_as_they_were(text: str) -> None:
+    assert inert(text) == text

@@ -132,6 +132,7 @@ def test_what_passes_by_itself_is_that_somebody_is_away_or_was_first() -> None:
         Cause.CERTIFICATE_UNKNOWN,
         Cause.CERTIFICATE_NAME,
         Cause.TLS,
+        Cause.EXCESSIVE,
         Cause.LOGIN,
         Cause.NO_PERMISSION,
         Cause.REFUSED,

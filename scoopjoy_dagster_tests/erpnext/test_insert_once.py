@@ -50,6 +50,8 @@ STORED = [
     "reset_in_body",
     "bad_gateway_after_commit",
     "gateway_timeout_after_commit",
+    "bomb_after_commit",
+    "nested_after_commit",
 ]
 _numbers = itertools.count()
 

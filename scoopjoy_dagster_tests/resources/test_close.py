@@ -265,7 +265,7 @@ def test_the_definitions_take_it_from_the_environment_and_never_hold_it(
 ) -> None:
     settings = load_settings(
         {
-            "ERPNEXT_URL": "http://erp.example",
+            "ERPNEXT_URL": "https://erp.example",
             "ERPNEXT_API_KEY": "key",
             "ERPNEXT_API_SECRET": "secret",
             "SCOOPJOY_GO_LIVE": "2026-11-01",

@@ -45,11 +45,11 @@ def test_definitions_name_their_secrets_by_variable_and_never_hold_them() -> Non
 
     settings = load_settings(
         {
-            "ERPNEXT_URL": "http://erp.example",
+            "ERPNEXT_URL": "https://erp.example",
             "ERPNEXT_API_KEY": "the-public-half",
             "ERPNEXT_API_SECRET": SECRET,
             "SCOOPJOY_GO_LIVE": "2026-11-01",
-            "SCOOPJOY_HQ_URL": "http://hq.example",
+            "SCOOPJOY_HQ_URL": "https://hq.example",
             "SCOOPJOY_HQ_SECRET": SECRET,
             "SMTP_HOST": "mail.example",
             "SMTP_SENDER": "a@b.example",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,16 +50,26 @@ def document(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def key_of(body: Any) -> str:
+    return (
+        f"hq:{body['company']}:{body['business_day']}:{body['revision']}" if isinstance(body, dict) else "k"
+    )
+
+
 def post(hq: SandboxHQ, body: Any, **headers: str | None) -> requests.Response:
+    """A delivery that is right but for the headers that are given; it is signed with those."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    key = key_of(document() | body if isinstance(body, dict) else body)
+    ident = str(uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, "urn:scoopjoy.daily-totals/1"), key))
     sent = {
         "X-ScoopJoy-Event": "daily_totals",
-        "X-ScoopJoy-Signature": "sha256=" + hmac.new(b"secret", data, hashlib.sha256).hexdigest(),
-        "X-ScoopJoy-Delivery-Id": "d-1",
-        "X-ScoopJoy-Timestamp": str(int(NOW)),
-        "X-Idempotency-Key": "k-1",
+        "webhook-id": ident,
+        "webhook-timestamp": str(int(NOW)),
+        "Idempotency-Key": key,
     } | {name.replace("_", "-"): value for name, value in headers.items()}
-    return requests.post(hq.url, data=data, headers=sent, timeout=5)
+    content = f"{sent['webhook-id']}.{sent['webhook-timestamp']}.".encode() + data
+    signature = "v1," + base64.b64encode(hmac.digest(b"secret", content, hashlib.sha256)).decode()
+    return requests.post(hq.url, data=data, headers={"webhook-signature": signature} | sent, timeout=5)
 
 
 def test_a_correct_delivery_gets_a_receipt(hq: SandboxHQ) -> None:
@@ -80,9 +92,23 @@ def test_the_same_key_for_another_body_is_a_conflict(hq: SandboxHQ) -> None:
     assert hq.days["ScoopJoy", "2026-11-22"] == document()
 
 
-@pytest.mark.parametrize("signature", [None, "", "sha256=00", "sha256=é"])
+@pytest.mark.parametrize("signature", [None, "", "v1,AAAA", "v1a,AAAA", "v1,é", "sha256=00"])
 def test_a_body_that_is_not_signed_is_refused(hq: SandboxHQ, signature: str | None) -> None:
-    assert post(hq, document(), X_ScoopJoy_Signature=signature).status_code == 401
+    assert post(hq, document(), webhook_signature=signature).status_code == 401
+
+
+def test_the_old_signature_of_the_body_alone_is_not_enough(hq: SandboxHQ) -> None:
+    old = "sha256=" + hmac.new(b"secret", json.dumps(document()).encode(), hashlib.sha256).hexdigest()
+    answer = post(hq, document(), webhook_signature=None, X_ScoopJoy_Signature=old)
+    assert answer.status_code == 401
+
+
+def test_one_of_several_signatures_is_enough(hq: SandboxHQ) -> None:
+    body = json.dumps(document()).encode()
+    ident = post(hq, document()).request.headers["webhook-id"]
+    right = base64.b64encode(hmac.digest(b"secret", f"{ident}.{int(NOW)}.".encode() + body, hashlib.sha256))
+    answer = post(hq, document(), webhook_signature=f"v1,AAAA v1a,AAAA v1,{right.decode()}")
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -90,7 +116,7 @@ def test_a_body_that_is_not_signed_is_refused(hq: SandboxHQ, signature: str | No
 )
 def test_a_delivery_out_of_time_is_refused(hq: SandboxHQ, offset: int | None, status: int) -> None:
     stamp = None if offset is None else str(int(NOW) + offset)
-    assert post(hq, document(), X_ScoopJoy_Timestamp=stamp).status_code == status
+    assert post(hq, document(), webhook_timestamp=stamp).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -113,9 +139,16 @@ def test_a_bad_body_is_refused(hq: SandboxHQ, body: Any) -> None:
     assert hq.deliveries == []
 
 
-@pytest.mark.parametrize("name", ["X_Idempotency_Key", "X_ScoopJoy_Delivery_Id"])
-def test_a_delivery_without_its_key_or_id_is_refused(hq: SandboxHQ, name: str) -> None:
-    assert post(hq, document(), **{name: None}).status_code == 400
+@pytest.mark.parametrize("key", [None, "", "hq:ScoopJoy:2026-11-22:1", "hq:Other:2026-11-22:0"])
+def test_a_key_that_is_not_that_of_the_body_is_refused(hq: SandboxHQ, key: str | None) -> None:
+    assert post(hq, document(), Idempotency_Key=key).status_code == 400
+    assert hq.deliveries == []
+
+
+@pytest.mark.parametrize("ident", ["", "d-1", str(uuid.uuid4())])
+def test_an_id_that_is_not_that_of_the_body_is_refused(hq: SandboxHQ, ident: str) -> None:
+    assert post(hq, document(), webhook_id=ident).status_code == 400
+    assert hq.deliveries == []
 
 
 def test_another_event_is_refused(hq: SandboxHQ) -> None:
@@ -123,14 +156,14 @@ def test_another_event_is_refused(hq: SandboxHQ) -> None:
 
 
 def test_a_lower_revision_never_replaces_a_higher_one(hq: SandboxHQ) -> None:
-    post(hq, document(revision=5), X_Idempotency_Key="k-5")
-    assert post(hq, document(revision=4), X_Idempotency_Key="k-4").json()["revision"] == 5
+    post(hq, document(revision=5))
+    assert post(hq, document(revision=4)).json()["revision"] == 5
     assert hq.days["ScoopJoy", "2026-11-22"]["revision"] == 5
 
 
 def test_days_are_kept_apart_by_company(hq: SandboxHQ) -> None:
-    post(hq, document(), X_Idempotency_Key="a")
-    post(hq, document(company="Other"), X_Idempotency_Key="b")
+    post(hq, document())
+    post(hq, document(company="Other"))
     assert list(hq.days) == [("Other", "2026-11-22"), ("ScoopJoy", "2026-11-22")]
 
 

@@ -6,10 +6,12 @@ Belongs here: which request a fault hits and what the fault is. Does not belong 
 
 from __future__ import annotations
 
+import gzip
 import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Literal
 
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
@@ -100,6 +102,19 @@ def _page(status: int, title: str) -> Callable[[Rule], Effect]:
     return lambda _: Effect(reply=html(status, title, "<center>nginx</center>" if status > 500 else ""))
 
 
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(b'{"message": "' + bytes(64 << 20) + b'"}')
+
+
+def _bombed(_: Rule) -> Effect:
+    return Effect(reply=Reply(200, _bomb(), headers={"Content-Encoding": "gzip"}))
+
+
+def _nested(_: Rule) -> Effect:
+    return Effect(reply=Reply(200, b'{"message": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"))
+
+
 def _kill(rule: Rule) -> Effect:
     return Effect(hook=rule.hook, drop=True)
 
@@ -140,6 +155,9 @@ KINDS: dict[str, Kind] = {
     "slow": Kind("after", lambda rule: Effect(delay_s=rule.seconds)),
     "slow_before_commit": Kind("before", lambda rule: Effect(delay_s=rule.seconds)),
     "permission_lost": Kind("before", _forbidden),
+    # Beyond what a client should read: 64 kB that become 64 MB, and 200,000 brackets within each other.
+    "bomb_after_commit": Kind("after", _bombed),
+    "nested_after_commit": Kind("after", _nested),
     "truncated_page": Kind("after", lambda _: Effect(truncate=True)),
     # The hook kills the process that asks: its request is lost, or carried out for nobody.
     "kill_before_commit": Kind("before", _kill),
