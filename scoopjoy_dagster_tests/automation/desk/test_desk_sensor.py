@@ -169,13 +169,13 @@ def test_a_run_is_told_which_document_shows_it(desk: Desk) -> None:
     assert run.tags[BATCH_RUN] == desk.document["name"]
 
 
-def test_what_is_shown_costs_erpnext_one_look_for_requests(desk: Desk) -> None:
+def test_what_is_shown_costs_erpnext_one_look_for_requests_and_one_for_changes(desk: Desk) -> None:
     desk.start()
     desk.tick()
     desk.world.erpnext.requests.reset()
     desk.tick()
     assert desk.said == "every run is shown"
-    assert desk.world.erpnext.requests.total == 1
+    assert desk.world.erpnext.requests.total == 2
     assert desk.world.erpnext.requests.writes == 0
 
 
