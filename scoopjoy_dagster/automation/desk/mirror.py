@@ -165,12 +165,14 @@ def show(
     records: Sequence[dg.RunRecord],
     ui_url: str,
     *,
+    changed: Collection[str] = (),
     budget_s: float = BUDGET_S,
     writes: int = WRITES_PER_LOOK,
 ) -> Look:
     """Make the site show these runs as they are now. Errors of ERPNext do not raise: a later look is the retry.
 
     Runs of one day come first. Of runs over several, the newest days do, and `writes` documents are written at most.
+    `changed`: names of documents that people have saved, and which may have lost what tells them.
     """
     look = Look()
     if not records:
@@ -178,7 +180,7 @@ def show(
     deadline = time.monotonic() + budget_s
     reader = _Reader(instance)
     try:
-        batches, present = _prepared(instance, desk, records)
+        batches, present = _prepared(instance, desk, records, changed)
         for at, batch in enumerate(batches):
             if time.monotonic() > deadline:
                 look.waiting = "ERPNext is slow: the rest is shown by the next look"
@@ -205,10 +207,14 @@ def show(
 
 
 def _prepared(
-    instance: dg.DagsterInstance, desk: BatchRuns, records: Sequence[dg.RunRecord]
+    instance: dg.DagsterInstance,
+    desk: BatchRuns,
+    records: Sequence[dg.RunRecord],
+    changed: Collection[str],
 ) -> tuple[list[Batch], dict[date, list[Shown]]]:
     """What is to be shown, in order, and the documents that the site has, by their days."""
-    named = desk.shown(names={record.dagster_run.tags.get(BATCH_RUN, "") for record in records} - {""})
+    tagged = {record.dagster_run.tags.get(BATCH_RUN, "") for record in records}
+    named = desk.shown(names={*tagged, *changed} - {""})
     by_key: dict[str, Batch] = {}
     for batch in sorted(
         _batches(instance, records, named), key=lambda one: (one.one_day, one.day), reverse=True
@@ -309,10 +315,19 @@ def _runs(batch: Batch) -> list[dg.DagsterRun]:
 
 
 def _document(batch: Batch, present: Iterable[Shown]) -> Shown | None:
-    """The document of a batch, of those of its day: by its key, or the one that a person made for this very day."""
+    """The document of a batch, of those of its day: by its key, or the one that a person made for this very day, or the one
+    whose key somebody has taken away.
+    """
     found = list(present)
-    by_key = next((one for one in found if one.key == batch.key), None)
-    return by_key or next((one for one in found if batch.name and one.name == batch.name), None)
+    ours = {run.run_id for run in _runs(batch)}
+    for wanted in (
+        (one for one in found if one.key == batch.key),
+        (one for one in found if batch.name and one.name == batch.name),
+        (one for one in found if not one.key and one.run_id in ours),
+    ):
+        if document := next(wanted, None):
+            return document
+    return None
 
 
 def content_of(facts: BatchRun, ui_url: str) -> dict[str, Any]:

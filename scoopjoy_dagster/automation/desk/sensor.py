@@ -65,6 +65,7 @@ def build(
         with erpnext.glance() as client:
             desk = BatchRuns(client)
             try:
+                saved = desk.changed(memory.changed_since)
                 taken = inbox.take(
                     context.instance,
                     desk,
@@ -73,7 +74,6 @@ def build(
                     now=begun,
                     aside=memory.aside,
                 )
-                saved = desk.changed(memory.changed_since)
             except (LoginFailed, NotFound, Forbidden) as problem:
                 said = "" if isinstance(problem, LoginFailed) else f"{mirror.NOT_INSTALLED}. "
                 why = f"{said}The next look is in a minute: {problem}"
@@ -88,7 +88,8 @@ def build(
                     *changes.runs_behind(context.instance, job.name, changed, location),
                 )
             }
-            look = mirror.show(context.instance, desk, list(records.values()), mail.ui_url)
+            names = [one.name for one in changed]
+            look = mirror.show(context.instance, desk, list(records.values()), mail.ui_url, changed=names)
             if look.complete and changed:
                 try:
                     taken.said += changes.put_back(context.instance, desk, changed, look, location)
