@@ -248,19 +248,19 @@ def test_a_text_in_which_no_tag_begins_is_kept_to_the_letter(
 def test_moments_and_numbers_come_back_as_they_were_sent(robot: Caller, desk: Desk, run: str) -> None:
     name = f"{desk.run} Times"
     fields = [
-        {"fieldname": "at", "label": "At", "fieldtype": "Datetime"},
-        {"fieldname": "count", "label": "Count", "fieldtype": "Int"},
+        {"fieldname": "moment", "label": "Moment", "fieldtype": "Datetime"},
+        {"fieldname": "number", "label": "Number", "fieldtype": "Int"},
         {"fieldname": "critical", "label": "Critical", "fieldtype": "Check"},
     ]
     body = {"name": name, "module": "Custom", "custom": 1, "autoname": "hash", "fields": fields}
     robot.insert("DocType", **body, permissions=[{"role": "System Manager"}]).accepted()
     try:
-        made = robot.insert(name, at="2026-11-23 01:00:00", count=3, critical=1).value["name"]
-        (row,) = robot.rows(name, ["at", "count", "critical"])
-        assert row == {"at": "2026-11-23 01:00:00", "count": 3, "critical": 1}
-        robot.put(name, made, at=None, count=0, critical=0).accepted()
-        (row,) = robot.rows(name, ["at", "count", "critical"])
-        assert row == {"at": None, "count": 0, "critical": 0}
+        made = robot.insert(name, moment="2026-11-23 01:00:00", number=3, critical=1).value["name"]
+        (row,) = robot.rows(name, ["moment", "number", "critical"])
+        assert row == {"moment": "2026-11-23 01:00:00", "number": 3, "critical": 1}
+        robot.put(name, made, moment=None, number=0, critical=0).accepted()
+        (row,) = robot.rows(name, ["moment", "number", "critical"])
+        assert row == {"moment": None, "number": 0, "critical": 0}
         robot.delete(name, made).accepted()
     finally:
         robot.delete("DocType", name).accepted()
