@@ -215,7 +215,7 @@ def test_setup_brings_a_site_of_an_earlier_version_up_to_date_and_keeps_its_reco
             field.name
             for field in FIELDS
             if field.fieldname in {"custom_scoopjoy_run", "custom_scoopjoy_reason"}
-        } | {"Journal Entry-naming_series-options"}
+        } | {"Journal Entry-naming_series-options", "ScoopJoy Report Reader"}
         install(client, steps, lambda _step: None)
         assert read_installation(client, desk=False) == []
 
