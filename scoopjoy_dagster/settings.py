@@ -23,6 +23,7 @@ from scoopjoy_dagster.accounting.money import Rounding
 from scoopjoy_dagster.accounting.policy import Base, LockedDays, NegativeDays, RoyaltyPolicy
 from scoopjoy_dagster.erpnext.entry_fields import EntryFields
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES, wrong_series
+from scoopjoy_dagster.erpnext.report_role import REPORT_ROLE
 from scoopjoy_dagster.hq import signature
 from scoopjoy_dagster.nearest import nearest
 
@@ -235,8 +236,8 @@ class Settings(BaseSettings):
     )
     report_role: str = _env(
         "SCOOPJOY_REPORT_ROLE",
-        "Sales Manager",
-        description="Enabled users with this role get the daily report",
+        REPORT_ROLE,
+        description="Enabled users with this role get the daily report; `scoopjoy setup` makes the default",
     )
     report_recipients: Annotated[tuple[str, ...], NoDecode] = _env(
         "SCOOPJOY_REPORT_RECIPIENTS",

@@ -47,7 +47,7 @@ def test_the_defaults_are_those_of_the_policy_and_of_a_site_without_mail_and_hea
     assert settings.rounding is Rounding.HALF_UP
     assert settings.negative_days is NegativeDays.SKIP
     assert settings.franchise_group == "Franchise"
-    assert settings.report_role == "Sales Manager"
+    assert settings.report_role == "ScoopJoy Report Reader"
     assert settings.report_recipients == settings.alert_recipients == ()
     assert (settings.smtp_host, settings.hq_url, settings.company) == ("", "", "")
     assert (settings.smtp_port, settings.smtp_security) == (587, "starttls")

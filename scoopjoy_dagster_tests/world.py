@@ -24,6 +24,7 @@ from scoopjoy_dagster.accounting.totals import totals_of
 from scoopjoy_dagster.definitions import JOB, build_defs
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
 from scoopjoy_dagster.erpnext.installation import install, read_installation
+from scoopjoy_dagster.erpnext.report_role import REPORT_ROLE
 from scoopjoy_dagster.erpnext.session import RetryRule, Session
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.resources.clock import ClockResource
@@ -76,6 +77,7 @@ def build_template(path: Path, line: str = "v15", invoice_type: str = "POS Invoi
         client = Client(session)
         install(client, read_installation(client), lambda _step: None)
     seed.set_royalty_terms(made)
+    seed.give_report_role(made, REPORT_ROLE)
     made.snapshot(path)
     made.close()
 

@@ -128,7 +128,8 @@ def send_reports(
             "nobody to send the report to",
             mail.report_role,
             "ERPNext has no enabled user with this role",
-            "Give the role to a user, or set SCOOPJOY_REPORT_RECIPIENTS.",
+            "In ERPNext, give the role to those who are to get the report (`scoopjoy setup` makes the default one), or set "
+            "SCOOPJOY_REPORT_RECIPIENTS; then re-run `reports` for this day.",
         )
         return Outcome(NAME, day, findings=(nobody, *missing))
     the_plans = plans(facts, groups)

@@ -25,6 +25,7 @@ from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, Rejected
 from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties, read_royalty_invoices
 from scoopjoy_dagster.erpnext.people import enabled_users
 from scoopjoy_dagster.erpnext.preflight import Check, check_site, roles_action
+from scoopjoy_dagster.erpnext.report_role import REPORT_ROLE
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.instance import REMEDY, home_problem
 from scoopjoy_dagster.local.home import psycopg2_url
@@ -144,11 +145,12 @@ def _recipients(site: Site, settings: Settings) -> Iterator[Check]:
         if found:
             yield Check("ok", f"recipients of {what}", f"{len(found)} enabled users with the role {role}")
         else:
+            makes = " (`scoopjoy setup` makes it)" if role == REPORT_ROLE else ""
             yield Check(
                 "warning",
                 f"recipients of {what}",
-                f"no enabled user has the role {role}",
-                f"Give the role to somebody in ERPNext, or set {setting}.",
+                f"no enabled user has the role {role}: nobody gets {what}",
+                f"Give the role{makes} to those who are to get them in ERPNext, or set {setting}.",
             )
 
 

@@ -25,6 +25,7 @@ from scoopjoy_dagster.cli.show import print_day, step_progress
 from scoopjoy_dagster.cli.workplace import Workplace, local_directory, usable_port, workplace
 from scoopjoy_dagster.erpnext.client import Client
 from scoopjoy_dagster.erpnext.installation import install, read_installation
+from scoopjoy_dagster.erpnext.report_role import REPORT_ROLE
 from scoopjoy_dagster.erpnext.session import Session
 from scoopjoy_dagster.local.processes import ChildProcesses
 from scoopjoy_dagster.local.services import running_dagster
@@ -33,7 +34,7 @@ from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster.sandbox.erpnext.latency import MODELS
 from scoopjoy_dagster.sandbox.hq import SandboxHQ
 from scoopjoy_dagster.sandbox.mail import MailSink
-from scoopjoy_dagster.sandbox.seed import seed, set_royalty_terms
+from scoopjoy_dagster.sandbox.seed import give_report_role, seed, set_royalty_terms
 
 OPEN_DAYS = 3
 """Days at the end of the example data whose shifts are still open."""
@@ -87,6 +88,7 @@ def embedded_world(
             client = Client(session)
             install(client, read_installation(client), lambda _step: None)
         set_royalty_terms(erpnext)
+        give_report_role(erpnext, REPORT_ROLE)
         headquarters = SandboxHQ()
         headquarters.start()
         stack.callback(headquarters.stop)

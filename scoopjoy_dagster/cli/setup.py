@@ -1,4 +1,4 @@
-"""`scoopjoy setup`: install what the close needs on the site, or take the Batch Run desk off it."""
+"""`scoopjoy setup`: install what the close needs on the site, or take the Batch Run desk and what nobody uses off it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def run_setup(out: Console, settings: Settings, *, desk: bool, dry_run: bool) ->
     """
     with _client(settings) as client:
         script = settings.annotation_script == "on"
-        steps = read_installation(client, desk=desk, script=script, series=settings.royalty_series)
+        steps = read_installation(
+            client, desk=desk, script=script, series=settings.royalty_series, role=settings.report_role
+        )
         if all(step.kind == "leave" for step in steps):
             out.print("Everything is installed.")
         if not dry_run:
@@ -91,7 +93,7 @@ def run_removal(out: Console, settings: Settings, *, dry_run: bool, yes: bool) -
     with _client(settings) as client:
         steps = read_removal(client, series=settings.royalty_series)
         if not steps:
-            out.print("There is no Batch Run desk on the site, and no unused naming series of ours.")
+            out.print("There is no Batch Run desk on the site, and no unused naming series or role of ours.")
             return
         for step in steps if dry_run or not yes else ():
             out.print(f"would {step.sentence}", highlight=False, markup=False)

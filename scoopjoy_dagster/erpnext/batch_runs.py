@@ -6,28 +6,50 @@ and what becomes of a request (`automation.desk`); the DocTypes themselves (`des
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from scoopjoy_dagster.accounting.keys import digest, normalised
-from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Client, Row
+from scoopjoy_dagster.accounting.keys import normalised
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client, Row
 from scoopjoy_dagster.erpnext.desk_schema import BATCH_RUN, BATCH_RUN_REQUEST, BATCH_RUN_STEP
 
 ADMINISTRATOR = "Administrator"
 """Holds every right, whatever the roles say."""
 
-MOST_REQUESTS = 50
-"""Requests that are looked at in one go; the next look takes the rest."""
+
+Content = Mapping[str, Any]
+"""What a Batch Run says: fields of the DocType, with all rows of `steps`."""
+
+RUN_FIELDS = (
+    "run_date", "status", "triggered_by", "started_at", "completed_at", "dagster_run", "dagster_url", "execution_log",
+)  # fmt: skip
+STEP_FIELDS = (
+    "step_name", "step_order", "status", "started_at", "completed_at", "is_critical", "retry_count", "error_message",
+)  # fmt: skip
+_NUMBERS = {"step_order", "is_critical", "retry_count"}
+
+_TAG_BEGINS = re.compile(r"<(?=[A-Za-z/!?])")
+"""What ERPNext takes for the beginning of a tag. A text with one is rewritten or cut as it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A Batch Run Request that nobody has answered. `user` is its owner, which the server sets.
+    """A Batch Run Request that nobody has answered.
 
-    `made` is the server's moment of creation: when the newest Batch Run is deleted, ERPNext gives its number to the
-    next one, and the name of a request with it.
+    Attributes:
+        name: its name.
+        made: the server's moment of creation: when the newest Batch Run is deleted, ERPNext gives its number to the next
+            one, and the name of a request with it.
+        batch_run: the document that it was made at.
+        action: one of `desk_schema.ACTIONS`, if the site is up to date.
+        attempt: number of the click.
+        user: its owner. The server sets it when a request is made, whatever the request says; later whoever may write
+            requests can change it over REST.
+        saved_by: who saved it last, which is the server's to say, always.
     """
 
     name: str
@@ -36,6 +58,12 @@ class Request:
     action: str
     attempt: int
     user: str
+    saved_by: str
+
+    @property
+    def mark(self) -> str:
+        """This request for ever: its name alone may come again."""
+        return f"{self.name} @ {self.made}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +77,55 @@ class ShownStep:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A Batch Run as the site has it. `key` is empty for one that a person made and no run has taken up."""
+    """A Batch Run as the site has it.
+
+    Attributes:
+        key: empty for one that a person made and no run has taken up.
+        modified: the server's moment of its last change.
+        saved_by: whose change that was.
+        content: what it says, comparable with `comparable(...)` of what it must say.
+    """
 
     name: str
     day: date
     status: str
     run_id: str
     key: str
-    digest: str
+    modified: str
+    saved_by: str
     steps: tuple[ShownStep, ...] = ()
+    content: Content = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A Batch Run that somebody has saved: when, and which runs it names (`run_id` its newest, in its key its first)."""
+
+    name: str
+    modified: str
+    key: str
+    run_id: str
+
+
+def comparable(content: Content) -> dict[str, Any]:
+    """What a document says in a form in which ERPNext's answer equals what was sent: no nulls, moments and numbers alike."""
+    rows = [{name: _value(name, row.get(name)) for name in STEP_FIELDS} for row in content["steps"]]
+    return {**{name: _value(name, content.get(name)) for name in RUN_FIELDS}, "steps": rows}
+
+
+def storable(content: Content) -> dict[str, Any]:
+    """The same content with every text as ERPNext stores it unchanged: no `<` that could begin a tag."""
+    found: dict[str, Any] = {
+        name: _TAG_BEGINS.sub("&lt;", value) if isinstance(value, str) else value
+        for name, value in content.items()
+    }
+    if "steps" in found:
+        found["steps"] = [storable(row) for row in found["steps"]]
+    return found
+
+
+def _value(name: str, value: Any) -> str | int:
+    return int(value or 0) if name in _NUMBERS else str(value or "")
 
 
 class BatchRuns:
@@ -69,31 +137,63 @@ class BatchRuns:
     # -- the mirror -------------------------------------------------------------------------------------------
 
     def shown(self, *, keys: Collection[str] = (), names: Collection[str] = ()) -> list[Shown]:
-        """The Batch Runs with these keys, and those with these names. Without their steps.
+        """The Batch Runs with these keys, and those with these names, with all that they say.
 
         Raises:
             NotFound: the desk is not installed on the site.
         """
-        found = {
-            str(row["name"]): _shown(row)
+        rows = {
+            str(row["name"]): row
             for column, wanted in ((KEY_FIELD, sorted(keys)), ("name", sorted(names)))
             if wanted
             for row in self._client.rows(BATCH_RUN, _COLUMNS, [[column, "in", wanted]])
         }
-        return list(found.values())
+        steps: dict[str, list[Row]] = defaultdict(list)
+        for row in self._client.rows(
+            BATCH_RUN_STEP,
+            ["parent", *STEP_FIELDS],
+            [["parent", "in", sorted(rows)], ["parenttype", "=", BATCH_RUN]],
+            order_by="parent asc, idx asc",
+            parent=BATCH_RUN,
+        ):
+            steps[str(row["parent"])].append(row)
+        return [_shown(row, steps[name]) for name, row in rows.items()]
 
-    def write(self, name: str, key: str, content: Mapping[str, Any]) -> str:
-        """Make a Batch Run say `content` (fields of the DocType, with all rows of `steps`); returns its name.
+    def changed(self, since: str) -> list[Changed]:
+        """The Batch Runs that were saved at `since` (a moment of the site, as it writes `modified`) or later, oldest first.
+
+        Raises:
+            NotFound: the desk is not installed on the site.
+        """
+        rows = self._client.rows(
+            BATCH_RUN,
+            ["name", "modified", "dagster_run", KEY_FIELD],
+            [["modified", ">=", since]],
+            order_by="modified asc, name asc",
+        )
+        return [
+            Changed(
+                str(row["name"]),
+                str(row["modified"]),
+                normalised(str(row[KEY_FIELD] or "")),
+                str(row["dagster_run"] or ""),
+            )
+            for row in rows
+        ]
+
+    def write(self, name: str, key: str, content: Content) -> tuple[str, str]:
+        """Make a Batch Run say `content`; returns its name, and the moment of the change.
 
         Without a `name` a new one is made. Its key is unique: a second writer is refused, and finds it at its next look.
         """
-        stamped = {**content, KEY_FIELD: key, DIGEST_FIELD: digest(content)}
-        if not name:
-            return str(self._client.insert(BATCH_RUN, stamped)["name"])
-        # The business day can be set once, by whoever made the document.
-        values = {field: value for field, value in stamped.items() if field != "run_date"}
-        self._client.update(BATCH_RUN, name, values)
-        return name
+        stamped = {**storable(content), KEY_FIELD: key or None}
+        if name:
+            # The business day can be set once, by whoever made the document.
+            values = {column: value for column, value in stamped.items() if column != "run_date"}
+            saved = self._client.update(BATCH_RUN, name, values)
+        else:
+            saved = self._client.insert(BATCH_RUN, stamped)
+        return str(saved["name"]), str(saved["modified"])
 
     # -- requests ---------------------------------------------------------------------------------------------
 
@@ -105,7 +205,7 @@ class BatchRuns:
         """
         rows = self._client.rows(
             BATCH_RUN_REQUEST,
-            ["name", "creation", "batch_run", "action", "attempt", "owner"],
+            ["name", "creation", "batch_run", "action", "attempt", "owner", "modified_by"],
             [["status", "=", "Pending"]],
             order_by="creation asc, name asc",
         )
@@ -117,25 +217,10 @@ class BatchRuns:
                 str(row["action"]),
                 int(row["attempt"] or 0),
                 str(row["owner"]),
+                str(row["modified_by"]),
             )
-            for row in rows[:MOST_REQUESTS]
+            for row in rows
         ]
-
-    def with_steps(self, names: Collection[str]) -> dict[str, Shown]:
-        """These Batch Runs with their steps, by name; one that is gone is missing."""
-        steps: dict[str, list[ShownStep]] = {}
-        rows = self._client.rows(
-            BATCH_RUN_STEP,
-            ["parent", "step_name", "status", "retry_count"],
-            [["parent", "in", sorted(names)], ["parenttype", "=", BATCH_RUN]],
-            order_by="parent asc, idx asc",
-            parent=BATCH_RUN,
-        )
-        for row in rows:
-            step = ShownStep(str(row["step_name"]), str(row["status"]), int(row["retry_count"] or 0))
-            steps.setdefault(str(row["parent"]), []).append(step)
-        found = self._client.rows(BATCH_RUN, _COLUMNS, [["name", "in", sorted(names)]])
-        return {str(row["name"]): _shown(row, steps.get(str(row["name"]), ())) for row in found}
 
     def may_write(self, users: Collection[str]) -> set[str]:
         """Those of these users who are enabled and may write Batch Run, by the roles that the site grants it to.
@@ -182,16 +267,21 @@ class BatchRuns:
         self._client.update(BATCH_RUN_REQUEST, request, {"status": "Refused", "answer": why})
 
 
-_COLUMNS = ["name", "run_date", "status", "dagster_run", KEY_FIELD, DIGEST_FIELD]
+_COLUMNS = ["name", "modified", "modified_by", KEY_FIELD, *RUN_FIELDS]
 
 
-def _shown(row: Row, steps: Sequence[ShownStep] = ()) -> Shown:
+def _shown(row: Row, steps: Sequence[Row]) -> Shown:
     return Shown(
         str(row["name"]),
         date.fromisoformat(str(row["run_date"])),
         str(row["status"]),
         str(row["dagster_run"] or ""),
         normalised(str(row[KEY_FIELD] or "")),
-        str(row[DIGEST_FIELD] or ""),
-        tuple(steps),
+        str(row["modified"]),
+        str(row["modified_by"]),
+        tuple(
+            ShownStep(str(one["step_name"]), str(one["status"]), int(one["retry_count"] or 0))
+            for one in steps
+        ),
+        comparable({**row, "steps": steps}),
     )

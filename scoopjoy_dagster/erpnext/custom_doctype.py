@@ -19,6 +19,9 @@ _GUARDING = ("read", "write", "create", "delete")
 
 _FLAGS = ("reqd", "unique", "no_copy", "read_only", "set_only_once")
 
+_TURNED = {("Data", "Select")}
+"""Kinds of field that setup turns into another: the column is the same, and what documents say in it stays."""
+
 
 def rights(role: str, **granted: int) -> dict[str, Any]:
     """A row of permissions with every right said: ERPNext grants most of those that a row leaves out."""
@@ -67,6 +70,7 @@ def _in_the_way(wanted: Mapping[str, Any], present: Row) -> str:
         f"{field['fieldname']} is a {have[field['fieldname']]} field, a {field['fieldtype']} field is needed"
         for field in wanted["fields"]
         if have.get(field["fieldname"], field["fieldtype"]) != field["fieldtype"]
+        and (have[field["fieldname"]], field["fieldtype"]) not in _TURNED
     ]
     return f"{', '.join(wrong)}; rename or remove it in the DocType" if wrong else ""
 
@@ -96,14 +100,17 @@ def _fields(wanted: Sequence[Mapping[str, Any]], present: Sequence[Row]) -> tupl
 
 def _changed(field: Mapping[str, Any], row: Row) -> dict[str, str]:
     """Properties of a field that the program relies on and that differ, each with what is said about it."""
-    said = {
+    said = {}
+    if row["fieldtype"] != field["fieldtype"]:
+        said["fieldtype"] = f"it must be a {field['fieldtype']} field"
+    said |= {
         flag: f"{flag} must be {'on' if field[flag] else 'off'}"
         for flag in _FLAGS
         if flag in field and bool(row.get(flag)) != bool(field[flag])
     }
     for key in ("options", "default"):
         if key in field and str(row.get(key) or "") != str(field[key]):
-            said[key] = f"{key} must be {' | '.join(str(field[key]).splitlines())}"
+            said[key] = f"{key} must be {' | '.join(str(field[key]).splitlines()) or 'empty'}"
     return said
 
 

@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any
 
 from scoopjoy_dagster.erpnext import deliveries
-from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD
+from scoopjoy_dagster.erpnext.client import KEY_FIELD
 from scoopjoy_dagster.erpnext.custom_doctype import rights
 
 BATCH_RUN = "Batch Run"
@@ -24,9 +24,14 @@ RUN_STATUSES = ("Queued", "Running", "Completed", "Completed with Errors", "Fail
 STEP_STATUSES = ("Pending", "Running", "Success", "Failed", "Skipped")
 REQUEST_STATUSES = ("Pending", "Started", "Refused")
 
+STEP_NAMES = ("Close POS Shifts", "Calculate Royalties", "Generate Invoices", "Send Reports", "Sync to HQ")
+"""As people choose them; `automation.steps` says what each of them is."""
+
 RUN_NOW = "Run Pipeline Now"
 RETRY_PREFIX = "Retry: "
-"""What a request asks for: `Run Pipeline Now`, or `Retry: <step name>`."""
+ACTIONS = (RUN_NOW, *(f"{RETRY_PREFIX}{name}" for name in STEP_NAMES))
+"""All that a request can ask for. ERPNext refuses anything else: an action is a part of the request's name, and a document
+whose name has a line break can be neither changed nor deleted by its address."""
 
 BATCH_SERIES = "SJ-BATCH-.YYYY.-.#####"
 REQUEST_AUTONAME = "format:{batch_run} {action} {attempt}"
@@ -110,7 +115,9 @@ RUN_DOCTYPE: dict[str, Any] = {
             **_READ_ONLY,
         ),
         _field("dagster_run", "Dagster Run", "Data", **_READ_ONLY),
-        _field("dagster_url", "Dagster Link", "Data", options="URL", **_READ_ONLY),
+        # Not of the kind URL: the desk makes a link of those, and ERPNext takes `javascript:` for one of them (v15 with two
+        # slashes, v16 and later as it is). The form's own button opens http and https only.
+        _field("dagster_url", "Dagster Link", "Data", options="", **_READ_ONLY),
         _field("column_break_times", "", "Column Break"),
         _field("started_at", "Started At", "Datetime", **_READ_ONLY),
         _field("completed_at", "Completed At", "Datetime", in_list_view=1, **_READ_ONLY),
@@ -119,7 +126,6 @@ RUN_DOCTYPE: dict[str, Any] = {
         _field("section_log", "Log", "Section Break"),
         _field("execution_log", "Execution Log", "Long Text", **_READ_ONLY),
         _field(KEY_FIELD, "ScoopJoy Key", "Data", unique=1, hidden=1, **_READ_ONLY),
-        _field(DIGEST_FIELD, "ScoopJoy Digest", "Data", hidden=1, **_READ_ONLY),
     ],
     "permissions": [
         rights("System Manager", read=1, write=1, create=1, delete=1, report=1, export=1),
@@ -153,7 +159,16 @@ REQUEST_DOCTYPE: dict[str, Any] = {
             in_standard_filter=1,
             **_READ_ONLY,
         ),
-        _field("action", "Action", "Data", reqd=1, set_only_once=1, in_list_view=1, **_READ_ONLY),
+        _field(
+            "action",
+            "Action",
+            "Select",
+            options="\n".join(ACTIONS),
+            reqd=1,
+            set_only_once=1,
+            in_list_view=1,
+            **_READ_ONLY,
+        ),
         _field("attempt", "Attempt", "Int", set_only_once=1, **_READ_ONLY),
         _field("column_break_status", "", "Column Break"),
         _field(

@@ -1,4 +1,4 @@
-"""Install our custom fields, DocTypes, naming series and the desk on a site: the plan is pure, applying it is thin."""
+"""Install our custom fields, DocTypes, naming series, role and desk on a site: the plan is pure, applying it is thin."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from scoopjoy_dagster.erpnext.custom_doctype import doctype_step
 from scoopjoy_dagster.erpnext.errors import Forbidden, NotFound, Rejected
 from scoopjoy_dagster.erpnext.install_step import InstallStep
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
+from scoopjoy_dagster.erpnext.report_role import REPORT_ROLE, role_step
 from scoopjoy_dagster.erpnext.schema import DELIVERY_DOCTYPE, FIELDS, CustomField
 from scoopjoy_dagster.erpnext.series_options import SeriesOptions
 
@@ -64,6 +65,7 @@ class SiteState:
         server_script: the row of our Server Script; None when there is none.
         may_make_server_script: whether the user may read and make a Server Script.
         series: what can be chosen as naming series of a Journal Entry; None when it was not asked for.
+        report_role: whether our Role is there; None when it was not asked for.
     """
 
     fields: Sequence[Row] = ()
@@ -74,10 +76,16 @@ class SiteState:
     server_script: Row | None = None
     may_make_server_script: bool = True
     series: SeriesOptions | None = None
+    report_role: bool | None = None
 
 
 def plan_installation(
-    state: SiteState, *, desk: bool = True, script: bool = False, series: Sequence[str] = ROYALTY_SERIES
+    state: SiteState,
+    *,
+    desk: bool = True,
+    script: bool = False,
+    series: Sequence[str] = ROYALTY_SERIES,
+    role: str = REPORT_ROLE,
 ) -> list[InstallStep]:
     """What must be done so that everything is there and of the right kind, in the order in which it can be done.
 
@@ -86,6 +94,7 @@ def plan_installation(
         desk: whether the Batch Run desk is wanted; without it, one that is there is left alone.
         script: whether the Server Script that annotates invoices is wanted; likewise.
         series: naming series of royalty entries.
+        role: of those who get the report; it is made if it is ours, any other is the site's own.
     """
     by_name = {(str(row["dt"]), str(row["fieldname"])): row for row in state.fields}
     steps = [step for one in FIELDS if (step := _field_step(one, by_name.get((one.doctype, one.fieldname))))]
@@ -93,6 +102,7 @@ def plan_installation(
     steps += [delivery] if delivery else []
     options = series_options.plan_options(state.series, series) if state.series else None
     steps += [options] if options else []
+    steps += [role_step()] if role == REPORT_ROLE and state.report_role is False else []
     may = state.may_make_server_script
     server = annotation_script.script_step(state.server_script, may=may) if script else None
     steps += [server] if server else []
@@ -192,6 +202,7 @@ def read_site_state(client: Client) -> SiteState:
         server_script=server_script,
         may_make_server_script=may_make_server_script,
         series=series_options.read_customised(client),
+        report_role=client.exists("Role", REPORT_ROLE),
     )
 
 
@@ -224,10 +235,15 @@ def may_make_workspace(client: Client) -> bool:
 
 
 def read_installation(
-    client: Client, *, desk: bool = True, script: bool = False, series: Sequence[str] = ROYALTY_SERIES
+    client: Client,
+    *,
+    desk: bool = True,
+    script: bool = False,
+    series: Sequence[str] = ROYALTY_SERIES,
+    role: str = REPORT_ROLE,
 ) -> list[InstallStep]:
     """The plan for a site as it stands: see `read_site_state` and `plan_installation`."""
-    return plan_installation(read_site_state(client), desk=desk, script=script, series=series)
+    return plan_installation(read_site_state(client), desk=desk, script=script, series=series, role=role)
 
 
 def install(client: Client, steps: Iterable[InstallStep], tell: Callable[[InstallStep], None]) -> None:

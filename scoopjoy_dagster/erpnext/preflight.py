@@ -207,7 +207,7 @@ def _time_zone(site: Site, wanted: str) -> Iterator[Check]:
 
 def _fields(site: Site) -> Iterator[Check]:
     try:
-        steps = installation.read_installation(site.client, desk=False, series=())
+        steps = installation.read_installation(site.client, desk=False, series=(), role="")
     except Forbidden:
         yield from _fields_by_use(site)
         return

@@ -1,4 +1,5 @@
-"""Take the Batch Run desk and unused naming series off a site again: the plan is pure, carrying it out is thin.
+"""Take the Batch Run desk, and naming series and a role that nobody uses, off a site again: the plan is pure, carrying it
+out is thin.
 
 Belongs here: what mirrors Dagster's own record, and what only people choose from. Does not belong here: the custom
 fields on ledger documents and the delivery records. They are the evidence by which nothing is posted or sent twice,
@@ -8,13 +9,15 @@ and no command takes them away.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from scoopjoy_dagster.erpnext import desk_schema, series_options
 from scoopjoy_dagster.erpnext.client import Client, Row
-from scoopjoy_dagster.erpnext.errors import NotFound
+from scoopjoy_dagster.erpnext.errors import NotFound, Rejected
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
 from scoopjoy_dagster.erpnext.removal_step import RemovalStep
+from scoopjoy_dagster.erpnext.report_role import REPORT_ROLE
 
 __all__ = ["DeskOnSite", "RemovalStep", "is_ours", "plan_removal", "read_removal", "remove"]
 
@@ -86,7 +89,12 @@ def read_removal(client: Client, *, series: Sequence[str] = ROYALTY_SERIES) -> l
         )
     )
     options = series_options.plan_without(series_options.read_customised(client, series), series)
-    return [*steps, options] if options else steps
+    steps += [options] if options else []
+    # Whoever has the role gets the reports, with the desk or without it.
+    unused = client.exists("Role", REPORT_ROLE) and not client.rows(
+        "Has Role", ["name"], [["role", "=", REPORT_ROLE]], parent="User", limit=1
+    )
+    return [*steps, RemovalStep("Role", REPORT_ROLE, optional=True)] if unused else steps
 
 
 def _find(client: Client, doctype: str, name: str) -> Row | None:
@@ -104,9 +112,26 @@ def remove(client: Client, steps: Iterable[RemovalStep], tell: Callable[[Removal
     """
     for step in steps:
         for name in step.documents:
-            client.delete(step.doctype, name)
+            _delete_document(client, step.doctype, name)
         if step.values is not None:
             client.update(step.doctype, step.name, step.values)
         elif step.name:
-            client.delete(step.doctype, step.name)
+            try:
+                client.delete(step.doctype, step.name)
+            except Rejected as problem:
+                if not step.optional:
+                    raise
+                tell(replace(step, said=f"leave {step.doctype} {step.name}: {problem.said}"))
+                continue
         tell(step)
+
+
+def _delete_document(client: Client, doctype: str, name: str) -> None:
+    """By a call: a name that people have chosen may have characters that no address can have."""
+    with suppress(NotFound):
+        client.call(
+            "frappe.client.delete",
+            {"doctype": doctype, "name": name},
+            doing=f"delete {doctype} {name}",
+            kind="repeatable write",
+        )

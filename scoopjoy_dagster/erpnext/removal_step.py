@@ -10,7 +10,8 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class RemovalStep:
     """One thing that a site loses: the documents of a DocType (`documents` names them), the one document `name`, or a
-    part of that document (`values` are what its fields have afterwards, `said` is this in words).
+    part of that document (`values` are what its fields have afterwards, `said` is this in words). `optional`: the site may
+    refuse it, and the removal goes on.
     """
 
     doctype: str
@@ -18,6 +19,7 @@ class RemovalStep:
     documents: tuple[str, ...] = ()
     values: Mapping[str, Any] | None = None
     said: str = ""
+    optional: bool = False
 
     @property
     def sentence(self) -> str:

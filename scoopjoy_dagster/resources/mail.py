@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from scoopjoy_dagster.erpnext.report_role import REPORT_ROLE
+
 if TYPE_CHECKING:
     from scoopjoy_dagster.reporting.mail import Mailer
 
@@ -20,9 +22,7 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     sender: str = Field(default="", description="From address.")
     ehlo_name: str = Field(default="", description="Name in EHLO; empty: the domain of the sender.")
     timeout_s: float = Field(default=30.0, description="Seconds to wait for the mail server.")
-    report_role: str = Field(
-        default="Sales Manager", description="Enabled users with this role get the report."
-    )
+    report_role: str = Field(default=REPORT_ROLE, description="Enabled users with this role get the report.")
     report_recipients: list[str] = Field(
         default=[], description="Addresses that get the report instead of the role."
     )

@@ -12,7 +12,7 @@ from pypdf import PdfReader
 
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD
 from scoopjoy_dagster.sandbox import seed
-from scoopjoy_dagster_tests.world import DAY, HEBBAL, INDIRANAGAR, MANAGERS, THANE, World, change
+from scoopjoy_dagster_tests.world import DAY, HEBBAL, INDIRANAGAR, MANAGERS, THANE, World, change, insert
 
 pytestmark = pytest.mark.usefixtures("quick_charts")
 
@@ -168,23 +168,58 @@ def test_a_fault_on_a_delivery_record_leaves_one_and_sends_one_mail(settled: Wor
     assert len(records(settled)) == len(settled.mail.messages) == 2
 
 
-def test_enabled_users_with_the_role_get_it_where_no_list_is_set(settled: World) -> None:
-    settled.mail_options = {"report_recipients": []}
-    assert settled.close("reports").success
-    managers = {
+def holders(settled: World, role: str) -> set[str]:
+    """Addresses of the enabled users with a role."""
+    return {
         user["email"]
         for user in settled.erpnext.documents("User", enabled=1)
-        if "Sales Manager" in {row["role"] for row in user["roles"]} and user["name"] != "Administrator"
+        if role in {row["role"] for row in user["roles"]} and user["name"] != "Administrator"
     }
-    robot = settled.erpnext.robot.user
+
+
+def test_enabled_users_with_the_role_of_the_readers_get_it_and_no_sales_manager_beside_them(
+    settled: World,
+) -> None:
+    settled.mail_options = {"report_recipients": []}
+    cashier = insert(
+        settled.erpnext, "User", email="till@scoopjoy.example", first_name="Till",
+        roles=[{"role": "Sales User"}, {"role": "Sales Manager"}],
+    )  # fmt: skip
+    assert settled.close("reports").success
+    readers = holders(settled, "ScoopJoy Report Reader")
+    assert got(settled) == sorted(readers)
+    assert set(MANAGERS) < readers
+    assert cashier in holders(settled, "Sales Manager")
+    assert cashier not in readers
+    assert "former.manager@scoopjoy.example" not in readers  # has the role, and is disabled
+
+
+def test_a_site_that_has_set_the_role_of_before_sees_no_difference(settled: World) -> None:
+    settled.mail_options = {"report_recipients": [], "report_role": "Sales Manager"}
+    assert settled.close("reports").success
+    managers, robot = holders(settled, "Sales Manager"), settled.erpnext.robot.user
     assert robot in managers
     assert got(settled) == sorted(managers - {robot})
     assert set(MANAGERS) < managers
     assert "former.manager@scoopjoy.example" not in managers  # has the role, and is disabled
 
 
-def test_the_integration_user_gets_it_when_nobody_else_would(settled: World) -> None:
+def test_after_an_upgrade_nobody_has_the_new_role_and_a_row_says_what_to_do(settled: World) -> None:
     settled.mail_options = {"report_recipients": []}
+    for user in holders(settled, "ScoopJoy Report Reader"):
+        change(settled.erpnext, "User", user, roles=[{"role": "Sales Manager"}])
+    day = settled.close("reports")
+    assert not day.success
+    assert got(settled) == []
+    (row,) = day.exceptions("reports")
+    assert (row["severity"], row["who"]) == ("error", "ScoopJoy Report Reader")
+    assert row["action"].startswith("In ERPNext, give the role to those who are to get the report")
+    assert "`scoopjoy setup` makes the default one" in row["action"]
+    assert "SCOOPJOY_REPORT_RECIPIENTS" in row["action"]
+
+
+def test_the_integration_user_gets_it_when_nobody_else_would(settled: World) -> None:
+    settled.mail_options = {"report_recipients": [], "report_role": "Sales Manager"}
     for user in settled.erpnext.documents("User", enabled=1):
         if user["name"] not in {"Administrator", "Guest", settled.erpnext.robot.user}:
             change(settled.erpnext, "User", user["name"], enabled=0)

@@ -238,3 +238,17 @@ def test_a_home_without_dagster_s_settings_is_an_error_line(command: Command, tm
     assert f"Dagster: DAGSTER_HOME is {tmp_path}, where no dagster.yaml is" in " ".join(done.text.split())
     (tmp_path / "dagster.yaml").write_text("{}", encoding="utf-8")
     assert "Dagster: DAGSTER_HOME" not in command("check", DAGSTER_HOME=str(tmp_path)).text
+
+
+def test_where_nobody_has_the_role_of_the_readers_the_check_says_who_gets_nothing_and_what_to_do(
+    bare_world: World, command: Command
+) -> None:
+    """As it is after an upgrade: setup makes the role, and gives it to nobody."""
+    assert command("setup", **bare_world.settings).code == 0
+    done = command("check", **bare_world.settings)
+    assert done.code == 0, done.text
+    assert levels(done.out)["recipients of reports"] == "warning"
+    assert "no enabled user has the role ScoopJoy Report Reader: nobody gets reports" in done.text
+    assert "Give the role (`scoopjoy setup` makes it) to those who are to get them in ERPNext" in done.text
+    before = command("check", **bare_world.settings, SCOOPJOY_REPORT_ROLE="Sales Manager")
+    assert levels(before.out)["recipients of reports"] == "ok"

@@ -20,6 +20,9 @@ def test_setup_is_announced_done_once_and_then_leaves_the_site_alone(
     assert any("create DocType ScoopJoy Delivery" in line for line in would)
     assert any("create DocType Batch Run Step" in line for line in would)
     assert any("create Client Script ScoopJoy Batch Run" in line for line in would)
+    assert any(
+        "create Role ScoopJoy Report Reader: it is not there; give it in ERPNext" in line for line in would
+    )
     assert bare_world.writes == 0
 
     done = command("setup", **bare_world.settings)
@@ -37,6 +40,15 @@ def test_setup_is_announced_done_once_and_then_leaves_the_site_alone(
         assert again.text.startswith("Everything is installed. left out: Workspace ScoopJoy: only a user")
     assert bare_world.writes == books
     assert command("check", **bare_world.settings).code == 0
+
+
+def test_a_site_that_names_a_role_of_its_own_is_given_none(bare_world: World, command: Command) -> None:
+    done = command("setup", **bare_world.settings, SCOOPJOY_REPORT_ROLE="Sales Manager")
+    assert done.code == 0, done.text
+    assert "Role" not in {
+        line.split()[2] for line in done.out.splitlines() if line.startswith("done: create")
+    }
+    assert bare_world.erpnext.documents("Role", name="ScoopJoy Report Reader") == []
 
 
 def test_a_field_of_another_kind_in_the_way_ends_setup_with_a_sentence(
@@ -113,7 +125,7 @@ def test_removal_is_announced_asked_for_done_once_and_says_what_is_kept(
     again = command("setup", "--remove", "--yes")
     assert (again.code, again.out) == (
         0,
-        "There is no Batch Run desk on the site, and no unused naming series of ours.\n",
+        "There is no Batch Run desk on the site, and no unused naming series or role of ours.\n",
     )
     assert world.writes == after
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from scoopjoy_dagster.erpnext.client import Client
 from scoopjoy_dagster.erpnext.installation import install, read_installation
+from scoopjoy_dagster.erpnext.report_role import REPORT_ROLE
 from scoopjoy_dagster.erpnext.session import Session
 from scoopjoy_dagster.partitions import ZONE, last_ended_day
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster.sandbox.hq import SandboxHQ
 from scoopjoy_dagster.sandbox.mail import MailSink
-from scoopjoy_dagster.sandbox.seed import seed, set_royalty_terms
+from scoopjoy_dagster.sandbox.seed import give_report_role, seed, set_royalty_terms
 
 OPEN_DAYS = 3
 """So many days at the end of the week are not closed yet; the first of them is go-live."""
@@ -42,6 +43,7 @@ def make_templates(directory: Path) -> Templates:
             client = Client(session)
             install(client, read_installation(client), lambda _step: None)
         set_royalty_terms(erpnext)
+        give_report_role(erpnext, REPORT_ROLE)
         erpnext.snapshot(made.installed)
     return made
 

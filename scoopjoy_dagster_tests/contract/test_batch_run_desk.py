@@ -41,6 +41,8 @@ class Desk:
                     "read_only": 1,
                 },
                 {"fieldname": "link", "label": "Link", "fieldtype": "Data", "options": "URL"},
+                {"fieldname": "plain", "label": "Plain", "fieldtype": "Data"},
+                {"fieldname": "log", "label": "Log", "fieldtype": "Long Text"},
             ],
             "permissions": [
                 {"role": "System Manager"},
@@ -88,7 +90,7 @@ def desk(site: Site) -> Iterator[Desk]:
     yield desk
     for doctype in (desk.request, desk.run):
         for row in site.robot.rows(doctype, ["name"]):
-            site.robot.delete(doctype, row["name"]).accepted()
+            site.robot.rpc("frappe.client.delete", doctype=doctype, name=row["name"]).accepted()
         site.robot.delete("DocType", doctype).accepted()
 
 
@@ -128,6 +130,32 @@ def test_the_owner_of_a_request_is_who_asked_whatever_the_request_says(
     accountant: Caller, viewer: Caller, desk: Desk, run: str
 ) -> None:
     assert ask(accountant, desk, run, owner=viewer.user).value["owner"] == accountant.user
+
+
+def test_the_owner_of_a_document_can_be_changed_later_and_who_saved_it_last_cannot(
+    accountant: Caller, viewer: Caller, desk: Desk, run: str
+) -> None:
+    made = ask(accountant, desk, run).value
+    forged = {"owner": viewer.user, "modified_by": viewer.user, "creation": "2020-01-01 00:00:00"}
+    accountant.put(desk.request, made["name"], **forged).accepted()
+    (row,) = accountant.rows(
+        desk.request, ["owner", "modified_by", "creation"], [["name", "=", made["name"]]]
+    )
+    assert (row["owner"], row["modified_by"]) == (viewer.user, accountant.user)
+    assert row["creation"].startswith("2020-01-01 00:00:00")
+
+
+def test_a_document_with_a_line_break_in_its_name_has_no_address(
+    accountant: Caller, robot: Caller, desk: Desk, run: str
+) -> None:
+    made = ask(accountant, desk, run, "a\nb").value
+    assert made["name"] == f"{run} a\nb 0"
+    robot.get(desk.request, made["name"]).refused(404, "DoesNotExistError")
+    robot.put(desk.request, made["name"], attempt=0).refused(404, "DoesNotExistError")
+    robot.delete(desk.request, made["name"]).refused(404, "DoesNotExistError")
+    assert [row["name"] for row in robot.rows(desk.request, ["name"], [["run", "=", run]])] == [made["name"]]
+    robot.rpc("frappe.client.delete", doctype=desk.request, name=made["name"]).accepted()
+    assert robot.rows(desk.request, ["name"], [["run", "=", run]]) == []
 
 
 def test_the_second_of_the_same_request_is_409(
@@ -186,6 +214,67 @@ def test_a_link_must_be_one(robot: Caller, desk: Desk, run: str) -> None:
     assert refused.messages == ["'nowhere' is not a valid URL"]
     url = "http://127.0.0.1:3000/runs/1"
     assert robot.put(desk.run, run, link=url).value["link"] == url
+
+
+def test_what_is_taken_for_a_link_and_what_is_not(robot: Caller, line: str, desk: Desk, run: str) -> None:
+    """Why an address that the desk would make a link of is kept in a field without a kind."""
+    script = robot.put(desk.run, run, link="javascript:alert(1)")
+    if line == V15:
+        script.refused(417, "ValidationError")
+    else:
+        script.accepted()
+    assert robot.put(desk.run, run, link="javascript://x/%0aalert(1)").value["link"].startswith("javascript:")
+    assert robot.put(desk.run, run, plain="javascript:alert(1)").value["plain"] == "javascript:alert(1)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "&lt;b>bold&lt;/b> -> &lt;Franchise> & a < b, c > d",
+        "&lt;script>alert(1)&lt;/script>",
+        "&lt;!-- markdown --> 1 <2> 3",
+        "line one\n  line two  \n",
+        '{"a": 1}',
+    ],
+)
+def test_a_text_in_which_no_tag_begins_is_kept_to_the_letter(
+    robot: Caller, desk: Desk, run: str, text: str
+) -> None:
+    robot.put(desk.run, run, log=text, plain=text.strip()[:60]).accepted()
+    (row,) = robot.rows(desk.run, ["log", "plain"], [["name", "=", run]])
+    assert row == {"log": text, "plain": text.strip()[:60]}
+
+
+def test_moments_and_numbers_come_back_as_they_were_sent(robot: Caller, desk: Desk, run: str) -> None:
+    name = f"{desk.run} Times"
+    fields = [
+        {"fieldname": "moment", "label": "Moment", "fieldtype": "Datetime"},
+        {"fieldname": "number", "label": "Number", "fieldtype": "Int"},
+        {"fieldname": "critical", "label": "Critical", "fieldtype": "Check"},
+    ]
+    body = {"name": name, "module": "Custom", "custom": 1, "autoname": "hash", "fields": fields}
+    robot.insert("DocType", **body, permissions=[{"role": "System Manager"}]).accepted()
+    try:
+        made = robot.insert(name, moment="2026-11-23 01:00:00", number=3, critical=1).value["name"]
+        (row,) = robot.rows(name, ["moment", "number", "critical"])
+        assert row == {"moment": "2026-11-23 01:00:00", "number": 3, "critical": 1}
+        robot.put(name, made, moment=None, number=0, critical=0).accepted()
+        (row,) = robot.rows(name, ["moment", "number", "critical"])
+        assert row == {"moment": None, "number": 0, "critical": 0}
+        robot.delete(name, made).accepted()
+    finally:
+        robot.delete("DocType", name).accepted()
+
+
+def test_a_document_that_is_saved_is_found_by_the_moment_that_its_answer_says(
+    robot: Caller, accountant: Caller, desk: Desk, run: str
+) -> None:
+    before = robot.get(desk.run, run).value["modified"]
+    saved = accountant.put(desk.run, run, status="Running").value["modified"]
+    assert saved > before
+    found = robot.rows(desk.run, ["name", "modified", "modified_by"], [["modified", ">=", saved]])
+    assert {"name": run, "modified": saved, "modified_by": accountant.user} in found
+    assert run not in [row["name"] for row in robot.rows(desk.run, ["name"], [["modified", "<", saved]])]
 
 
 def test_who_may_only_read_makes_and_changes_nothing(viewer: Caller, desk: Desk, run: str) -> None:
@@ -255,11 +344,32 @@ def test_fields_rights_and_states_are_changed_by_put_and_the_rest_stays(
     placed = [row | {"idx": place} for place, row in enumerate(fields, start=1)]
     robot.put("DocType", desk.run, fields=placed, states=states).accepted()
     after = robot.get("DocType", desk.run).value
-    assert [row["fieldname"] for row in after["fields"]] == ["day", "note", "status", "link"]
+    assert [row["fieldname"] for row in after["fields"]] == ["day", "note", "status", "link", "plain", "log"]
     assert [row["title"] for row in after["states"]] == ["Queued", "Failed"]
     assert [row["name"] for row in after["permissions"]] == [row["name"] for row in before["permissions"]]
     changed = accountant.put(desk.run, run, status="Failed", note="x").value
     assert (changed["day"], changed["status"], changed["note"]) == ("2026-11-22", "Failed", "x")
+
+
+def test_a_text_becomes_a_choice_and_what_documents_say_stays(
+    robot: Caller, accountant: Caller, desk: Desk, run: str
+) -> None:
+    """What setup does to the actions of an earlier version."""
+    good, bad = (str(ask(accountant, desk, run, action).value["name"]) for action in ("Yes", "Perhaps"))
+    before = robot.get("DocType", desk.request).value["fields"]
+    choice = {"fieldtype": "Select", "options": "Yes\nNo"}
+    fields = [row | (choice if row["fieldname"] == "action" else {}) for row in before]
+    robot.put("DocType", desk.request, fields=fields).accepted()
+    try:
+        rows = robot.rows(desk.request, ["name", "action"], [["run", "=", run]])
+        assert rows == [{"name": bad, "action": "Perhaps"}, {"name": good, "action": "Yes"}]
+        assert robot.put(desk.request, good, attempt=1).value["attempt"] == 1
+        robot.put(desk.request, bad, attempt=1).refused(417, "ValidationError")
+        ask(accountant, desk, run, "Perhaps", attempt=2).refused(417, "ValidationError")
+        ask(accountant, desk, run, "a\nb").refused(417, "ValidationError")
+        ask(accountant, desk, run, "No").accepted()
+    finally:
+        robot.put("DocType", desk.request, fields=before).accepted()
 
 
 def test_rows_of_a_put_stand_where_their_idx_says(robot: Caller, desk: Desk) -> None:
@@ -324,6 +434,29 @@ def test_a_doctype_that_is_deleted_leaves_its_documents_and_scripts_to_be_delete
     assert [row["name"] for row in robot.rows(body["name"], ["name"])] == [name]
     robot.delete(body["name"], name).accepted()
     robot.delete("DocType", body["name"]).accepted()
+
+
+# -- a role of its own ------------------------------------------------------------------------------------------------
+
+
+def test_a_role_is_made_given_and_deleted_again_once_nobody_has_it(
+    site: Site, robot: Caller, viewer: Caller, desk: Desk
+) -> None:
+    role = f"{desk.run} Reader"
+    robot.insert("Role", role_name=role, desk_access=0).accepted()
+    robot.insert("Role", role_name=role).refused(409, "DuplicateEntryError")
+    assert robot.rows("Role", ["name", "desk_access"], [["name", "=", role]]) == [
+        {"name": role, "desk_access": 0}
+    ]
+    had = [{"role": row["role"]} for row in site.owner.get("User", viewer.user).value["roles"]]
+    site.owner.put("User", viewer.user, roles=[*had, {"role": role}]).accepted()
+    held = {"doctype": "Has Role", "parent": "User", "fields": ["parent"], "filters": [["role", "=", role]]}
+    assert robot.rpc("frappe.client.get_list", **held).value == [{"parent": viewer.user}]
+    robot.delete("Role", role).refused(417, "LinkExistsError")
+    site.owner.put("User", viewer.user, roles=had).accepted()
+    assert not robot.rpc("frappe.client.get_list", **held).value
+    robot.delete("Role", role).accepted()
+    assert robot.rows("Role", ["name"], [["name", "=", role]]) == []
 
 
 # -- Client Script and Workspace --------------------------------------------------------------------------------------

@@ -13,6 +13,10 @@ ACCOUNTANT = "desk-accountant@scoopjoy.example"
 """Accounts Manager: may ask for runs."""
 VIEWER = "desk-viewer@scoopjoy.example"
 """Accounts User: sees the runs."""
+SECOND_ACCOUNTANT = "desk-second-accountant@scoopjoy.example"
+"""Accounts Manager, too."""
+CASHIER = "desk-cashier@scoopjoy.example"
+"""What cashiers have, and often more than they need."""
 WEBMASTER = "desk-webmaster@scoopjoy.example"
 """System Manager and Workspace Manager."""
 
@@ -38,6 +42,8 @@ def hire(site: SandboxERPNext) -> None:
     """The people of the desk."""
     for user, roles in (
         (ACCOUNTANT, ["Accounts Manager"]),
+        (SECOND_ACCOUNTANT, ["Accounts Manager"]),
+        (CASHIER, ["Sales User", "Sales Manager", "Accounts User"]),
         (VIEWER, ["Accounts User"]),
         (WEBMASTER, ["System Manager", "Workspace Manager"]),
     ):

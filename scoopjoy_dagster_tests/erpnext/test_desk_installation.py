@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scoopjoy_dagster.erpnext import desk_schema
-from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Client
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
 from scoopjoy_dagster.erpnext.desk_schema import (
     BATCH_RUN,
     BATCH_RUN_REQUEST,
@@ -34,6 +34,7 @@ from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster_tests.erpnext.desk_site import (
     ACCOUNTANT,
+    CASHIER,
     VIEWER,
     WEBMASTER,
     complete_desk,
@@ -247,6 +248,7 @@ def test_setup_twice_installs_the_desk_once(bare: SandboxERPNext) -> None:
     assert done == [
         ("create", "ScoopJoy Delivery"),
         ("create", "Journal Entry-naming_series-options"),
+        ("create", "ScoopJoy Report Reader"),
         ("create", BATCH_RUN_STEP),
         ("create", BATCH_RUN),
         ("create", BATCH_RUN_REQUEST),
@@ -298,7 +300,7 @@ def test_a_desk_of_an_earlier_version_is_brought_up_to_date_with_its_documents(b
             field
             | ({"options": "Queued\nRunning\nCompleted\nFailed"} if field["fieldname"] == "status" else {})
             for field in RUN_DOCTYPE["fields"]
-            if field["fieldname"] not in {"dagster_url", "execution_log", DIGEST_FIELD}
+            if field["fieldname"] not in {"dagster_url", "execution_log"}
         ]
         grants = [grant for grant in RUN_DOCTYPE["permissions"] if grant["role"] == "System Manager"]
         client.insert("DocType", RUN_DOCTYPE | {"fields": earlier, "permissions": grants, "states": []})
@@ -315,6 +317,81 @@ def test_a_desk_of_an_earlier_version_is_brought_up_to_date_with_its_documents(b
             {"status": "Completed with Errors", "dagster_url": "https://dagster.example/runs/1"},
         )
     assert (done["run_date"], [row["step_name"] for row in done["steps"]]) == ("2026-11-20", ["one"])
+
+
+EARLIER_ACTION = {"fieldtype": "Data", "options": ""}
+"""What a request could ask for before: any text."""
+
+
+def test_an_action_of_an_earlier_version_becomes_a_choice_in_its_row() -> None:
+    stored = edited(REQUEST_DOCTYPE, "action", name="row-1", **EARLIER_ACTION)
+    (step,) = plan_desk(with_doctype(stored))
+    assert (step.kind, step.name) == ("change", BATCH_RUN_REQUEST)
+    assert step.reason.startswith("action: it must be a Select field; action: options must be Run Pipeline")
+    (action,) = [field for field in step.body["fields"] if field["fieldname"] == "action"]
+    assert (action["name"], action["fieldtype"]) == ("row-1", "Select")
+    assert action["options"].splitlines() == list(desk_schema.ACTIONS)
+
+
+def test_an_address_that_the_desk_made_a_link_of_is_none_after_setup() -> None:
+    (step,) = plan_desk(with_doctype(edited(RUN_DOCTYPE, "dagster_url", options="URL")))
+    assert step.reason == "dagster_url: options must be empty"
+    (url,) = [field for field in step.body["fields"] if field["fieldname"] == "dagster_url"]
+    assert url["options"] == ""
+
+
+@pytest.fixture
+def of_before(bare: SandboxERPNext) -> dict[str, str]:
+    """A site whose desk an earlier version has installed, with a run, and requests that version took: their actions and names."""
+    with session_of(bare) as session:
+        client = Client(session)
+        install(
+            client, [step for step in read_installation(client) if step.doctype != "Role"], lambda _: None
+        )
+        for doctype, fieldname, values in (
+            (REQUEST_DOCTYPE, "action", EARLIER_ACTION),
+            (RUN_DOCTYPE, "dagster_url", {"options": "URL"}),
+        ):
+            now = client.get("DocType", doctype["name"])
+            client.update("DocType", doctype["name"], {"fields": edited(now, fieldname, **values)["fields"]})
+        run = client.insert(
+            BATCH_RUN, {"run_date": "2026-11-20", "dagster_url": "https://dagster.example/runs/1"}
+        )
+        return {
+            action: str(
+                client.insert(BATCH_RUN_REQUEST, {"batch_run": run["name"], "action": action, "attempt": 0})[
+                    "name"
+                ]
+            )
+            for action in ("Run Pipeline Now", "Retry: Send Reports", "a\nb")
+        }
+
+
+def test_setup_on_the_desk_of_an_earlier_version_keeps_its_rows_and_is_done_once(
+    bare: SandboxERPNext, of_before: dict[str, str]
+) -> None:
+    before = bare.documents(BATCH_RUN_REQUEST)
+    changed = [(step.kind, step.name) for step in set_up(bare) if step.kind != "leave"]
+    assert changed == [
+        ("create", "ScoopJoy Report Reader"),
+        ("change", BATCH_RUN),
+        ("change", BATCH_RUN_REQUEST),
+    ]
+    assert [step.kind for step in set_up(bare)] == ["leave"]
+    assert bare.documents(BATCH_RUN_REQUEST) == before
+    run = before[0]["batch_run"]
+    with session_of(bare, user=ACCOUNTANT) as session:
+        client = Client(session)
+        for action in ("Run Pipeline Now", "Retry: Send Reports"):
+            answered = client.update(
+                BATCH_RUN_REQUEST, of_before[action], {"status": "Refused", "answer": "No."}
+            )
+            assert (answered["status"], answered["action"]) == ("Refused", action)
+        with pytest.raises(Rejected, match="Action cannot be"):
+            client.insert(BATCH_RUN_REQUEST, {"batch_run": run, "action": "a\nb", "attempt": 1})
+        assert client.insert(
+            BATCH_RUN_REQUEST, {"batch_run": run, "action": "Run Pipeline Now", "attempt": 1}
+        )
 
 
 def test_a_batch_run_of_another_app_stops_setup_with_a_sentence_and_is_not_touched(
@@ -380,6 +457,22 @@ def test_what_was_asked_and_for_which_day_cannot_be_changed_later(desk: SandboxE
             client.update(BATCH_RUN_REQUEST, asked, {"action": "Retry: Send Reports"})
         answered = client.update(BATCH_RUN_REQUEST, asked, {"status": "Refused", "answer": "No."})
     assert (answered["status"], answered["answer"]) == ("Refused", "No.")
+
+
+def test_a_cashier_makes_no_batch_run_and_asks_for_nothing(desk: SandboxERPNext) -> None:
+    """Not with the roles either that cashiers often have and do not need."""
+    run = new_run(desk)
+    request = {"batch_run": run, "action": "Run Pipeline Now", "attempt": 0}
+    with session_of(desk, user=CASHIER) as session:
+        client = Client(session)
+        for attempt in (
+            lambda: client.insert(BATCH_RUN, {"run_date": "2026-11-22"}),
+            lambda: client.update(BATCH_RUN, run, {"status": "Completed"}),
+            lambda: client.insert(BATCH_RUN_REQUEST, request),
+            lambda: client.rows(BATCH_RUN_REQUEST, ["name"], []),
+        ):
+            with pytest.raises(Forbidden):
+                attempt()
 
 
 def test_a_run_that_somebody_asked_for_cannot_be_deleted_from_under_the_request(desk: SandboxERPNext) -> None:

@@ -127,7 +127,7 @@ def test_setup_twice_installs_once(bare: SandboxERPNext) -> None:
         client = Client(session)
         told: list[str] = []
         install(client, read_installation(client, desk=False), lambda step: told.append(step.sentence))
-        assert len(told) == len(FIELDS) + 2  # the delivery records, and the naming series
+        assert len(told) == len(FIELDS) + 3  # the delivery records, the naming series, and the role
         bare.requests.reset()
         assert read_installation(client, desk=False) == []
         assert bare.requests.writes == 0
@@ -215,7 +215,7 @@ def test_setup_brings_a_site_of_an_earlier_version_up_to_date_and_keeps_its_reco
             field.name
             for field in FIELDS
             if field.fieldname in {"custom_scoopjoy_run", "custom_scoopjoy_reason"}
-        } | {"Journal Entry-naming_series-options"}
+        } | {"Journal Entry-naming_series-options", "ScoopJoy Report Reader"}
         install(client, steps, lambda _step: None)
         assert read_installation(client, desk=False) == []
 

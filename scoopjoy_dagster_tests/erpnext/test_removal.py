@@ -20,7 +20,7 @@ from scoopjoy_dagster.erpnext.installation import install, read_installation
 from scoopjoy_dagster.erpnext.removal import DeskOnSite, plan_removal, read_removal, remove
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster_tests.erpnext.desk_site import WEBMASTER, hire
-from scoopjoy_dagster_tests.world import insert, session_of
+from scoopjoy_dagster_tests.world import change, insert, session_of
 
 EVERYTHING: dict[str, Any] = {
     "doctypes": {one["name"]: one for one in desk_schema.DESK_DOCTYPES},
@@ -135,9 +135,7 @@ def test_a_removal_that_broke_off_goes_on_where_it_stopped(chain_site: SandboxER
     runs = [insert(chain_site, BATCH_RUN, run_date=f"2026-11-{day}") for day in (20, 21, 22)]
     with session_of(chain_site, attempts=1) as session:
         client = Client(session)
-        chain_site.faults.add(
-            "refused_before_commit", method="DELETE", path=f"/api/resource/Batch Run/{runs[1]}"
-        )
+        chain_site.faults.add("refused_before_commit", path="/api/method/frappe.client.delete", nth=2)
         with pytest.raises(Exception, match=f"delete Batch Run {runs[1]}"):
             remove(client, read_removal(client), lambda _step: None)
         assert [doc["name"] for doc in chain_site.documents(BATCH_RUN)] == runs[1:]
@@ -172,3 +170,65 @@ def test_a_document_of_the_site_that_links_to_a_run_stops_the_removal_with_erpne
         with pytest.raises(Rejected, match="is linked with Customer"):
             remove(client, steps, lambda _step: None)
     assert [doc["name"] for doc in chain_site.documents(BATCH_RUN)] == [run]
+
+
+def test_a_request_whose_name_no_address_can_have_goes_too(chain_site: SandboxERPNext) -> None:
+    run = insert(chain_site, BATCH_RUN, run_date="2026-11-22")
+    insert(chain_site, BATCH_RUN_REQUEST, batch_run=run, action="Run Pipeline Now", attempt=0)
+    with chain_site.site.transaction():
+        chain_site.site.db.run('UPDATE "tabBatch Run Request" SET name = ?', (f"{run} a\nb 0",))
+    with session_of(chain_site) as session:
+        client = Client(session)
+        remove(client, read_removal(client), lambda _step: None)
+    assert chain_site.documents("DocType", name=BATCH_RUN_REQUEST) == []
+    assert chain_site.documents("DocType", name=BATCH_RUN) == []
+
+
+# -- the role of the readers ------------------------------------------------------------------------------------------
+
+READER = "ScoopJoy Report Reader"
+
+
+def sentences_of_the_role(site: SandboxERPNext) -> list[str]:
+    with session_of(site) as session:
+        return [step.sentence for step in read_removal(Client(session)) if step.doctype == "Role"]
+
+
+def test_the_role_of_the_readers_stays_while_somebody_has_it_and_goes_after(
+    chain_site: SandboxERPNext,
+) -> None:
+    assert sentences_of_the_role(chain_site) == []
+    for user in chain_site.documents("User"):
+        roles = [{"role": row["role"]} for row in user["roles"] if row["role"] != READER]
+        if len(roles) != len(user["roles"]):
+            change(chain_site, "User", user["name"], roles=roles)
+    assert sentences_of_the_role(chain_site) == [f"delete Role {READER}"]
+    with session_of(chain_site) as session:
+        client = Client(session)
+        remove(client, read_removal(client), lambda _step: None)
+    assert chain_site.documents("Role", name=READER) == []
+    assert sentences_of_the_role(chain_site) == []
+
+
+def test_a_role_that_erpnext_keeps_because_something_else_links_to_it_is_left_with_a_sentence(
+    chain_site: SandboxERPNext,
+) -> None:
+    for user in chain_site.documents("User"):
+        roles = [{"role": row["role"]} for row in user["roles"] if row["role"] != READER]
+        change(chain_site, "User", user["name"], roles=roles)
+    insert(
+        chain_site, "Custom Field", dt="Customer", fieldname="custom_role", label="Role", fieldtype="Link",
+        options="Role",
+    )  # fmt: skip
+    insert(
+        chain_site, "Customer", customer_name="Linked", customer_group="Commercial", territory="India",
+        custom_role=READER,
+    )  # fmt: skip
+    with session_of(chain_site) as session:
+        client = Client(session)
+        told: list[str] = []
+        remove(client, read_removal(client), lambda step: told.append(step.sentence))
+    (said,) = [one for one in told if READER in one]
+    assert said.startswith(f"leave Role {READER}: ")
+    assert "is linked with Customer" in said
+    assert len(chain_site.documents("Role", name=READER)) == 1

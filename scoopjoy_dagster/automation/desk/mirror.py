@@ -1,7 +1,9 @@
 """Runs of Dagster as Batch Runs in ERPNext: written while they differ from what the site shows, by whoever looks.
 
 A look costs ERPNext nothing while no run is at work and all that ended are shown. What could not be written is written
-by a later look: the runs themselves say what is missing (`MIRRORED`), so there is no list that could be lost.
+by a later look: the runs themselves say what is missing (`MIRRORED`), so there is no list that could be lost. Whoever may
+write Batch Run can make one say anything over REST: what people have saved is compared with Dagster's record, field by
+field, and put back (`changes`).
 """
 
 from __future__ import annotations
@@ -15,14 +17,14 @@ from typing import Any
 
 import dagster as dg
 
-from scoopjoy_dagster.accounting.keys import digest, normalised
+from scoopjoy_dagster.accounting.keys import normalised
 from scoopjoy_dagster.automation.desk.batch_run import BatchRun, Run, batch_run
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, RunLog
 from scoopjoy_dagster.automation.parcels import runs
 from scoopjoy_dagster.automation.state import UNFINISHED, days_of_tags
 from scoopjoy_dagster.automation.steps import STEPS
-from scoopjoy_dagster.erpnext.batch_runs import BatchRuns, Shown
-from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, NotFound, Rejected
+from scoopjoy_dagster.erpnext.batch_runs import BatchRuns, Shown, comparable, storable
+from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, LoginFailed, NotFound, Rejected
 
 MIRRORED = "scoopjoy/batch_run_mirrored"
 """Run tag: the run's own id, once the site shows its end. The id, because a re-execution inherits the tags of the run
@@ -36,7 +38,7 @@ BUDGET_S = 20.0
 
 WRITES_PER_LOOK = 31
 """Documents of runs over several days that one look writes: a run over a year has 365, and each of its steps changes all of
-them. The next look finds by their digests which are right, and goes on."""
+them. The next look finds which are right, and goes on."""
 
 KEYS_PER_LIST = 200
 """Documents that ERPNext is asked for in one list."""
@@ -53,11 +55,18 @@ NOT_INSTALLED = (
 
 @dataclass(slots=True)
 class Look:
-    """What a look came to: Batch Runs written, what must wait for a later look, and what is refused, in words."""
+    """What a look came to: Batch Runs written, what must wait for a later look, and what is refused, in words.
+
+    Attributes:
+        corrected: a sentence for each document that somebody had changed after its runs had ended and been shown.
+        right: the documents that say now what they must, by name, with the server's moment of their last change.
+    """
 
     written: list[str] = field(default_factory=list)
     waiting: str = ""
     refused: list[str] = field(default_factory=list)
+    corrected: list[str] = field(default_factory=list)
+    right: dict[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -140,7 +149,12 @@ def runs_to_show(
 
 
 def _is_close(run: dg.DagsterRun, job: str) -> bool:
-    if run.tags.get(MIRRORED) == run.run_id or is_dry(run) or not days_of_tags(run.tags):
+    return run.tags.get(MIRRORED) != run.run_id and closes(run, job)
+
+
+def closes(run: dg.DagsterRun, job: str) -> bool:
+    """Whether a run closes a day, or steps of it, so that a Batch Run shows it."""
+    if is_dry(run) or not days_of_tags(run.tags):
         return False
     return run.job_name == job or bool(_OURS & set(run.asset_selection or ()))
 
@@ -151,12 +165,14 @@ def show(
     records: Sequence[dg.RunRecord],
     ui_url: str,
     *,
+    changed: Collection[str] = (),
     budget_s: float = BUDGET_S,
     writes: int = WRITES_PER_LOOK,
 ) -> Look:
     """Make the site show these runs as they are now. Errors of ERPNext do not raise: a later look is the retry.
 
     Runs of one day come first. Of runs over several, the newest days do, and `writes` documents are written at most.
+    `changed`: names of documents that people have saved, and which may have lost what tells them.
     """
     look = Look()
     if not records:
@@ -164,7 +180,7 @@ def show(
     deadline = time.monotonic() + budget_s
     reader = _Reader(instance)
     try:
-        batches, present = _prepared(instance, desk, records)
+        batches, present = _prepared(instance, desk, records, changed)
         for at, batch in enumerate(batches):
             if time.monotonic() > deadline:
                 look.waiting = "ERPNext is slow: the rest is shown by the next look"
@@ -179,11 +195,11 @@ def show(
                 _show(reader, desk, batch, present[batch.day], ui_url, look)
                 if not batch.one_day:
                     writes -= len(look.written) - written
-            except NotFound:
+            except (Forbidden, LoginFailed):
                 raise
             except Rejected as problem:  # of this document; the others may be fine
                 look.refused.append(f"the Batch Run of {batch.day} could not be written: {problem}")
-    except (NotFound, Forbidden) as problem:
+    except (NotFound, Forbidden) as problem:  # of the lists
         look.waiting = f"{NOT_INSTALLED} ({problem})"
     except ERPNextError as problem:
         look.waiting = f"ERPNext does not show the runs yet, a later look writes them: {problem}"
@@ -191,10 +207,14 @@ def show(
 
 
 def _prepared(
-    instance: dg.DagsterInstance, desk: BatchRuns, records: Sequence[dg.RunRecord]
+    instance: dg.DagsterInstance,
+    desk: BatchRuns,
+    records: Sequence[dg.RunRecord],
+    changed: Collection[str],
 ) -> tuple[list[Batch], dict[date, list[Shown]]]:
     """What is to be shown, in order, and the documents that the site has, by their days."""
-    named = desk.shown(names={record.dagster_run.tags.get(BATCH_RUN, "") for record in records} - {""})
+    tagged = {record.dagster_run.tags.get(BATCH_RUN, "") for record in records}
+    named = desk.shown(names={*tagged, *changed} - {""})
     by_key: dict[str, Batch] = {}
     for batch in sorted(
         _batches(instance, records, named), key=lambda one: (one.one_day, one.day), reverse=True
@@ -230,10 +250,19 @@ def _batches(
             family = (root, name)
             if family not in families:
                 families[family] = _family(instance, {root, firsts.get(name, root)}, name)
-            found = [one for one in families[family] if text in days_of_tags(one.dagster_run.tags)]
+            found = [
+                one
+                for one in families[family]
+                if text in days_of_tags(one.dagster_run.tags) and _belongs(one.dagster_run, name)
+            ]
             first = min(found, key=lambda one: one.create_timestamp).dagster_run
             key = normalised(f"batch:{first.root_run_id or first.run_id}:{text}")
             yield Batch(date.fromisoformat(text), key, name, tuple(found), one_day=len(days) == 1)
+
+
+def _belongs(run: dg.DagsterRun, name: str) -> bool:
+    """Whether a run may be shown by the document of this name: not if it has another. A document's key is not proof of it."""
+    return not name or run.tags.get(BATCH_RUN, name) == name
 
 
 def _family(instance: dg.DagsterInstance, roots: Collection[str], name: str) -> list[dg.RunRecord]:
@@ -254,12 +283,18 @@ def _show(
     facts = batch_run(reader.runs_of(batch))
     content = content_of(facts, ui_url)
     held = _document(batch, present)
-    name = held.name if held else ""
-    # What was retried at the document of a day since has gone on from there: a later look at the whole run keeps it.
-    retried = bool(held and not batch.one_day and held.run_id not in {one.run_id for one in _runs(batch)})
-    if held is None or (held.digest != digest(content) and not retried):
-        name = desk.write(name, batch.key, content)
+    name, modified = (held.name, held.modified) if held else ("", "")
+    if held is None or (
+        (held.key, held.content) != (batch.key, comparable(storable(content)))
+        and not _went_on(reader.instance, batch, held)
+    ):
+        name, modified = desk.write(name, batch.key, content)
         look.written.append(f"{name} ({facts.status})")
+        if held and all(run.tags.get(MIRRORED) == run.run_id for run in _runs(batch)):
+            look.corrected.append(
+                f"Batch Run {name}, last saved by {held.saved_by}, said something else than Dagster's record, and was put back"
+            )
+    look.right[name] = modified
     for record, run in zip(batch.records, _runs(batch), strict=True):
         wanted = {BATCH_RUN: name} if len(days_of_tags(run.tags)) == 1 else {}
         ended = not facts.at_work and run.status not in UNFINISHED
@@ -270,15 +305,29 @@ def _show(
             reader.instance.add_run_tags(run.run_id, missing)
 
 
+def _went_on(instance: dg.DagsterInstance, batch: Batch, held: Shown) -> bool:
+    """Whether the document of a day of a run over several was retried since: a later look at the whole run keeps it."""
+    return not batch.one_day and bool(instance.get_runs_count(dg.RunsFilter(tags={BATCH_RUN: held.name})))
+
+
 def _runs(batch: Batch) -> list[dg.DagsterRun]:
     return [record.dagster_run for record in batch.records]
 
 
 def _document(batch: Batch, present: Iterable[Shown]) -> Shown | None:
-    """The document of a batch, of those of its day: by its key, or the one that a person made for this very day."""
+    """The document of a batch, of those of its day: by its key, or the one that a person made for this very day, or the one
+    whose key somebody has taken away.
+    """
     found = list(present)
-    by_key = next((one for one in found if one.key == batch.key), None)
-    return by_key or next((one for one in found if batch.name and one.name == batch.name), None)
+    ours = {run.run_id for run in _runs(batch)}
+    for wanted in (
+        (one for one in found if one.key == batch.key),
+        (one for one in found if batch.name and one.name == batch.name),
+        (one for one in found if not one.key and one.run_id in ours),
+    ):
+        if document := next(wanted, None):
+            return document
+    return None
 
 
 def content_of(facts: BatchRun, ui_url: str) -> dict[str, Any]:

@@ -11,6 +11,10 @@ from scoopjoy_dagster.automation.steps import STEPS, Step
 from scoopjoy_dagster.erpnext.batch_runs import Request, Shown, ShownStep
 from scoopjoy_dagster.erpnext.desk_schema import RETRY_PREFIX, RUN_NOW
 
+RUNS_PER_PERSON = 5
+"""Runs that one person may start at the desk in 24 hours: enough to put a bad morning right, too few to fill the queue or to
+hold up the night. Many days are a backfill, which Dagster does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -20,7 +24,16 @@ class Answer:
     refusal: str = ""
 
 
-def answer(request: Request, asked: Shown | None, *, may_write: bool, first: date, last: date) -> Answer:
+def answer(
+    request: Request,
+    asked: Shown | None,
+    *,
+    may_write: bool,
+    first: date,
+    last: date,
+    at_work: bool = False,
+    started: int = 0,
+) -> Answer:
     """What a request comes to.
 
     Args:
@@ -29,7 +42,14 @@ def answer(request: Request, asked: Shown | None, *, may_write: bool, first: dat
         may_write: whether who asked may write Batch Run.
         first: first business day that can be closed (go-live).
         last: the newest business day that has ended.
+        at_work: whether a run closes that day already, or is about to.
+        started: runs that the same person has started at the desk in the last 24 hours.
     """
+    if request.saved_by != request.user:
+        return Answer(
+            refusal=f"{request.saved_by} has changed this request of {request.user}: nobody asks in another's name. "
+            "Ask again yourself."
+        )
     if not may_write:
         return Answer(refusal=f"{request.user} may not write Batch Run, so may not start a run.")
     if asked is None:
@@ -38,6 +58,22 @@ def answer(request: Request, asked: Shown | None, *, may_write: bool, first: dat
         return Answer(
             refusal=f"{asked.day} cannot be closed: the business days from {first} (go-live) to {last} (the last that has ended) can."
         )
+    found = _asked_for(request, asked)
+    if not found.assets:
+        return found
+    if at_work:
+        return Answer(
+            refusal=f"A run of {asked.day} is at work already, and has a Batch Run of its own: wait until it has ended."
+        )
+    if started >= RUNS_PER_PERSON:
+        return Answer(
+            refusal=f"{request.user} has started {started} runs here in the last 24 hours, and {RUNS_PER_PERSON} are the most. "
+            "Ask again tomorrow, or let somebody with access to Dagster run a backfill."
+        )
+    return found
+
+
+def _asked_for(request: Request, asked: Shown) -> Answer:
     if request.action == RUN_NOW:
         return _run(asked)
     if request.action.startswith(RETRY_PREFIX):

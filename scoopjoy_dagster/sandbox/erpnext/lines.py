@@ -53,6 +53,7 @@ class Line:
         public_workspaces_guarded: A public Workspace is deleted by Workspace Managers only.
         names_of_doctypes_taken: No Workspace has the name of a DocType.
         reads_pdfs: An uploaded PDF must be one.
+        any_scheme_is_url: What has a scheme and anything behind it is a URL, ``javascript:`` too; on v15 what has a host is.
         drops_half_attachments: A File inserted for a DocType and no document hangs on nothing.
         freeze: Where the frozen day is.
 
@@ -101,6 +102,7 @@ class Line:
     public_workspaces_guarded: bool = False
     names_of_doctypes_taken: bool = False
     reads_pdfs: bool = False
+    any_scheme_is_url: bool = False
     drops_half_attachments: bool = False
     freeze: Freeze = Freeze("Accounts Settings", "acc_frozen_upto", "frozen_accounts_modifier")
 
@@ -148,6 +150,7 @@ V16 = Line(
     public_workspaces_guarded=True,
     names_of_doctypes_taken=True,
     reads_pdfs=True,
+    any_scheme_is_url=True,
     drops_half_attachments=True,
     freeze=Freeze("Company", "accounts_frozen_till_date", "role_allowed_for_frozen_entries"),
     party_on_receivables_only=True,

@@ -192,6 +192,8 @@ class Application:
             return self._method(session, call, names[0])
         if kind == "resource" and names and names[0]:
             name = "/".join(names[1:]).rstrip("/")
+            if "\n" in name:  # no route has a line break in it
+                raise SiteError("DoesNotExistError")
             return (
                 self._document(session, call, names[0], name) if name else self._list(session, call, names[0])
             )

@@ -20,7 +20,6 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.routing import Mount
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from scoopjoy_dagster.sandbox.erpnext.faults import Effect
@@ -167,7 +166,10 @@ def app(
     world: SandboxERPNext, transports: dict[tuple[str, int], asyncio.Transport] | None = None
 ) -> Starlette:
     """The ASGI application of a world. Resets need the connections' transports, which ``Server`` records."""
-    return Starlette(routes=[Mount("/", app=_Endpoint(world, {} if transports is None else transports))])
+    app = Starlette()
+    # Not a route: those match no path with a line break in it, and what such a path is answered is the site's affair.
+    app.router.default = _Endpoint(world, {} if transports is None else transports)
+    return app
 
 
 class Server:

@@ -175,7 +175,7 @@ class Session:
             workflows.set_state(self, doc)
             self._number_rows(doc)
             self._adopt_rows(doc)
-            validation.check_values(doc)
+            validation.check_values(self, doc)
             self._write(doc, insert=True)
             hooks.after_insert(self, doc)
             hooks.on_update(self, doc)
@@ -241,7 +241,7 @@ class Session:
         else:
             self._number_rows(doc)
             self._adopt_rows(doc)
-            validation.check_values(doc)
+            validation.check_values(self, doc)
         if action == "update":
             validation.check_after_submit(doc)
         self._write(doc, insert=False)

@@ -68,14 +68,14 @@ def _fetch(session: Session, part: Doc, goals: list[Field], target: str, name: s
             part[goal.fieldname] = cast(goal, value)
 
 
-def check_values(doc: Doc) -> None:
+def check_values(session: Session, doc: Doc) -> None:
     """Mandatory fields, selections and lengths, in this order."""
     _check_mandatory(doc)
     for part in (doc, *doc.all_rows()):
         for field in part.meta.stored:
             value = part.get(field.fieldname)
             if isinstance(value, str) and value:
-                _check_text(doc, part, field, value)
+                _check_text(session, doc, part, field, value)
 
 
 def _check_mandatory(doc: Doc) -> None:
@@ -101,18 +101,22 @@ def _check_mandatory(doc: Doc) -> None:
         raise SiteError("MandatoryError", text, server_messages=messages)
 
 
-def _is_url(value: str) -> bool:
-    return bool(urlsplit(value).netloc) or value.startswith("/")
+def _is_url(value: str, *, any_scheme: bool) -> bool:
+    """``frappe.utils.validate_url``."""
+    parts = urlsplit(value)
+    found = parts.scheme and (parts.netloc or parts.path) if any_scheme else parts.netloc
+    return bool(found) or value.startswith("/")
 
 
-def _check_text(doc: Doc, part: Doc, field: Field, value: str) -> None:
+def _check_text(session: Session, doc: Doc, part: Doc, field: Field, value: str) -> None:
     if field.fieldtype == "Select" and field.options and field.fieldname != "naming_series":
         part[field.fieldname] = value = value.strip()
         if value not in field.choices:
             prefix = f"Row #{part['idx']}:" if part is not doc else ""
             options = ", ".join(f'"{choice}"' for choice in field.choices if choice)
             raise thrown(f'{prefix} {field.label} cannot be "{value}". It should be one of {options}')
-    if field.fieldtype == "Data" and field.options == "URL" and not _is_url(value):
+    any_scheme = session.site.line.any_scheme_is_url
+    if field.fieldtype == "Data" and field.options == "URL" and not _is_url(value, any_scheme=any_scheme):
         raise thrown(f"'<strong>{value}</strong>' is not a valid URL")
     limit = field.length or 140
     if field.fieldtype in SHORT_TEXT and len(value) > limit:

@@ -16,7 +16,13 @@ from scoopjoy_dagster.sandbox.seed.facts import (
     close_shift,
 )
 from scoopjoy_dagster.sandbox.seed.history import SeedSummary, seed
-from scoopjoy_dagster.sandbox.seed.masters import FRANCHISES, OUTLETS, master_data, set_royalty_terms
+from scoopjoy_dagster.sandbox.seed.masters import (
+    FRANCHISES,
+    OUTLETS,
+    give_report_role,
+    master_data,
+    set_royalty_terms,
+)
 
 __all__ = [
     "FRANCHISES",
@@ -30,6 +36,7 @@ __all__ = [
     "at",
     "cancel_document",
     "close_shift",
+    "give_report_role",
     "master_data",
     "seed",
     "set_royalty_terms",

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -50,10 +51,11 @@ class Desk:
 
     def tick(self) -> list[dg.RunRequest]:
         """A tick as the daemon makes it: the cursor that it leaves is the next one's."""
+        sensor, definitions = sensor_and_definitions(self.world.day_ends_at)
         context = dg.build_sensor_context(
             instance=self.world.instance,
             cursor=self.cursor,
-            definitions=_definitions(),
+            definitions=definitions,
             resources={
                 "erpnext": self.world.erpnext_resource,
                 "mail": MailResource(ui_url=UI),
@@ -61,7 +63,7 @@ class Desk:
             },
         )
         with context:
-            data = _sensor(self.world.day_ends_at).evaluate_tick(context)
+            data = sensor.evaluate_tick(context)
         self.cursor, self.said = data.cursor, data.skip_message or ""
         return list(data.run_requests or [])
 
@@ -111,12 +113,8 @@ class Desk:
 
 
 @cache
-def _definitions() -> dg.Definitions:
-    return World(mock.Mock(), mock.Mock()).defs()
-
-
-@cache
-def _sensor(day_ends_at: str = "00:00") -> dg.SensorDefinition:
+def sensor_and_definitions(day_ends_at: str = "00:00") -> tuple[dg.SensorDefinition, dg.Definitions]:
+    """The sensor of the desk, and definitions with the job that it asks for."""
     job = dg.define_asset_job(JOB, selection=[step.asset for step in STEPS])
     settings = load_settings(
         {
@@ -129,17 +127,25 @@ def _sensor(day_ends_at: str = "00:00") -> dg.SensorDefinition:
         }
     )
     sensors = wiring.build(business_days(settings.go_live), job, settings).sensors
-    return next(one for one in sensors if one.name == desk_sensor.NAME)
+    sensor = next(one for one in sensors if one.name == desk_sensor.NAME)
+    return sensor, World(mock.Mock(), mock.Mock()).defs()
+
+
+@contextmanager
+def a_desk(chain_template: Path, empty_instance: Path, directory: Path) -> Iterator[Desk]:
+    """A desk on a site of its own, with a day of sales and the people of the desk, and a Dagster without runs."""
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    shutil.copytree(empty_instance, directory, dirs_exist_ok=True)
+    with started_site(chain_template) as site, local_instance(directory) as instance:
+        hire(site)
+        made = Desk(World(site, instance))
+        made.world.a_day()
+        yield made
 
 
 @pytest.fixture
 def desk(chain_template: Path, empty_instance: Path, tmp_path: Path) -> Iterator[Desk]:
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    shutil.copytree(empty_instance, tmp_path, dirs_exist_ok=True)
-    with started_site(chain_template) as site, local_instance(tmp_path) as instance:
-        hire(site)
-        made = Desk(World(site, instance))
-        made.world.a_day()
+    with a_desk(chain_template, empty_instance, tmp_path) as made:
         yield made
 
 
@@ -169,13 +175,13 @@ def test_a_run_is_told_which_document_shows_it(desk: Desk) -> None:
     assert run.tags[BATCH_RUN] == desk.document["name"]
 
 
-def test_what_is_shown_costs_erpnext_one_look_for_requests(desk: Desk) -> None:
+def test_what_is_shown_costs_erpnext_one_look_for_requests_and_one_for_changes(desk: Desk) -> None:
     desk.start()
     desk.tick()
     desk.world.erpnext.requests.reset()
     desk.tick()
     assert desk.said == "every run is shown"
-    assert desk.world.erpnext.requests.total == 1
+    assert desk.world.erpnext.requests.total == 2
     assert desk.world.erpnext.requests.writes == 0
 
 
@@ -354,7 +360,7 @@ def test_a_control_total_that_does_not_hold_fails_its_step_and_is_named(desk: De
 
 def test_a_document_whose_answer_was_lost_is_not_made_twice(desk: Desk) -> None:
     desk.start()
-    desk.world.erpnext.faults.add("committed_never_answered", method="POST", doctype="Batch Run")
+    desk.world.erpnext.faults.add("committed_never_answered", method="POST", path="/api/resource/Batch Run")
     desk.tick()
     assert "a later look writes them" in desk.said
     desk.tick()

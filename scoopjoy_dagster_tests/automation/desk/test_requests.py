@@ -7,13 +7,16 @@ from datetime import date
 
 import pytest
 
-from scoopjoy_dagster.automation.desk.requests import Answer, answer
+from scoopjoy_dagster.automation.desk.requests import RUNS_PER_PERSON, Answer, answer
 from scoopjoy_dagster.automation.steps import STEPS
 from scoopjoy_dagster.erpnext.batch_runs import Request, Shown, ShownStep
+from scoopjoy_dagster.erpnext.desk_schema import ACTIONS, STEP_NAMES
 
 FIRST, LAST = date(2026, 11, 1), date(2026, 11, 22)
-NEW = Shown("SJ-BATCH-2026-00001", LAST, "Queued", "", "", "")
-RUN_NOW = Request("r", "2026-11-23 01:00:00", NEW.name, "Run Pipeline Now", 0, "asha@scoopjoy.example")
+ASHA = "asha@scoopjoy.example"
+MADE = "2026-11-23 01:00:00"
+NEW = Shown("SJ-BATCH-2026-00001", LAST, "Queued", run_id="", key="", modified=MADE, saved_by=ASHA)
+RUN_NOW = Request("r", MADE, NEW.name, "Run Pipeline Now", attempt=0, user=ASHA, saved_by=ASHA)
 
 
 def failed(**states: str) -> Shown:
@@ -29,8 +32,12 @@ def retry(title: str, attempt: int = 1) -> Request:
     return replace(RUN_NOW, action=f"Retry: {title}", attempt=attempt)
 
 
-def answered(request: Request, asked: Shown | None, *, may_write: bool = True) -> Answer:
-    return answer(request, asked, may_write=may_write, first=FIRST, last=LAST)
+def answered(
+    request: Request, asked: Shown | None, *, may_write: bool = True, at_work: bool = False, started: int = 0
+) -> Answer:
+    return answer(
+        request, asked, may_write=may_write, first=FIRST, last=LAST, at_work=at_work, started=started
+    )
 
 
 def test_a_new_batch_run_runs_the_whole_close() -> None:
@@ -78,3 +85,31 @@ def test_who_may_not_write_batch_run_starts_nothing() -> None:
     found = answered(RUN_NOW, NEW, may_write=False)
     assert not found.assets
     assert "asha@scoopjoy.example may not write Batch Run" in found.refusal
+
+
+@pytest.mark.parametrize("asked", [RUN_NOW, retry("Send Reports")])
+def test_while_a_run_of_the_day_is_at_work_no_second_one_is_started(asked: Request) -> None:
+    shown = NEW if asked is RUN_NOW else failed(reports="Failed")
+    assert answered(asked, shown).assets
+    found = answered(asked, shown, at_work=True)
+    assert not found.assets
+    assert "A run of 2026-11-22 is at work already" in found.refusal
+
+
+def test_a_person_starts_a_few_runs_a_day_and_is_told_how_many() -> None:
+    assert answered(RUN_NOW, NEW, started=RUNS_PER_PERSON - 1).assets
+    found = answered(RUN_NOW, NEW, started=RUNS_PER_PERSON)
+    assert not found.assets
+    assert found.refusal.startswith(f"{ASHA} has started {RUNS_PER_PERSON} runs here in the last 24 hours")
+
+
+def test_a_request_that_somebody_else_has_saved_since_is_nobodys() -> None:
+    found = answered(replace(RUN_NOW, saved_by="ben@scoopjoy.example"), NEW)
+    assert not found.assets
+    assert found.refusal.startswith(f"ben@scoopjoy.example has changed this request of {ASHA}")
+
+
+def test_what_can_be_asked_for_is_a_run_and_a_retry_of_each_step() -> None:
+    assert tuple(step.title for step in STEPS) == STEP_NAMES
+    for action in ACTIONS:
+        assert "no request that is known" not in answered(replace(RUN_NOW, action=action), NEW).refusal

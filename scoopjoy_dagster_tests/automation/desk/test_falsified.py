@@ -1,0 +1,148 @@
+"""Batch Runs that people have changed over REST say again what Dagster's record says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
+from scoopjoy_dagster.erpnext.desk_schema import RUN_DOCTYPE
+from scoopjoy_dagster_tests.automation.desk.test_desk_sensor import BEFORE, Desk, a_desk
+from scoopjoy_dagster_tests.erpnext.desk_site import ACCOUNTANT
+from scoopjoy_dagster_tests.world import DAY, THANE, change, insert, session_of
+
+VOLATILE = {"modified", "modified_by", "name", "creation", "owner"}
+
+
+@pytest.fixture
+def desk(chain_template: Path, empty_instance: Path, tmp_path: Path) -> Iterator[Desk]:
+    with a_desk(chain_template, empty_instance, tmp_path) as made:
+        yield made
+
+
+def put(desk: Desk, name: str, **values: Any) -> None:
+    """What an accountant with an API key does."""
+    with session_of(desk.world.erpnext, user=ACCOUNTANT) as session:
+        Client(session).update("Batch Run", name, values)
+
+
+def said(document: dict[str, Any]) -> dict[str, Any]:
+    """All that a document says, without who saved it when."""
+    rows = [{key: value for key, value in row.items() if key not in VOLATILE} for row in document["steps"]]
+    return {**{key: value for key, value in document.items() if key not in VOLATILE}, "steps": rows}
+
+
+def test_whatever_somebody_has_written_into_a_batch_run_is_put_back_at_the_next_look(desk: Desk) -> None:
+    desk.start({"scoopjoy/triggered_by": "schedule"})
+    desk.tick()
+    desk.tick()
+    true = said(desk.document)
+    name, first = desk.document["name"], desk.document["steps"][0]["name"]
+    for lie in (
+        {"status": "Failed"},
+        {"triggered_by": "nobody@scoopjoy.example"},
+        {"execution_log": "nothing happened"},
+        {"execution_log": "", "started_at": None, "completed_at": "2020-01-01 00:00:00"},
+        {"dagster_run": "another", "dagster_url": "https://evil.example/runs/1"},
+        {"dagster_url": "javascript:alert(1)"},
+        {KEY_FIELD: "", "status": "Failed"},
+        {KEY_FIELD: "batch:another:2026-11-22", "dagster_run": ""},
+        {"steps": []},
+        {"steps": [{"name": first, "step_name": "Close POS Shifts", "status": "Failed"}]},
+    ):
+        put(desk, name, **lie)
+        assert said(desk.document) != true, lie
+        desk.tick()
+        assert said(desk.document) == true, lie
+        desk.world.erpnext.requests.reset()
+        desk.tick()
+        assert desk.said == "every run is shown"
+        assert desk.world.erpnext.requests.writes == 0
+    with session_of(desk.world.erpnext, user=ACCOUNTANT) as session:
+        row = desk.document["steps"][1]
+        changed = {"status": "Failed", "error_message": "x"}
+        Client(session).update("Batch Run Step", row["name"], changed)
+    assert said(desk.document) != true
+    desk.tick()
+    assert said(desk.document) == true
+    assert len(desk.documents()) == 1
+
+
+def test_a_day_of_a_run_over_several_is_put_back_too(desk: Desk) -> None:
+    desk.world.close("closed_shifts", day=BEFORE, until=DAY)
+    desk.tick()
+    true = {one["run_date"]: said(one) for one in desk.documents()}
+    (name,) = [one["name"] for one in desk.documents() if one["run_date"] == BEFORE.isoformat()]
+    for lie in ({"status": "Failed"}, {"dagster_run": "another"}, {KEY_FIELD: "", "triggered_by": "me"}):
+        put(desk, name, **lie)
+        desk.tick()
+        assert {one["run_date"]: said(one) for one in desk.documents()} == true, lie
+
+
+def test_a_batch_run_that_no_run_has_made_says_nothing(desk: Desk) -> None:
+    done = desk.start()
+    desk.tick()
+    true = said(desk.document)
+    first = desk.document["name"]
+    steps = [{"step_name": "Close POS Shifts", "status": "Success"}]
+    forged = {
+        "run_date": BEFORE.isoformat(), "status": "Completed", "triggered_by": "schedule", "steps": steps,
+        "execution_log": "all was well",
+    }  # fmt: skip
+    for claim in ({}, {"dagster_run": done.run_id}, {KEY_FIELD: f"batch:{done.run_id}:{BEFORE}"}):
+        name = insert(desk.world.erpnext, "Batch Run", user=ACCOUNTANT, **forged, **claim)
+        desk.tick()
+        assert f"Batch Run {name}, last saved by {ACCOUNTANT}, said what no run has done" in desk.said
+        by_name = {one["name"]: one for one in desk.documents()}
+        put_back = by_name[name]
+        assert (put_back["status"], put_back["steps"]) == ("Queued", [])
+        assert not any(
+            put_back[field] for field in ("triggered_by", "execution_log", "dagster_run", KEY_FIELD)
+        )
+        assert said(by_name[first]) == true
+        desk.tick()
+        assert desk.said == "every run is shown"
+
+
+def test_a_batch_run_of_a_run_that_this_dagster_does_not_know_is_named_and_left(desk: Desk) -> None:
+    """Its record may be lost, or another Dagster's."""
+    name = insert(
+        desk.world.erpnext, "Batch Run", run_date=BEFORE.isoformat(), status="Completed", dagster_run="of old",
+        execution_log="all was well",
+    )  # fmt: skip
+    desk.tick()
+    assert f"Batch Run {name} shows a run that this Dagster does not know" in desk.said
+    desk.tick()
+    assert desk.said == "every run is shown"
+    assert (desk.document["status"], desk.document["execution_log"]) == ("Completed", "all was well")
+
+
+def test_a_new_batch_run_that_waits_for_its_button_is_left_alone(desk: Desk) -> None:
+    insert(desk.world.erpnext, "Batch Run", user=ACCOUNTANT, run_date=DAY.isoformat())
+    before = desk.document
+    desk.tick()
+    assert desk.said == "every run is shown"
+    assert desk.document == before
+
+
+def test_a_text_with_tags_is_written_so_that_erpnext_keeps_it(desk: Desk) -> None:
+    """ERPNext rewrites or cuts a text in which it sees a tag: compared with what was sent it would differ for ever."""
+    change(desk.world.erpnext, "Customer", THANE, customer_name="<b>Thane</b> & <script>Co -> x")
+    desk.world.options["income_account"] = "<Nowhere> - SJ"
+    desk.start()
+    desk.tick()
+    error = desk.document["steps"][1]["error_message"]
+    assert "&lt;Nowhere>" in error
+    assert "<Nowhere>" not in error
+    assert "<script" not in desk.document["execution_log"]
+    desk.tick()
+    assert desk.said == "every run is shown"
+
+
+def test_the_desk_of_erpnext_makes_no_link_of_an_address() -> None:
+    """It makes one of every field of the kind URL, and takes `javascript:` for a URL."""
+    (field,) = [one for one in RUN_DOCTYPE["fields"] if one["fieldname"] == "dagster_url"]
+    assert (field["fieldtype"], field["options"]) == ("Data", "")
