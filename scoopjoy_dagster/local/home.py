@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import scoopjoy_dagster
+from scoopjoy_dagster.local.private import private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,15 +40,20 @@ def prepare_home(
         base: the environment to add to; ours when not given.
 
     Raises:
-        HomeError: ``dagster.yaml`` is not there, as when only the package was installed.
+        HomeError: ``dagster.yaml`` is not there, as when only the package was installed; or the directory cannot be used.
         ValueError: the URL is not one of PostgreSQL.
     """
     shipped = shipped_file("dagster.yaml", project)
     home = home.expanduser().resolve()  # Dagster refuses a relative DAGSTER_HOME
-    home.mkdir(parents=True, exist_ok=True)
     used = home / "dagster.yaml"
-    if not (used.exists() and used.samefile(shipped)):  # a link to the shipped one is as good as a copy
-        shutil.copyfile(shipped, used)
+    try:
+        private_directory(home)
+        if not (used.exists() and used.samefile(shipped)):  # a link to the shipped one is as good as a copy
+            shutil.copyfile(shipped, used)
+    except OSError as error:
+        raise HomeError(
+            f"{home} cannot be used ({error.strerror}): give it to the user who runs this, or choose another SCOOPJOY_DIRECTORY."
+        ) from None
     before = dict(os.environ if base is None else base)
     return {
         **before,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from scoopjoy_dagster.local.postgres import EmbeddedPostgres
 from scoopjoy_dagster_tests.nights.world import LAST_DAY, Night, night
 from scoopjoy_dagster_tests.world import MANAGERS
 
@@ -134,7 +133,7 @@ def test_the_database_is_lost_after_days_that_were_closed(directory: Path) -> No
             assert sorted(closed(one)) == [(day, "SUCCESS") for day in days_before(9)]
             assert one.mails() == []
             sent = one.reports(), len(one.there.headquarters.deliveries)
-        one.postgres = EmbeddedPostgres(directory / "another")
+        one.postgres = one.database("another")
         with one.running():
             one.until("01:15:10", "06:00:10")
             assert sorted(closed(one)) == [
