@@ -40,6 +40,20 @@ def test_a_home_that_links_to_the_shipped_file_is_left_as_it_is(tmp_path: Path) 
     assert (tmp_path / "dagster.yaml").is_symlink()
 
 
+def test_the_home_is_for_nobody_else(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    prepare_home(tmp_path, URL)
+    assert tmp_path.stat().st_mode & 0o007 == 0
+    prepare_home(tmp_path / "new", URL)
+    assert tmp_path.joinpath("new").stat().st_mode & 0o077 == 0
+
+
+def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(HomeError, match=r"/file/home cannot be used \(Not a directory\): give it to"):
+        prepare_home(tmp_path / "file" / "home", URL)
+
+
 def test_a_proxy_is_not_asked_for_servers_on_this_machine(tmp_path: Path) -> None:
     environment = prepare_home(tmp_path, URL, base={"NO_PROXY": "internal.example"})
     assert environment["NO_PROXY"] == "internal.example,127.0.0.1,localhost"

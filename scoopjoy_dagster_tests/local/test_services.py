@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import make_url
 
 from scoopjoy_dagster.local.home import PROJECT, prepare_home
 from scoopjoy_dagster.local.processes import ChildProcesses, ProcessError, free_port
@@ -59,6 +60,9 @@ def test_dagster_comes_up_runs_an_asset_and_leaves_nothing_behind(
 
         assert eventually(lambda: status() in {"SUCCESS", "FAILURE"}, within_s=120)
         assert status() == "SUCCESS"
+        assert processes_with(str(make_url(postgres.url).password)) == [], (
+            "run, code server, UI, daemon: by environment"
+        )
         private = str(Path(str(socket)).parent)
         assert len(processes_with(private)) == 3
     assert processes_with(private) == []
