@@ -23,6 +23,17 @@ PROJECT = Path(scoopjoy_dagster.__file__).resolve().parents[1]
 
 LOOPBACK = "127.0.0.1,localhost"
 
+REST_OF_URL = re.compile(
+    r"""
+    (?!.*%(?![0-9A-Fa-f]{2}))                   # a % begins an escape
+    (?: [^:@/\s]* (?: : [^@/\s]* )? @ )?         # user and password
+    [^@/?\#\s]*                                 # host and port, or several
+    (?: / [^@/?\#\s]* )? (?: \? [^@\#\s]+ )?    # database and options
+    """,
+    re.VERBOSE,
+)
+"""What follows the scheme of a database URL, so that SQLAlchemy and libpq find the same user, password and host in it."""
+
 
 class HomeError(Exception):
     """DAGSTER_HOME cannot be prepared; the message says why and what to do."""
@@ -90,12 +101,18 @@ def psycopg2_url(url: str) -> str:
     means psycopg 3 from SQLAlchemy 2.1 on.
 
     Raises:
-        ValueError: another database, or another driver. The message does not repeat the URL, it may hold a password.
+        ValueError: another database, another driver, or a sign that stands for something else in a URL: of a password with an
+            `@`, a part would be taken for the host, and shown. The message does not repeat the URL.
     """
     found = re.match(r"(?:postgres|postgresql)(?:\+(?P<driver>\w+))?://(?P<rest>.+)", url.strip())
     if found is None or found["driver"] not in {None, "psycopg2"}:
         raise ValueError(
             "The database URL must be postgresql+psycopg2://USER:PASSWORD@HOST:PORT/DATABASE: "
             "Dagster's storage speaks to PostgreSQL, through psycopg2."
+        )
+    if not REST_OF_URL.fullmatch(found["rest"]):
+        raise ValueError(
+            "The database URL is not of the form postgresql+psycopg2://USER:PASSWORD@HOST:PORT/DATABASE; in the user and the "
+            "password write @ as %40, / as %2F and % as %25."
         )
     return f"postgresql+psycopg2://{found['rest']}"
