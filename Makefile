@@ -87,10 +87,10 @@ types: $(READY)
 # Not of $(READY): a lock that cannot be installed must be mendable.
 lock: UV = $(or $(shell command -v uv),$(wildcard $(BIN)/uv),uv)
 lock: COMPILE = $(UV) pip compile pyproject.toml --quiet --no-header --no-annotate --universal --python-version 3.11 \
-	--generate-hashes --upgrade
+	--generate-hashes --no-strip-extras --upgrade
 lock:
 	@$(UV) --version >/dev/null || { echo 'make lock needs uv: https://docs.astral.sh/uv/' >&2; exit 1; }
 	$(COMPILE) --extra celery --extra k8s --extra build --output-file requirements.lock
 	@# Not twice what is installed everywhere by the first; what it has for some machines only, others may need for the tests.
 	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock \
-		$$(sed -En 's/^([A-Za-z0-9._-]+)==[^ ]+ .$$/--no-emit-package \1/p' requirements.lock)
+		$$(sed -En 's/^([A-Za-z0-9._-]+)(\[.*\])?==[^ ]+ .$$/--no-emit-package \1/p' requirements.lock)
