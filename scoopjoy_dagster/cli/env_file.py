@@ -171,8 +171,8 @@ def read_env_file(path: Path) -> dict[str, str]:
             if literal
             else "".join(atom.resolve(known) for atom in parse_variables(binding.value))
         )
-    if problem := _open_to_all(mode, values):
-        message = f"Every user of this machine can {problem} {path}; run `chmod 600 {path}`."
+    if open_to_all := _open_to_all(mode, values):
+        message = f"Every user of this machine can {open_to_all} {path}; run `chmod 600 {path}`."
         raise SettingsError(message)
     ours = {name for name, _ in SIGNS.values()}
     return {name: value for name, value in values.items() if name not in ours}

@@ -7,6 +7,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from sqlalchemy import make_url
 
@@ -25,6 +26,16 @@ mutation { launchRun(executionParams: { mode: "default", selector: {
 """
 
 STATUS = """{ runOrError(runId: "RUN") { ... on Run { status } } }"""
+
+
+def listening() -> list[Any]:
+    """The addresses at which what we started listens, children's children included."""
+    return [
+        found.laddr
+        for process in psutil.Process().children(recursive=True)
+        for found in process.net_connections(kind="inet")
+        if found.status == psutil.CONN_LISTEN
+    ]
 
 
 def ask(url: str, query: str) -> Any:
@@ -62,6 +73,9 @@ def test_dagster_comes_up_runs_an_asset_and_leaves_nothing_behind(
         assert status() == "SUCCESS"
         assert processes_with(str(make_url(postgres.url).password)) == [], (
             "run, code server, UI, daemon: by environment"
+        )
+        assert {address.ip for address in listening()} == {"127.0.0.1"}, (
+            "the UI alone, and on this machine alone"
         )
         private = str(Path(str(socket)).parent)
         assert len(processes_with(private)) == 3
