@@ -348,6 +348,29 @@ def test_another_user_can_neither_read_nor_hold_anything(directory: Path, who: s
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+@pytest.mark.parametrize("taken", ["a directory", "a link"])
+def test_a_place_in_tmp_that_somebody_else_took_before_is_not_used(directory: Path, taken: str) -> None:
+    server = EmbeddedPostgres(directory / ("x" * 120))
+    place = server._socket_dir
+    assert not place.is_relative_to(directory), "the path is too long for a socket"
+    with acting_as(pwd.getpwnam("daemon")):
+        if taken == "a link":
+            place.symlink_to("/tmp")
+        else:
+            place.mkdir()
+    try:
+        with pytest.raises(PostgresError, match=f"{place} is not a directory of this user"):
+            server.start()
+        assert mode_of(Path("/tmp")) & 0o777 == 0o777, "nothing was done to what the link leads to"
+    finally:
+        if taken == "a link":
+            place.unlink()
+        elif place.exists():
+            place.rmdir()
+    assert nobody_serves(directory)
+
+
 def as_an_earlier_version_left_it(directory: Path) -> None:
     """Data whose every connection is trusted, of a role without a password, in a directory for all."""
     with EmbeddedPostgres(directory) as server:
