@@ -1,4 +1,4 @@
-# make setup   a virtual environment in .venv with everything, at the versions of requirements.lock
+# make setup   a virtual environment in .venv with everything, byte for byte what requirements.lock and requirements-dev.lock name
 # make demo    the whole of it on this machine, with ERPNext, headquarters and mail server embedded
 # make test    the tests              (ARGS="-k royalty" for some of them)
 # make chaos   the fault laboratory (ARGS="--schedules N --seed S"; see docs/chaos.md)
@@ -8,7 +8,7 @@
 # make screenshots   the pictures of the documents anew, from a real run (needs chromium and poppler-utils; see docs/dagster-ui.md)
 # make lint    style, and the direction of imports
 # make types   static types
-# make lock    write requirements.lock anew from pyproject.toml
+# make lock    write both anew from pyproject.toml, with the newest versions and the hashes of their files
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,6 +17,10 @@ SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.installed
 ARGS ?=
+# What the program needs (the image installs just that), and what the tests need besides. Nothing that is not in them is
+# fetched, the build backend included.
+LOCKED := --require-hashes --requirement requirements.lock --requirement requirements-dev.lock
+OURSELVES := --no-deps --no-build-isolation --editable .
 
 # The newest interpreter that pyproject.toml allows. PYTHON=... chooses another one.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -30,11 +34,11 @@ help:
 
 setup: $(READY)
 
-$(READY): pyproject.toml requirements.lock
+$(READY): pyproject.toml requirements.lock requirements-dev.lock
 	@if command -v uv >/dev/null; then \
 		uv venv --quiet --clear --no-config --python '$(or $(PYTHON),>=3.11,<3.14)' .venv; \
-		uv pip install --quiet --python $(BIN)/python --requirement requirements.lock; \
-		uv pip install --quiet --python $(BIN)/python --no-deps --editable .; \
+		uv pip install --quiet --python $(BIN)/python $(LOCKED); \
+		uv pip install --quiet --python $(BIN)/python $(OURSELVES); \
 	elif [[ -z '$(PYTHON)' ]]; then \
 		echo 'No Python 3.11, 3.12 or 3.13 was found: install one (or uv, which brings its own), then run make setup again.' >&2; \
 		exit 1; \
@@ -43,8 +47,8 @@ $(READY): pyproject.toml requirements.lock
 		exit 1; \
 	else \
 		'$(PYTHON)' -m venv --clear .venv; \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock; \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check $(LOCKED); \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check $(OURSELVES); \
 	fi
 	@touch $@
 
@@ -82,7 +86,11 @@ types: $(READY)
 
 # Not of $(READY): a lock that cannot be installed must be mendable.
 lock: UV = $(or $(shell command -v uv),$(wildcard $(BIN)/uv),uv)
+lock: COMPILE = $(UV) pip compile pyproject.toml --quiet --no-header --no-annotate --universal --python-version 3.11 \
+	--generate-hashes --no-strip-extras --upgrade
 lock:
 	@$(UV) --version >/dev/null || { echo 'make lock needs uv: https://docs.astral.sh/uv/' >&2; exit 1; }
-	$(UV) pip compile --quiet --no-header --no-annotate --universal --all-extras \
-		--python-version 3.11 --upgrade --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra celery --extra k8s --extra ed25519 --extra build --output-file requirements.lock
+	@# Not twice what is installed everywhere by the first; what it has for some machines only, others may need for the tests.
+	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock \
+		$$(sed -En 's/^([A-Za-z0-9._-]+)(\[.*\])?==[^ ]+ .$$/--no-emit-package \1/p' requirements.lock)

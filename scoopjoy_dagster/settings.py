@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from scoopjoy_dagster.accounting.money import Rounding
@@ -34,8 +42,8 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PREFIXES = ("SCOOPJOY_", "ERPNEXT_", "SMTP_")
 ELSEWHERE = {
     "SCOOPJOY_POSTGRES_URL": (
-        "PostgreSQL for Dagster's record of runs, postgresql+psycopg2://USER:PASSWORD@HOST:PORT/DATABASE; "
-        "empty: one is brought along and kept in SCOOPJOY_DIRECTORY"
+        "PostgreSQL for Dagster's record of runs, postgresql+psycopg2://USER:PASSWORD@HOST:PORT/DATABASE, "
+        "an @ in the password as %40; empty: one is brought along and kept in SCOOPJOY_DIRECTORY"
     ),
     "SCOOPJOY_DIRECTORY": (
         "Where the `scoopjoy` command keeps local state; empty: `.scoopjoy` at the top of the project"
@@ -371,11 +379,15 @@ class Settings(BaseSettings):
         mode="before",
     )
     @classmethod
-    def _is_one_word(cls, value: object) -> object:
+    def _is_one_word(cls, value: object, info: ValidationInfo) -> object:
         # A line break from a secret file: HTTP refuses such a header, and the message would not say why.
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
         if isinstance(text, str) and (text != text.strip() or not text.isprintable()):
             message = "must have no space or line break at its ends, and no control characters"
+            raise ValueError(message)
+        # HQ_SECRET only signs, so it may have any characters.
+        if info.field_name != "hq_secret" and isinstance(text, str) and not text.isascii():
+            message = "must have ASCII characters only: no request header and no mail login can carry others"
             raise ValueError(message)
         return value
 

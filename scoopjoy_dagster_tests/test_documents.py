@@ -22,7 +22,7 @@ from scoopjoy_dagster.settings import ELSEWHERE, Settings, load_settings, variab
 
 PROJECT = Path(__file__).parents[1]
 DOCS = PROJECT / "docs"
-DOCUMENTS = sorted([PROJECT / "README.md", PROJECT / "CHANGELOG.md", *DOCS.rglob("*.md")])
+DOCUMENTS = sorted([*PROJECT.glob("*.md"), *DOCS.rglob("*.md")])
 RUNBOOK = (DOCS / "operations.md").read_text(encoding="utf-8")
 REQUIRED = {
     "ERPNEXT_URL": "https://erp.example.com",
@@ -189,6 +189,26 @@ def test_every_permission_that_the_close_needs_is_in_the_security_document() -> 
     rows = re.findall(r"^\| (\w[\w ]+) \| ([a-z, ]+) \|$", _text("security.md"), re.MULTILINE)
     begin = rows.index(("DocType", "permissions")) + 1
     assert rows[begin:] == [(doctype, ", ".join(actions)) for doctype, actions in PERMISSIONS]
+
+
+def _boundaries() -> dict[str, str]:
+    section = _text("security.md").partition("## Boundaries\n")[2].partition("\n## ")[0]
+    parts = re.split(r"^### (.*)$", section, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+@pytest.mark.parametrize("boundary", _boundaries())
+def test_each_boundary_says_what_is_trusted_and_checked_and_which_tests_attempt_it(boundary: str) -> None:
+    parts = re.split(r"^- \*\*(\w[\w ]*):\*\*", _boundaries()[boundary], flags=re.MULTILINE)[1:]
+    told = dict(zip(parts[::2], parts[1::2], strict=True))
+    assert list(told) == ["Trusted", "Checked", "Attempted by"]
+    assert all(text.strip() for text in told.values())
+    attempts = re.findall(r"`(\S+\.py)::(test_\w+)`", told["Attempted by"])
+    assert attempts
+    assert re.sub(r"`\S+::test_\w+`", "", told["Attempted by"]).strip(" ,\n") == "", "names of tests alone"
+    for file, name in attempts:
+        tests = ast.parse((PROJECT / "scoopjoy_dagster_tests" / file).read_text(encoding="utf-8")).body
+        assert name in {one.name for one in tests if isinstance(one, ast.FunctionDef)}, f"{file}::{name}"
 
 
 def _example(language: str) -> str:

@@ -25,9 +25,11 @@ from dagster._core.snap import JobSnap
 from pypdf import PdfReader
 
 from scoopjoy_dagster.assets import royalties
+from scoopjoy_dagster.cli.report import _file_name
 from scoopjoy_dagster.definitions import JOB, build_defs, site_resources
 from scoopjoy_dagster.local.processes import Child, ChildProcesses, ProcessError
 from scoopjoy_dagster.local.services import running_dagster
+from scoopjoy_dagster.reporting.digest import statement_file_name
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.headquarters import HeadquartersResource
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
@@ -354,15 +356,13 @@ def test_the_run_configuration_and_snapshot_of_a_run_hold_no_secret(
 
 MARKUP = "<img src=x onerror=alert(1)> | [x](http://evil)"
 FORMULA = '=HYPERLINK("http://evil","x")'
+INJECTION = "{{ 6 * 7 }}{% raise %} '); DROP TABLE `tabCustomer`; -- ../../../tmp/evil"
+LINES = "Thane\r\nBcc: evil@scoopjoy.example\r\n\r\n| x | evil"
 
 
-@pytest.mark.parametrize("name", [MARKUP, FORMULA], ids=["markup", "formula"])
+@pytest.mark.parametrize("name", [MARKUP, FORMULA, INJECTION], ids=["markup", "formula", "injection"])
 def test_a_customers_name_stays_text_in_mail_metadata_pdf_and_workbook(site: Site, name: str) -> None:
-    # Straight into the database, as an import or an old release may have left it: ERPNext's form refuses some of it.
-    with site.erpnext.site.transaction():
-        site.erpnext.site.db.run('UPDATE "tabCustomer" SET customer_name = ? WHERE name = ?', (name, THANE))
-        site.erpnext.site.forget_master("Customer")
-    result = site.close()
+    result = _close_with(site, name)
     assert result.success, [event.message for event in result.get_step_failure_events()]
 
     metadata = {
@@ -378,10 +378,9 @@ def test_a_customers_name_stays_text_in_mail_metadata_pdf_and_workbook(site: Sit
                 assert "](http://evil" not in value.value
 
     mail = site.inbox.mails[0]
-    page = mail.get_body(("html",))
-    assert page is not None
-    html = page.get_content()
+    html = _page(mail)
     assert "<img src=x" not in html
+    assert ("{{ 6 * 7 }}" in html) == (name == INJECTION), "a template only shows it"
     assert 'href="http://evil' not in html
     assert ("&lt;img src=x onerror=alert(1)&gt;" in html) == (name == MARKUP)
 
@@ -411,6 +410,54 @@ def test_a_customers_name_stays_text_in_mail_metadata_pdf_and_workbook(site: Sit
     mine = [page for page in pages if _squeezed(name) in _squeezed(_text(page))]
     assert len(mine) == 1
     _holds_as_text(mine[0], name)
+
+
+def test_line_breaks_in_a_customers_name_add_no_header_no_recipient_and_no_line(site: Site) -> None:
+    result = _close_with(site, LINES)
+    assert result.success, [event.message for event in result.get_step_failure_events()]
+    documents = next(
+        str(event.materialization.metadata["documents"].value)
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey("royalties")
+    )
+    assert "evil" in documents, "the name is there"
+    assert len({row.count("|") - row.count(r"\|") for row in documents.splitlines() if "|" in row}) == 1
+    assert len(site.inbox.mails) == len(MANAGERS)
+    for mail in site.inbox.mails:
+        assert mail["Bcc"] is None
+        assert mail["To"] in MANAGERS
+        assert "evil" in _page(mail)
+        plain = mail.get_body(("plain",))
+        assert plain is not None
+        lines = [line for line in plain.get_content().splitlines() if "evil" in line]
+        assert lines
+        assert all("Thane Bcc: evil@scoopjoy.example | x | evil" in line for line in lines), lines
+    attached = {str(part.get_content_type()): part.get_content() for part in mail.iter_attachments()}
+    assert "evil" in _text(attached["application/pdf"])
+    book = openpyxl.load_workbook(io.BytesIO(attached.popitem()[1]))
+    cells = [str(cell.value) for sheet in book for row in sheet.iter_rows() for cell in row if cell.value]
+    assert any("evil" in text for text in cells)
+
+
+def _close_with(site: Site, name: str) -> dg.ExecuteInProcessResult:
+    """Close the day of a chain with a customer of this name."""
+    # Straight into the database, as an import or an old release may have left it: ERPNext's form refuses some of it.
+    with site.erpnext.site.transaction():
+        site.erpnext.site.db.run('UPDATE "tabCustomer" SET customer_name = ? WHERE name = ?', (name, THANE))
+        site.erpnext.site.forget_master("Customer")
+    return site.close()
+
+
+def _page(mail: EmailMessage) -> str:
+    page = mail.get_body(("html",))
+    assert page is not None
+    return str(page.get_content())
+
+
+@pytest.mark.parametrize("name", ["../../../tmp/evil", "/etc/passwd", "..", "a\0b", "a/../../b", ""])
+def test_no_name_from_erpnext_becomes_a_path(name: str) -> None:
+    for file in (statement_file_name(DAY, name, "digest"), _file_name(name)):
+        assert re.fullmatch(r"[\w-][\w.-]*", file), file
 
 
 def _text(pdf: bytes) -> str:

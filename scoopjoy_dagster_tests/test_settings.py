@@ -150,6 +150,25 @@ def test_a_line_break_in_a_key_is_a_wrong_setting_and_not_a_broken_answer_of_erp
     assert text.startswith(f"{name} is wrong: ")
 
 
+@pytest.mark.parametrize("name", ["ERPNEXT_API_KEY", "ERPNEXT_API_SECRET", "SMTP_PASSWORD"])
+@pytest.mark.parametrize("sign", ["ü", "₹", "\N{ZERO WIDTH SPACE}", "\r", "\x00", "\udcff"])
+def test_what_no_header_and_no_login_can_carry_is_one_sentence_without_any_part_of_the_value(
+    name: str, sign: str
+) -> None:
+    """HTTP and SMTP would find out at the first request, and quote what they could not encode."""
+    text = refusal(**{"SMTP_USERNAME": "robot", **MAIL, name: f"{SECRET}{sign}5xQ9"})
+    assert text.startswith(f"{name} is wrong: must have ")
+    assert text.count(" is wrong: ") == 1
+    assert sign not in text
+    assert "5xQ9" not in text
+
+
+def test_the_secret_that_only_signs_may_have_any_characters() -> None:
+    assert (
+        load_settings({**NEEDED, "SCOOPJOY_HQ_SECRET": "Zürich₹"}).hq_secret.get_secret_value() == "Zürich₹"
+    )
+
+
 def test_several_wrong_values_are_a_sentence_each() -> None:
     text = refusal(SMTP_PORT="mail", SCOOPJOY_GO_LIVE="soon", ERPNEXT_ATTEMPTS="many")
     assert [

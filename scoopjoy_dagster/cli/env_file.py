@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tempfile
 import textwrap
 from collections.abc import Mapping
@@ -69,9 +70,10 @@ def described() -> list[tuple[str, str, str | None]]:
 
 def secrets() -> frozenset[str]:
     """The settings whose value is never shown."""
-    return frozenset(
-        variable(key) for key, field in Settings.model_fields.items() if field.annotation is SecretStr
-    )
+    fields = Settings.model_fields.items()
+    return frozenset(variable(key) for key, field in fields if field.annotation is SecretStr) | {
+        "SCOOPJOY_POSTGRES_URL"  # holds a password
+    }
 
 
 def quoted(value: str) -> str:
@@ -134,8 +136,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     """The variables that an env file sets, as if it were sourced.
 
     Raises:
-        SettingsError: it cannot be read, a line is no assignment, or a shell would read it differently; the text never
-            holds a value.
+        SettingsError: it cannot be read, a line is no assignment, a shell would read it differently, or others can read
+            the secrets in it; the text never holds a value.
     """
     from io import StringIO
 
@@ -143,7 +145,9 @@ def read_env_file(path: Path) -> dict[str, str]:
     from dotenv.variables import parse_variables
 
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read()
     except (OSError, UnicodeDecodeError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
         message = f"The settings file {path} cannot be read: {reason}. `scoopjoy init` writes one."
@@ -167,8 +171,19 @@ def read_env_file(path: Path) -> dict[str, str]:
             if literal
             else "".join(atom.resolve(known) for atom in parse_variables(binding.value))
         )
+    if open_to_all := _open_to_all(mode, values):
+        message = f"Every user of this machine can {open_to_all} {path}; run `chmod 600 {path}`."
+        raise SettingsError(message)
     ours = {name for name, _ in SIGNS.values()}
     return {name: value for name, value in values.items() if name not in ours}
+
+
+def _open_to_all(mode: int, values: Mapping[str, str]) -> str:
+    """What everybody may do with a file of these values and should not; empty when there is nothing."""
+    if mode & stat.S_IWOTH:
+        return "write to the settings file"
+    secret = any(values.get(name) for name in secrets())
+    return "read the secrets in" if secret and mode & stat.S_IROTH else ""
 
 
 def _unclear(raw: str) -> str:

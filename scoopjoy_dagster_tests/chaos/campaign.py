@@ -131,8 +131,8 @@ def _own_database(postgres_url: str, name: str) -> tuple[str, str]:
         connection.execute(text("SELECT pg_advisory_lock(1)"))  # two cannot copy the same database at once
         connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE {FRESH}'))
     url = make_url(postgres_url).set(database=name)
-    dsn = f"dbname={name} user={url.username} host={url.query['host']} port={url.query['port']}"
-    return url.render_as_string(hide_password=False), dsn
+    dsn = url.set(drivername="postgresql")
+    return url.render_as_string(hide_password=False), dsn.render_as_string(hide_password=False)
 
 
 def _work(seed: int) -> Result:

@@ -47,6 +47,7 @@ def test_a_value_survives_shell_and_dotenv(tmp_path: Path, password: str, sender
     values = {"SMTP_PASSWORD": password, "SMTP_SENDER": sender}
     text = env_text("# head\n", values)
     path = tmp_path / "settings.env"
+    path.touch(0o600)
     path.write_text(text, encoding="utf-8")
     ours = read_env_file(path)
     by_dotenv = dotenv_values(stream=io.StringIO(text))
@@ -126,6 +127,37 @@ def test_the_file_is_its_owners_alone_and_never_written_over_by_chance(tmp_path:
     assert (path.read_text(), kept.read_text()) == ("A=3\n", "A=1\n")
     assert {stat.S_IMODE(one.stat().st_mode) for one in (path, kept)} == {0o600}
     assert sorted(tmp_path.iterdir()) == sorted([path, kept])
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "says"),
+    [
+        (0o604, "SMTP_PASSWORD=sentinel", "read the secrets in"),
+        (0o644, "ERPNEXT_API_SECRET=sentinel", "read the secrets in"),
+        (0o644, "SCOOPJOY_POSTGRES_URL=postgresql://u:sentinel@db/x", "read the secrets in"),
+        (0o602, "SMTP_HOST=sentinel", "write to the settings file"),
+        (0o666, "SMTP_PASSWORD=sentinel", "write to the settings file"),
+    ],
+)
+def test_a_file_that_is_open_to_all_is_one_sentence(tmp_path: Path, mode: int, text: str, says: str) -> None:
+    path = tmp_path / ".env"
+    path.write_text(text)
+    path.chmod(mode)
+    with pytest.raises(SettingsError) as refused:
+        read_env_file(path)
+    assert str(refused.value) == f"Every user of this machine can {says} {path}; run `chmod 600 {path}`."
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"),
+    [(0o640, "SMTP_PASSWORD=x"), (0o660, "SMTP_PASSWORD=x"), (0o644, "SMTP_PASSWORD=\nSMTP_HOST=x")],
+    ids=["for a group", "for a group to write", "without secrets"],
+)
+def test_a_file_for_a_group_or_without_secrets_is_read(tmp_path: Path, mode: int, text: str) -> None:
+    path = tmp_path / ".env"
+    path.write_text(text)
+    path.chmod(mode)
+    assert "x" in read_env_file(path).values()
 
 
 def test_a_directory_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:

@@ -111,6 +111,7 @@ def test_what_is_missing_is_one_sentence_that_lists_the_options(
         (["--erpnext-url", "https://erp.example/app"], "root address of the site: use https://erp.example ("),
         (["--set", "SCOOPJOY_GOLIVE=1"], "Did you mean 'SCOOPJOY_GO_LIVE'?"),
         (["--set", "SMTP_PASSWORD=x"], "would show a secret to everybody who lists processes"),
+        (["--set", "SCOOPJOY_POSTGRES_URL=postgresql://u:p@db/x"], "would show a secret to everybody"),
         (["--set", "SCOOPJOY_COMPANY=one\x07two"], "SCOOPJOY_COMPANY is wrong: it must have no control"),
         (["--set", "SMTP_USERNAME=robot"], "--smtp-password-file FILE (or SMTP_PASSWORD)"),
         (["--api-key-file", "none"], "The file none for ERPNEXT_API_KEY cannot be read"),

@@ -125,6 +125,15 @@ def test_a_postgres_url_of_another_database_is_refused_without_repeating_it(offl
     assert "db.example" not in done.text
 
 
+def test_a_password_with_an_at_sign_is_one_sentence_without_any_part_of_it(offline: Command) -> None:
+    """Of `secret@db` as the password, `db@db.example` would be the host, which cannot be found, and is shown."""
+    done = offline("check", SCOOPJOY_POSTGRES_URL="postgresql://robot:sentinel@Zk3v@db.example/dagster")
+    assert done.code == 3
+    assert "SCOOPJOY_POSTGRES_URL is wrong: " in done.sentences
+    assert "write @ as %40" in done.sentences
+    assert not [part for part in ("sentinel", "Zk3v", "db.example") if part in done.text]
+
+
 def test_without_a_date_the_last_ended_day_is_meant(
     offline: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -321,7 +321,7 @@ def test_the_workspace_points_at_the_deployment_by_the_name_that_schedules_are_k
 
 def test_the_chart_is_the_one_of_the_locked_dagster() -> None:
     (locked,) = re.findall(
-        r"(?m)^dagster==(.+)$", (PROJECT / "requirements.lock").read_text(encoding="utf-8")
+        r"(?m)^dagster==(\S+)", (PROJECT / "requirements.lock").read_text(encoding="utf-8")
     )
     text = (DEPLOY / "helm" / "values.yaml").read_text(encoding="utf-8")
     assert f"--version {locked} " in text

@@ -60,6 +60,17 @@ def wait_until_up(path: Path) -> None:
     assert eventually(lambda: "up" in path.read_text())
 
 
+def test_logs_are_ours_alone_also_those_that_the_child_makes(tmp_path: Path) -> None:
+    (tmp_path / "family.log").touch(0o644)
+    made = tmp_path / "storage" / "step.out"
+    command = f"import pathlib; p = pathlib.Path({str(made)!r}); p.parent.mkdir(); p.write_text('sold'); print('up')"
+    with ChildProcesses(tmp_path) as children:
+        wait_until_up(children.start("family", [sys.executable, "-c", command]).log)
+    for path in (tmp_path / "family.log", made, made.parent):
+        assert path.stat().st_mode & 0o077 == 0, path
+    assert tmp_path.stat().st_mode & 0o007 == 0
+
+
 @pytest.mark.parametrize("how", ["gentle", "stubborn"])
 def test_stopping_ends_the_child_and_what_it_started(tmp_path: Path, mark: str, how: str) -> None:
     with ChildProcesses(tmp_path, grace_s=1) as children:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPCookieProcessor, build_opener
 
+import psutil
 import pytest
+from sqlalchemy import make_url
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
@@ -33,6 +35,16 @@ mutation { launchRun(executionParams: { mode: "default", selector: {
   repositoryLocationName: "tiny", repositoryName: "__repository__", jobName: "__ASSET_JOB",
   assetSelection: [{ path: ["scoop"] }] } }) { __typename ... on LaunchRunSuccess { run { runId } } ... on InvalidSubsetError { message } } }
 """
+
+
+def listening() -> list[Any]:
+    """The addresses at which what we started listens, children's children included."""
+    return [
+        found.laddr
+        for process in psutil.Process().children(recursive=True)
+        for found in process.net_connections(kind="inet")
+        if found.status == psutil.CONN_LISTEN
+    ]
 
 
 def test_dagster_comes_up_runs_an_asset_and_leaves_nothing_behind(
@@ -60,6 +72,12 @@ def test_dagster_comes_up_runs_an_asset_and_leaves_nothing_behind(
 
         assert eventually(lambda: status() in {"SUCCESS", "FAILURE"}, within_s=120)
         assert status() == "SUCCESS"
+        assert processes_with(str(make_url(postgres.url).password)) == [], (
+            "run, code server, UI, daemon: by environment"
+        )
+        assert {address.ip for address in listening()} == {"127.0.0.1"}, (
+            "the UI alone, and on this machine alone"
+        )
         private = str(Path(str(socket)).parent)
         assert len(processes_with(private)) == 3
     assert processes_with(private) == []

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from scoopjoy_dagster.local.postgres import EmbeddedPostgres
 from scoopjoy_dagster_tests.nights.world import LAST_DAY, Night, night
 from scoopjoy_dagster_tests.world import MANAGERS
 
@@ -192,7 +191,7 @@ def test_the_database_is_lost_after_days_that_were_closed(directory: Path) -> No
             assert one.wrong() == []
             assert one.mails() == []
             sent = one.reports(), len(one.there.headquarters.deliveries)
-        one.postgres = EmbeddedPostgres(directory / "another")
+        one.postgres = one.database("another")
         with one.running():
             one.until("01:00:10", "06:00:10")
             assert sorted(closed(one)) == [

@@ -50,11 +50,15 @@ class Night:
         self.erpnext = there.erpnext
         self.oracle = there.oracle()
         self.oracle.note(facts.days)
-        self.postgres = EmbeddedPostgres(directory / "postgres")
+        self.postgres = self.database("postgres")
         self.children = ChildProcesses(directory / "logs", grace_s=5)
         self.environment: dict[str, str] = {}
         self.dagster: Dagster | None = None
         self._morning = LAST_DAY + timedelta(days=1)
+
+    def database(self, name: str) -> EmbeddedPostgres:
+        """A PostgreSQL of its own in a directory of this night, by the simulated clock."""
+        return EmbeddedPostgres(self.directory / name, self.clock.environment)
 
     # -- the processes ------------------------------------------------------------------------------------------------
 
