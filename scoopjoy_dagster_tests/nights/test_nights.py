@@ -56,7 +56,7 @@ def test_what_is_killed_in_the_middle_of_the_close(directory: Path, what: str) -
         if what == "run":  # the code server sees it by itself, within seconds
             one.wait(lambda: one.runs_of(DAY)[0] == (DAY, "FAILURE"), within_s=30)
             assert one.clock.now() < one.at("01:01:00")
-        one.until("01:02:00", "06:00:10")
+        one.until("01:02:00", "01:15:10", "06:00:10")
         lost = [] if what == "code server" else [(DAY, "FAILURE")]
         assert closed(one) == [*lost, (DAY, "SUCCESS"), ("watchdog", "SUCCESS")], one.failures()
         assert one.mails() == []
@@ -174,10 +174,9 @@ def test_a_week_that_was_switched_off_is_caught_up_at_the_next_night(directory: 
         one.after(LAST_DAY)
         with one.running():
             one.until("01:00:10", "06:00:10")
-            assert sorted(closed(one)[2:]) == [
-                *((day, "SUCCESS") for day in week),
-                ("watchdog", "SUCCESS"),
-            ]
+            *days, watchdog = sorted(set(closed(one)[2:]) - {("retention", "SUCCESS")})
+            assert days == [(day, "SUCCESS") for day in week]
+            assert watchdog == ("watchdog", "SUCCESS")  # of this morning, and of the one that nobody has seen
             assert one.mails() == []
 
 
