@@ -47,9 +47,7 @@ class Request:
         batch_run: the document that it was made at.
         action: one of `desk_schema.ACTIONS`, if the site is up to date.
         attempt: number of the click.
-        user: its owner. The server sets it when a request is made, whatever the request says; later whoever may write
-            requests can change it over REST.
-        saved_by: who saved it last, which is the server's to say, always.
+        user: its owner. The server sets it, whatever a request says.
     """
 
     name: str
@@ -58,7 +56,6 @@ class Request:
     action: str
     attempt: int
     user: str
-    saved_by: str
 
     @property
     def mark(self) -> str:
@@ -205,7 +202,7 @@ class BatchRuns:
         """
         rows = self._client.rows(
             BATCH_RUN_REQUEST,
-            ["name", "creation", "batch_run", "action", "attempt", "owner", "modified_by"],
+            ["name", "creation", "batch_run", "action", "attempt", "owner"],
             [["status", "=", "Pending"]],
             order_by="creation asc, name asc",
         )
@@ -217,7 +214,6 @@ class BatchRuns:
                 str(row["action"]),
                 int(row["attempt"] or 0),
                 str(row["owner"]),
-                str(row["modified_by"]),
             )
             for row in rows
         ]

@@ -11,8 +11,8 @@ from scoopjoy_dagster.sandbox.erpnext.errors import SiteError
 from scoopjoy_dagster.sandbox.erpnext.meta import CHILD, STANDARD, TABLES, Meta
 from scoopjoy_dagster.sandbox.erpnext.values import cast
 
-#: Keys of a request body that never change a field by themselves. Owner and creation are none of them: they are set when a
-#: document is inserted, and a later save takes what the client sends (frappe/model/document.py, ``set_user_and_timestamp``).
+#: Keys of a request body that never change a field by themselves. Owner and creation are none of them: an insert takes no heed of
+#: them, and a later save that changes them is refused (``validation.check_constants``).
 _GUARDED = frozenset({"doctype", "modified_by", "name", "__newname", "flags", *CHILD})
 
 

@@ -164,8 +164,11 @@ def _not_allowed(label: str, old: str, new: str, prefix: str) -> SiteError:
 
 
 def check_constants(doc: Doc) -> None:
-    """A field that is set only once keeps its value."""
+    """A field that is set only once keeps its value. So do who made a document and when (frappe/model/meta.py)."""
     assert doc.before is not None  # noqa: S101 - only called for stored documents
+    for name, label in (("creation", "Created On"), ("owner", "Created By")):
+        if str(doc.get(name)) != str(doc.before.get(name)):
+            raise thrown(f"Value cannot be changed for <strong>{label}</strong>", "CannotChangeConstantError")
     for field in doc.meta.constants:
         if stored(field, doc.get(field.fieldname)) != stored(field, doc.before.get(field.fieldname)):
             raise thrown(
