@@ -177,9 +177,8 @@ def keep(name: str, picture: bytes | Path) -> None:
 # -- what a person does on a page before the picture ------------------------------------------------------------------
 
 
-def welcome(page: Page) -> None:
-    """Send away what everybody is greeted with on a new instance, and fold the navigation; both are remembered."""
-    page.get_by_text("Skip", exact=True).click()
+def fold_navigation(page: Page) -> None:
+    """Fold the navigation, which is remembered."""
     page.get_by_text("Hide navigation", exact=True).first.click()
 
 
