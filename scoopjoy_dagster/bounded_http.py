@@ -69,12 +69,17 @@ def read(answer: requests.Response, most: int) -> bytes | bytearray:
     # urllib3 does not count the bytes of chunked answers.
     received = cast("_Response", answer.raw._original_response).received  # noqa: SLF001
     with answer:
-        for chunk in answer.iter_content(_CHUNK):
-            body += chunk
-            if len(body) > most:
-                raise Excess(f"has more than {most >> 20} MiB")
-            if len(body) > UNPACKED and len(body) > RATIO * received():
-                raise Excess(f"unpacks to more than {RATIO} times of what was sent")
+        try:
+            for chunk in answer.iter_content(_CHUNK):
+                body += chunk
+                if len(body) > most:
+                    raise Excess(f"has more than {most >> 20} MiB")
+                if len(body) > UNPACKED and len(body) > RATIO * received():
+                    raise Excess(f"unpacks to more than {RATIO} times of what was sent")
+        except requests.RequestException:
+            raise
+        except ValueError:  # http.client's, of a chunk of less than no bytes
+            raise Excess("has chunks that cannot be read") from None
     return body
 
 
@@ -86,7 +91,8 @@ def decoded(body: bytes | bytearray) -> Any:
         Excess: it is nested too deeply, or has a number that nobody can work with.
     """
     try:
-        value = json.loads(body, parse_float=_number)
+        # Of bytes `json` would guess the encoding, and UTF-16 can be all ASCII to the eye.
+        value = json.loads(body.decode("utf-8-sig"), parse_float=_number)
     except RecursionError:
         raise Excess("is nested too deeply") from None
     # Control characters come as escapes, as DEL, or beyond ASCII; most answers have none of these.
@@ -153,6 +159,9 @@ class _Response(HTTPResponse):
     def begin(self) -> None:
         try:
             super().begin()
+            while 101 < self.status < 200:  # `http.client` takes these for the answer, which comes after them
+                self.headers = self.msg = None  # type: ignore[assignment]
+                super().begin()
         except HTTPException as problem:
             # The plain class is what http.client says when there are too many of them.
             if type(problem) in {HTTPException, LineTooLong}:

@@ -251,7 +251,7 @@ def take_pictures(stage: Stage, context: BrowserContext, directory: Path) -> Non
     """All of them."""
     ui, _, token = stage.ui.partition("/?")
     asset = f"{ui}/assets/royalties"
-    screen(context, f"{ui}/assets?{token}", 1280, 840, welcome)
+    screen(context, f"{ui}/assets?{token}", 1280, 840, fold_navigation)
     check = "does_the_ledger_equal_the_rule"
     keep("checks", screen(context, f"{asset}?view=checks&checkDetail={check}", 1280, 1000))
     keep("asset-graph", screen(context, f"{ui}/{LOCATION}/asset-groups/nightly_close/lineage", 1280, 840))

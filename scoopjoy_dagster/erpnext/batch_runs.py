@@ -14,6 +14,7 @@ from datetime import date
 from typing import Any
 
 from scoopjoy_dagster.accounting.keys import normalised
+from scoopjoy_dagster.clean_text import shown
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client, Row
 from scoopjoy_dagster.erpnext.desk_schema import BATCH_RUN, BATCH_RUN_REQUEST, BATCH_RUN_STEP
 
@@ -111,9 +112,9 @@ def comparable(content: Content) -> dict[str, Any]:
 
 
 def storable(content: Content) -> dict[str, Any]:
-    """The same content with every text as ERPNext stores it unchanged: no `<` that could begin a tag."""
+    """The same content with every text as ERPNext stores it and tells it again: no `<` that could begin a tag, no control character."""
     found: dict[str, Any] = {
-        name: _TAG_BEGINS.sub("&lt;", value) if isinstance(value, str) else value
+        name: _TAG_BEGINS.sub("&lt;", shown(value)) if isinstance(value, str) else value
         for name, value in content.items()
     }
     if "steps" in found:
@@ -226,15 +227,15 @@ class BatchRuns:
         if not users:
             return set()
         roles = self._writing_roles()
-        rows = self._client.rows(
-            "User",
-            ["name"],
-            [
-                ["Has Role", "role", "in", sorted(roles)],
-                ["User", "enabled", "=", 1],
-                ["User", "name", "in", sorted(users)],
-            ],
+        # Not as a filter of the User list: v16 and later refuse that to whoever is no System Manager.
+        holders = self._client.rows(
+            "Has Role",
+            ["parent"],
+            [["role", "in", sorted(roles)], ["parent", "in", sorted(users)], ["parenttype", "=", "User"]],
+            parent="User",
         )
+        names = sorted({str(row["parent"]) for row in holders})
+        rows = self._client.rows("User", ["name"], [["name", "in", names], ["enabled", "=", 1]])
         allowed = {str(row["name"]) for row in rows} | {ADMINISTRATOR}
         return {user for user in users if user in allowed}
 

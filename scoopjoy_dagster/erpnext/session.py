@@ -156,6 +156,9 @@ class Session:
             self._on_their_way += 1
         try:
             yield http
+        except BaseException:
+            http.close()  # what is left of the answer must not become the next one's
+            raise
         finally:
             with self._lock:
                 self._idle.append(http)

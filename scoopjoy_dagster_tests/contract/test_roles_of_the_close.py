@@ -108,3 +108,15 @@ def test_it_may_not_read_what_the_tills_make_which_the_shifts_themselves_say(
     small.rpc("frappe.client.get_single_value", **single).refused(403, "PermissionError")
     sold = shift.sell(1)
     assert sold in Shift(replace(shift.counter, robot=small), shift.opening).told()
+
+
+def test_who_has_a_role_is_told_by_the_roles_themselves(small: Caller, line: str) -> None:
+    """As a filter of the User list later lines refuse it to whoever is no System Manager."""
+    role, enabled = ["Has Role", "role", "in", ["Accounts Manager"]], ["User", "enabled", "=", 1]
+    asked = {"doctype": "User", "fields": ["name"], "filters": [role, enabled]}
+    answer = small.rpc("frappe.client.get_list", **asked)
+    if line == V15:
+        answer.accepted()
+    else:
+        answer.refused(403, "PermissionError")
+    assert small.rows("Has Role", ["parent"], [["role", "=", "Accounts Manager"]], parent="User")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from scoopjoy_dagster_tests.erpnext.hostile import (
     answer,
     bomb,
     for_ever,
+    request,
     says,
     serving,
     trickles,
@@ -233,6 +235,43 @@ def test_interim_answers_have_a_bound() -> None:
     begun = time.monotonic()
     assert "headers" in str(refused(for_ever(b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" * 100)))
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("interim", ["102 Processing", "103 Early Hints"])
+def test_the_answer_is_what_comes_after_an_interim_one(interim: str) -> None:
+    early = f"HTTP/1.1 {interim}\r\nLink: </x>\r\n\r\n".encode()
+    with serving(says(early + answer(b'{"message": "the answer"}'))) as url:
+        assert asked(url) == "the answer"
+
+
+def test_a_connection_with_an_answer_that_was_not_read_is_not_used_again() -> None:
+    """What is left of it would be taken for the next answer."""
+    endless = answer(b"")[: -len(b"Content-Length: 0\r\nConnection: close\r\n\r\n")]
+    packed = bomb(32 << 20)
+    first = endless + f"{GZIP}\r\nContent-Length: {len(packed)}\r\n\r\n".encode() + packed
+
+    def unread(connection: socket.socket) -> None:
+        connection.sendall(first)
+        request(connection)
+        connection.sendall(answer(b'{"message": "of the one before"}'))
+
+    with (
+        serving(unread, says(answer(b'{"message": "its own"}'))) as url,
+        Session(url, "k", "s", sleep=lambda _: None) as session,
+    ):
+        with pytest.raises(Excessive):
+            session.request("GET", "/api/method/x", doing="try it", kind="read")
+        assert session.request("GET", "/api/method/x", doing="try it", kind="read")["message"] == "its own"
+
+
+def test_a_chunk_of_less_than_no_bytes_is_an_excess() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n"
+    assert isinstance(refused(says(chunked)), Excessive)
+
+
+def test_an_answer_in_another_encoding_is_not_guessed_at() -> None:
+    """In UTF-16 control characters can be bytes of ASCII."""
+    assert isinstance(refused(says(answer('{"message": "a\u202eb"}'.encode("utf-16-le")))), Ambiguous)
 
 
 # -- nesting and numbers ----------------------------------------------------------------------------------------------

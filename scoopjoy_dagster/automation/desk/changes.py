@@ -7,16 +7,17 @@ saved since the last look is looked at again, also of runs that ended long ago.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
 
 import dagster as dg
 
-from scoopjoy_dagster.automation.desk.batch_run import QUEUED
-from scoopjoy_dagster.automation.desk.mirror import Look, closes
+from scoopjoy_dagster.automation.desk.mirror import Look, closes, nothing
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.automation.parcels import runs
-from scoopjoy_dagster.erpnext.batch_runs import RUN_FIELDS, BatchRuns, Changed, Shown, comparable
+from scoopjoy_dagster.erpnext.batch_runs import BatchRuns, Changed, comparable
 from scoopjoy_dagster.erpnext.errors import Forbidden, LoginFailed, Rejected
+
+MOST = 50
+"""Documents that one look puts back; the next one takes the rest, which were saved longer ago then."""
 
 
 def runs_behind(
@@ -56,18 +57,20 @@ def put_back(
     Yields:
         a sentence for each that is not what it says.
     """
-    names = {one.name for one in changed} - look.right.keys()
-    for held in desk.shown(names=names):
+    names = [one.name for one in changed if one.name not in look.right and one.name not in look.unwritten]
+    if len(names) > MOST:
+        look.waiting = f"{len(names) - MOST} changed documents are left to the next looks"
+    for held in desk.shown(names=names[:MOST]):
         look.right[held.name] = held.modified
-        nothing = _nothing(held)
-        if held.content == comparable(nothing) and not held.key:
+        empty = nothing(held)
+        if held.content == comparable(empty) and not held.key:
             continue
         claimed = _claims(held.run_id, held.key)
         if claimed and not any(runs(instance, dg.RunsFilter(run_ids=claimed), location)):
             yield f"Batch Run {held.name} shows a run that this Dagster does not know: nothing proves what it says"
             continue
         try:
-            _, look.right[held.name] = desk.write(held.name, "", nothing)
+            _, look.right[held.name] = desk.write(held.name, "", empty)
         except (Forbidden, LoginFailed):
             raise
         except Rejected as problem:
@@ -79,8 +82,3 @@ def put_back(
 def _claims(run_id: str, key: str) -> list[str]:
     """The runs that a document names: its newest, and in its key its first."""
     return [text for text in {run_id, *key.split(":")[1:2]} if text]
-
-
-def _nothing(held: Shown) -> dict[str, Any]:
-    """What a document says that nobody has run."""
-    return {**dict.fromkeys(RUN_FIELDS), "run_date": held.day.isoformat(), "status": QUEUED, "steps": []}

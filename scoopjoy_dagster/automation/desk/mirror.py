@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -18,12 +18,12 @@ from typing import Any
 import dagster as dg
 
 from scoopjoy_dagster.accounting.keys import normalised
-from scoopjoy_dagster.automation.desk.batch_run import BatchRun, Run, batch_run
+from scoopjoy_dagster.automation.desk.batch_run import QUEUED, BatchRun, Run, batch_run
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, RunLog
 from scoopjoy_dagster.automation.parcels import runs
 from scoopjoy_dagster.automation.state import UNFINISHED, days_of_tags
 from scoopjoy_dagster.automation.steps import STEPS
-from scoopjoy_dagster.erpnext.batch_runs import BatchRuns, Shown, comparable, storable
+from scoopjoy_dagster.erpnext.batch_runs import RUN_FIELDS, BatchRuns, Shown, comparable, storable
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, LoginFailed, NotFound, Rejected
 
 MIRRORED = "scoopjoy/batch_run_mirrored"
@@ -60,6 +60,7 @@ class Look:
     Attributes:
         corrected: a sentence for each document that somebody had changed after its runs had ended and been shown.
         right: the documents that say now what they must, by name, with the server's moment of their last change.
+        unwritten: documents of which one may be what a refused Batch Run is shown by.
     """
 
     written: list[str] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Look:
     refused: list[str] = field(default_factory=list)
     corrected: list[str] = field(default_factory=list)
     right: dict[str, str] = field(default_factory=dict)
+    unwritten: set[str] = field(default_factory=set)
 
     @property
     def complete(self) -> bool:
@@ -192,13 +194,14 @@ def show(
                 break
             written = len(look.written)
             try:
-                _show(reader, desk, batch, present[batch.day], ui_url, look)
+                _show(reader, desk, batch, present, ui_url, look)
                 if not batch.one_day:
                     writes -= len(look.written) - written
             except (Forbidden, LoginFailed):
                 raise
             except Rejected as problem:  # of this document; the others may be fine
                 look.refused.append(f"the Batch Run of {batch.day} could not be written: {problem}")
+                look.unwritten |= {one.name for one in present[batch.day]}
     except (NotFound, Forbidden) as problem:  # of the lists
         look.waiting = f"{NOT_INSTALLED} ({problem})"
     except ERPNextError as problem:
@@ -278,11 +281,21 @@ def _family(instance: dg.DagsterInstance, roots: Collection[str], name: str) -> 
 
 
 def _show(
-    reader: _Reader, desk: BatchRuns, batch: Batch, present: Iterable[Shown], ui_url: str, look: Look
+    reader: _Reader,
+    desk: BatchRuns,
+    batch: Batch,
+    present: Mapping[date, Sequence[Shown]],
+    ui_url: str,
+    look: Look,
 ) -> None:
+    for other in _in_the_way(batch, present):
+        desk.write(other.name, "", nothing(other))
+        look.corrected.append(
+            f"Batch Run {other.name}, last saved by {other.saved_by}, had the key of another day's, and was put back"
+        )
     facts = batch_run(reader.runs_of(batch))
     content = content_of(facts, ui_url)
-    held = _document(batch, present)
+    held = _document(batch, present[batch.day])
     name, modified = (held.name, held.modified) if held else ("", "")
     if held is None or (
         (held.key, held.content) != (batch.key, comparable(storable(content)))
@@ -303,6 +316,16 @@ def _show(
         missing = {tag: value for tag, value in wanted.items() if run.tags.get(tag) != value}
         if missing:
             reader.instance.add_run_tags(run.run_id, missing)
+
+
+def _in_the_way(batch: Batch, present: Mapping[date, Sequence[Shown]]) -> list[Shown]:
+    """Documents of other days that have this one's key: only a person can have written it there, and it can be there once."""
+    return [one for day, some in present.items() if day != batch.day for one in some if one.key == batch.key]
+
+
+def nothing(held: Shown) -> dict[str, Any]:
+    """What a document says that nobody has run."""
+    return {**dict.fromkeys(RUN_FIELDS), "run_date": held.day.isoformat(), "status": QUEUED, "steps": []}
 
 
 def _went_on(instance: dg.DagsterInstance, batch: Batch, held: Shown) -> bool:

@@ -49,6 +49,8 @@ def answer(
         return Answer(refusal=f"{request.user} may not write Batch Run, so may not start a run.")
     if asked is None:
         return Answer(refusal=f"Batch Run {request.batch_run} is gone.")
+    if asked.name.startswith("/"):  # what ERPNext takes for another address: nothing could be shown there
+        return Answer(refusal="This Batch Run has a name that no address can have: make a new one.")
     if not first <= asked.day <= last:
         return Answer(
             refusal=f"{asked.day} cannot be closed: the business days from {first} (go-live) to {last} (the last that has ended) can."

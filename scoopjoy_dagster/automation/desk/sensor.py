@@ -90,7 +90,7 @@ def build(
             }
             names = [one.name for one in changed]
             look = mirror.show(context.instance, desk, list(records.values()), mail.ui_url, changed=names)
-            if look.complete and changed:
+            if changed and not look.waiting:
                 try:
                     taken.said += changes.put_back(context.instance, desk, changed, look, location)
                 except ERPNextError as problem:

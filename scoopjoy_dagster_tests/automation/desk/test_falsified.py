@@ -107,6 +107,33 @@ def test_a_batch_run_that_no_run_has_made_says_nothing(desk: Desk) -> None:
         assert desk.said == "every run is shown"
 
 
+def test_a_key_that_was_moved_to_another_day_holds_up_nothing(desk: Desk) -> None:
+    desk.start({"scoopjoy/triggered_by": "schedule"})
+    desk.tick()
+    true, name, key = said(desk.document), desk.document["name"], desk.document[KEY_FIELD]
+    other = insert(desk.world.erpnext, "Batch Run", user=ACCOUNTANT, run_date=BEFORE.isoformat())
+    put(desk, name, **{KEY_FIELD: "", "status": "Failed"})
+    put(desk, other, **{KEY_FIELD: key, "status": "Completed"})
+    desk.tick()
+    shown = {one["name"]: one for one in desk.documents()}
+    assert said(shown[name]) == true
+    assert (shown[other]["status"], shown[other][KEY_FIELD]) == ("Queued", None)
+    desk.tick()
+    assert desk.said == "every run is shown"
+
+
+def test_a_text_with_a_control_character_is_written_once(desk: Desk) -> None:
+    desk.start({"scoopjoy/triggered_by": "ops\x1b[0m \u202e"})
+    desk.tick()
+    name = desk.document["name"]
+    assert desk.document["triggered_by"] == "ops[0m "
+    put(desk, name, execution_log="nothing happened")
+    desk.tick()
+    desk.world.erpnext.requests.reset()
+    desk.tick()
+    assert desk.world.erpnext.requests.writes == 0
+
+
 def test_a_batch_run_of_a_run_that_this_dagster_does_not_know_is_named_and_left(desk: Desk) -> None:
     """Its record may be lost, or another Dagster's."""
     name = insert(
