@@ -106,9 +106,11 @@ class Guard:
         rest = urlencode(
             [(name, value) for name, value in asked.query_params.multi_items() if name != "token"]
         )
-        answer = RedirectResponse(f"{path}?{rest}" if rest else path, status_code=303)
+        headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+        answer = RedirectResponse(f"{path}?{rest}" if rest else path, status_code=303, headers=headers)
         # Lax and not Strict, so that links in mails work: a GET changes nothing, and all else was seen to come from here.
-        answer.set_cookie(cookie, self.token, httponly=True, samesite="lax")
+        encrypted = self.origins.get(asked.headers.get("host", "").lower(), "").startswith("https:")
+        answer.set_cookie(cookie, self.token, httponly=True, samesite="lax", secure=encrypted)
         return answer
 
     def _is_token(self, shown: str | None) -> bool:

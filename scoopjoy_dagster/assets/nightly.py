@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import dagster as dg
@@ -70,6 +70,7 @@ def close_days(
     asset = context.asset_key.to_user_string()
     days = days_of(context)
     tools = Tools.of(context.resources)
+    _only_days_that_have_ended(context, days, tools.clock.now())
     changed = policy_override(tools)
     if changed:
         context.log.warning("This run computes royalties by other terms: %s", changed)
@@ -102,6 +103,25 @@ def close_days(
         record.stopped(todo[at], traffic.writes - traffic.records - before)
         raise
     yield from _ended(context, record, waiting)
+
+
+def _only_days_that_have_ended(
+    context: dg.AssetExecutionContext, days: Sequence[date], now: datetime
+) -> None:
+    """Dagster runs any partition that a run's tags name, in years to come, too.
+
+    Raises:
+        dagster.Failure: a day has not ended, or lies before go-live.
+    """
+    partitions = context.assets_def.partitions_def
+    assert isinstance(partitions, dg.DailyPartitionsDefinition)  # noqa: S101 - every asset of the close
+    ended = partitions.get_partition_keys(current_time=now)
+    wrong = [day for day in days if day.isoformat() not in ended]
+    if wrong:
+        known = f"from {ended[0]} (go-live) to {ended[-1]} (the last that has ended)" if ended else "yet"
+        raise dg.Failure(
+            f"{_some_days(wrong)}: not a business day {known}. Nothing was done.", allow_retries=False
+        )
 
 
 def _others_in_this_process(context: dg.AssetExecutionContext) -> bool:

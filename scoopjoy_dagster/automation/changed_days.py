@@ -86,7 +86,20 @@ class Closed:
 
     @classmethod
     def of(cls, record: int, at: datetime, royalties: Mapping[str, Any], shifts: Mapping[str, Any]) -> Closed:
-        """From the outcomes of `royalties` and `closed_shifts` (`assets.outcome.Outcome.as_dict`)."""
+        """From the outcomes of `royalties` and `closed_shifts` (`assets.outcome.Outcome.as_dict`).
+
+        Of outcomes that cannot be read nothing is known: they may have been reported by a person.
+        """
+        try:
+            return cls._of(record, at, royalties, shifts)
+        except (AttributeError, TypeError, ValueError):
+            log.warning("What the close of a day has recorded cannot be read (materialization %d)", record)
+            return cls(record)
+
+    @classmethod
+    def _of(
+        cls, record: int, at: datetime, royalties: Mapping[str, Any], shifts: Mapping[str, Any]
+    ) -> Closed:
         facts, kept = royalties.get("facts") or {}, royalties.get("record") or {}
         seen, sales = shifts.get("seen"), _amount(kept.get("sales"))
         invoices = facts.get("invoices")

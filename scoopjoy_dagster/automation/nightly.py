@@ -8,7 +8,7 @@ days would never be closed, and nobody would be told. This one looks at the stat
 the look-back are not run without a person: the watchdog reports them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import time
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from scoopjoy_dagster.automation.passing import passes_by_itself
 from scoopjoy_dagster.automation.state import days_to_run, in_flight_days, settled_days
+from scoopjoy_dagster.automation.steps import HOUSEKEEPING
 from scoopjoy_dagster.partitions import PARTITION, TIME_ZONE, ZONE
 from scoopjoy_dagster.settings import WATCHDOG_AT
 
@@ -122,10 +123,16 @@ def _some(numbers: Sequence[int]) -> str:
 
 def _asked_for(instance: dg.DagsterInstance, day: str, night: str) -> bool:
     """Whether this schedule has asked for a day in this night before."""
-    return bool(instance.get_runs_count(dg.RunsFilter(tags={PARTITION: day, NIGHT: night})))
+    return bool(_closes(instance, {PARTITION: day, NIGHT: night}))
 
 
 def _may_succeed_now(instance: dg.DagsterInstance, day: str) -> bool:
     """Whether the newest run of a day failed by something that passes by itself."""
-    newest = instance.get_run_records(dg.RunsFilter(tags={PARTITION: day}), limit=1)
+    newest = _closes(instance, {PARTITION: day})[:1]
     return all(passes_by_itself(instance, record) for record in newest)
+
+
+def _closes(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> list[dg.RunRecord]:
+    """The newest runs with these tags, without those that close nothing: whoever launches a run may write any tag."""
+    found = instance.get_run_records(dg.RunsFilter(tags=tags), limit=20)
+    return [one for one in found if one.dagster_run.job_name not in HOUSEKEEPING]

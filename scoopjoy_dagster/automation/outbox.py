@@ -121,7 +121,7 @@ def _failures(
         backfill = backfill_of(run.tags)
         if backfill:
             backfills[backfill] = tag_of(run)
-        elif not _retry_follows(record, now):
+        elif not _retry_follows(instance, record, now):
             found.append(Failure(record, read_run(instance, record)))
     named = sorted({day for one in found for day in one.days})
     settled = settled_days(instance, days, named) if days and named else set()
@@ -186,12 +186,16 @@ def _outlook(failure: Failure, now: datetime, *, passes: bool) -> Outlook:
     return Outlook.AGAIN if by_schedule and next_look < WATCHDOG_AT else Outlook.MAY_HEAL
 
 
-def _retry_follows(record: dg.RunRecord, now: datetime) -> bool:
+def _retry_follows(instance: dg.DagsterInstance, record: dg.RunRecord, now: datetime) -> bool:
     """Whether an automatic retry stands for this run: its outcome, not this one, is what people should hear of."""
     tags = record.dagster_run.tags
     if tags.get(WILL_RETRY) != "true":
         return False
-    return RETRIED_BY in tags or now.timestamp() - (record.end_time or 0) < RETRY_PATIENCE.total_seconds()
+    retry = instance.get_run_by_id(tags.get(RETRIED_BY, ""))
+    # The tag alone is no proof: whoever launches a run may write any.
+    if retry and retry.parent_run_id == record.dagster_run.run_id:
+        return True
+    return now.timestamp() - (record.end_time or 0) < RETRY_PATIENCE.total_seconds()
 
 
 def _digest(
@@ -207,7 +211,7 @@ def _digest(
     # A run and its retries have one root: the newest of them is the outcome.
     latest = {record.dagster_run.root_run_id or record.dagster_run.run_id: record for record in records}
     bad = [record for record in latest.values() if record.dagster_run.status is FAILED]
-    if any(_retry_follows(record, now) for record in bad):
+    if any(_retry_follows(instance, record, now) for record in bad):
         return None
     failed = tuple(record.dagster_run for record in records if record.dagster_run.status is FAILED)
     facts = sorted((read_run(instance, record) for record in bad), key=lambda run: run.days)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from scoopjoy_dagster.automation.nightly import TRIGGERED_BY
-from scoopjoy_dagster.automation.steps import WATCH_JOB
+from scoopjoy_dagster.automation.steps import RETENTION_JOB, WATCH_JOB
 from scoopjoy_dagster.executors import IN_ONE_PROCESS
 from scoopjoy_dagster.partitions import TIME_ZONE
 from scoopjoy_dagster.resources.clock import ClockResource
@@ -25,7 +25,7 @@ from scoopjoy_dagster.resources.clock import ClockResource
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-JOB = "retention"
+JOB = RETENTION_JOB
 OP = "purge_event_log"
 SCHEDULE = "retention_schedule"
 CRON = "0 4 * * 0"

@@ -18,11 +18,14 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
-from scoopjoy_dagster.automation.steps import STEPS
+from scoopjoy_dagster.automation.steps import HOUSEKEEPING, STEPS
 from scoopjoy_dagster.partitions import BACKFILL_TAG, COMMAND_BACKFILL, PARTITION, RANGE_END, RANGE_START
 
 if TYPE_CHECKING:
     from dagster._core.execution.backfill import PartitionBackfill
+
+MOST_DAYS = 4000
+"""Days of a range that is believed: more than ten years."""
 
 BLOCKING_CHECKS = tuple(
     dg.AssetCheckKey(dg.AssetKey(one.asset), one.name) for one in CONTROL_TOTALS if one.blocking
@@ -103,7 +106,8 @@ def in_flight_days(instance: dg.DagsterInstance, since: datetime | None = None) 
     found: set[str] = set()
     unfinished = dg.RunsFilter(statuses=list(UNFINISHED), created_after=since and since.astimezone(UTC))
     for record in instance.get_run_records(unfinished):
-        found.update(days_of_tags(record.dagster_run.tags))
+        if record.dagster_run.job_name not in HOUSEKEEPING:
+            found.update(days_of_tags(record.dagster_run.tags))
     requested = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
     for backfill in instance.get_backfills(filters=requested):
         found.update(_not_launched(backfill))
@@ -111,13 +115,18 @@ def in_flight_days(instance: dg.DagsterInstance, since: datetime | None = None) 
 
 
 def days_of_tags(tags: Mapping[str, str]) -> list[str]:
-    """The business days that a run's tags name, oldest first: one partition, or a range. None for other runs."""
+    """The business days that a run's tags name, oldest first: one partition, or a range. None for other runs.
+
+    Whoever launches a run may write any tag: a range of more than `MOST_DAYS` is none.
+    """
     start = tags.get(PARTITION) or tags.get(RANGE_START)
     end = tags.get(PARTITION) or tags.get(RANGE_END)
     try:
         first, last = date.fromisoformat(start or ""), date.fromisoformat(end or "")
     except ValueError:
         return []  # a run of something that is not partitioned by day
+    if (last - first).days >= MOST_DAYS:
+        return []
     return [(first + timedelta(days=offset)).isoformat() for offset in range((last - first).days + 1)]
 
 

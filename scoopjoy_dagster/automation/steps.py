@@ -29,6 +29,10 @@ WATCH = "nightly_close_watch"
 """Asset key that the watchdog's check hangs on; see `automation.watchdog` for why it has one of its own."""
 
 WATCH_JOB = "watchdog"
+RETENTION_JOB = "retention"
+HOUSEKEEPING = {WATCH_JOB, RETENTION_JOB}
+"""Jobs that close nothing, whatever the tags of their runs say."""
+
 """The job that runs it."""
 
 

@@ -16,8 +16,10 @@ from scoopjoy_dagster.accounting.figures import (
     franchise_figures,
 )
 from scoopjoy_dagster.accounting.royalties import Action, BaseInvoice, Royalty
+from scoopjoy_dagster.clean_text import shown
 
-TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=40).map(shown)
+"""As texts of ERPNext are held; what control characters become is `test_clean_text.py`'s."""
 AMOUNT = st.decimals(-(10**12), 10**12, allow_nan=False, allow_infinity=False, places=2)
 FRANCHISE = st.builds(
     FranchiseFigures, TEXT, TEXT, st.integers(0, 10**6), AMOUNT, st.decimals(0, 100, places=3), AMOUNT

@@ -226,10 +226,22 @@ def test_a_run_that_an_automatic_retry_follows_is_not_reported(close: Close, inb
 
 
 def test_a_retry_that_came_answers_for_its_run(close: Close, inbox: Inbox, port: int) -> None:
-    fail(close, dagster__will_retry="true", dagster__auto_retry_run_id="r2")
+    run = fail(close, dagster__will_retry="true")
+    retry = close.instance.create_run_for_job(
+        close.defs.resolve_job_def(run.job_name), parent_run_id=run.run_id, root_run_id=run.run_id
+    )
+    close.instance.add_run_tags(run.run_id, {"dagster/auto_retry_run_id": retry.run_id})
     with mail_server(inbox, port) as mail:
         later = now() + timedelta(hours=2)
         assert deliver_pending(close.instance, mail, lambda: MANAGERS, later).sent == []
+
+
+def test_a_retry_that_only_a_tag_speaks_of_silences_nobody(close: Close, inbox: Inbox, port: int) -> None:
+    run = fail(close, dagster__will_retry="true")
+    close.instance.add_run_tags(run.run_id, {"dagster/auto_retry_run_id": run.run_id})
+    with mail_server(inbox, port) as mail:
+        later = now() + timedelta(hours=2)
+        assert deliver_pending(close.instance, mail, lambda: MANAGERS, later).sent == [ABORTED]
 
 
 def test_a_failure_before_the_first_tick_is_alerted_by_the_outbox(

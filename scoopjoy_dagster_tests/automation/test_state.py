@@ -222,3 +222,12 @@ def test_exactly_the_unsettled_ended_days_in_reach_are_run_oldest_first(
     todo = days_to_run(ordered, settled, in_flight, lookback)
     assert todo == sorted(todo)
     assert set(todo) == set(ordered[-lookback:]) - settled - in_flight
+
+
+def test_a_range_of_thousands_of_years_names_no_day() -> None:
+    """Whoever launches a run may write any tag."""
+    span = {
+        "dagster/asset_partition_range_start": "0001-01-01",
+        "dagster/asset_partition_range_end": "9999-12-31",
+    }
+    assert days_of_tags(span) == []

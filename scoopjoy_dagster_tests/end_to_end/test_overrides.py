@@ -182,7 +182,7 @@ def launchpad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launchpad]:
         with running_dagster(
             ChildProcesses(directory / "logs"), environment, port=free_port(), directory=PROJECT
         ) as dagster:
-            yield Launchpad(UI(dagster.url), environment["SCOOPJOY_POSTGRES_URL"])
+            yield Launchpad(UI(dagster.address), environment["SCOOPJOY_POSTGRES_URL"])
 
 
 def test_the_launchpad_of_every_job_takes_the_closed_class_of_overrides_and_nothing_else(

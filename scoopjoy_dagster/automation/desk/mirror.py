@@ -258,6 +258,8 @@ def _batches(
                 for one in families[family]
                 if text in days_of_tags(one.dagster_run.tags) and _belongs(one.dagster_run, name)
             ]
+            # A run that names a root of which nothing is known is a family of its own.
+            found = found or [record]
             first = min(found, key=lambda one: one.create_timestamp).dagster_run
             key = normalised(f"batch:{first.root_run_id or first.run_id}:{text}")
             yield Batch(date.fromisoformat(text), key, name, tuple(found), one_day=len(days) == 1)
