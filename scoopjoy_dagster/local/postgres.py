@@ -406,7 +406,7 @@ def _programs() -> Path:
 def _let_pass(place: Path, user: _User) -> None:
     """Let the server's user pass through the directories that lead to a place. Passing is not reading.
 
-    Where the directory's group may do nothing in it, the server's group takes its place, so that nobody else passes.
+    Where the directory's group is root's or may do nothing in it, the server's group takes its place, so that nobody else passes.
     """
     for directory in (place, *place.parents):
         found = directory.stat()
@@ -414,7 +414,8 @@ def _let_pass(place: Path, user: _User) -> None:
         through_group = found.st_gid == user.gid and mode & stat.S_IXGRP
         if mode & stat.S_IXOTH or through_group or found.st_uid == user.uid:
             continue
-        if mode & stat.S_IRWXG:  # of others, maybe of another server's user
+        others = mode & stat.S_IXGRP and found.st_gid != 0  # another server's user, for one
+        if others or mode & (stat.S_IRGRP | stat.S_IWGRP):
             directory.chmod(mode | stat.S_IXOTH)
         else:
             os.chown(directory, -1, user.gid)
