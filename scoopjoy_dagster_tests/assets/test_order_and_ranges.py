@@ -335,3 +335,12 @@ def test_a_range_opens_few_connections_to_postgresql_however_much_it_records(
         assert days.success
         assert events > 40
         assert opened() - before <= 2  # the looks themselves
+
+
+def test_a_range_with_days_that_have_not_ended_closes_none_of_them(chain: World) -> None:
+    """Dagster runs any days that the tags of a run name."""
+    chain.erpnext.requests.reset()
+    night = chain.close(day=DAY, until=DAY + timedelta(days=30))
+    assert not night.success
+    assert any("not a business day" in str(event.event_specific_data) for event in night.logged)
+    assert chain.erpnext.requests.writes == 0

@@ -323,3 +323,10 @@ def test_before_the_first_close_there_is_nothing_to_compare_the_number_of_franch
 
 def test_an_outcome_that_was_reported_by_other_means_is_a_close_of_which_nothing_is_known() -> None:
     assert Closed.of(3, CLOSED_AT, {}, {}) == Closed(3, CLOSED_AT)
+
+
+@pytest.mark.parametrize("facts", ["x", {"invoices": "abc"}, 5])
+def test_of_an_outcome_that_cannot_be_read_nothing_is_known(facts: object) -> None:
+    """A person can report a materialization with whatever metadata."""
+    reported = {"facts": facts, "record": {"sales": "1.00"}}
+    assert Closed.of(3, CLOSED_AT, reported, {}) == Closed(3)

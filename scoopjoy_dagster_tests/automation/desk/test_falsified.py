@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
+from scoopjoy_dagster.definitions import JOB
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
 from scoopjoy_dagster.erpnext.desk_schema import RUN_DOCTYPE
+from scoopjoy_dagster.partitions import PARTITION
 from scoopjoy_dagster_tests.automation.desk.test_desk_sensor import BEFORE, Desk, a_desk
 from scoopjoy_dagster_tests.erpnext.desk_site import ACCOUNTANT
 from scoopjoy_dagster_tests.world import DAY, THANE, change, insert, session_of
@@ -173,3 +177,20 @@ def test_the_desk_of_erpnext_makes_no_link_of_an_address() -> None:
     """It makes one of every field of the kind URL, and takes `javascript:` for a URL."""
     (field,) = [one for one in RUN_DOCTYPE["fields"] if one["fieldname"] == "dagster_url"]
     assert (field["fieldtype"], field["options"]) == ("Data", "")
+
+
+def test_a_run_that_names_a_root_which_nobody_knows_stops_nothing(desk: Desk) -> None:
+    """Whoever launches a run over GraphQL may write any."""
+    desk.world.instance.add_run(
+        dg.DagsterRun(
+            job_name=JOB,
+            run_id=str(uuid.uuid4()),
+            root_run_id="no such run",
+            parent_run_id="no such run",
+            status=dg.DagsterRunStatus.FAILURE,
+            tags={PARTITION: BEFORE.isoformat()},
+        )
+    )
+    desk.start({"scoopjoy/triggered_by": "schedule"})
+    desk.tick()
+    assert {one["run_date"] for one in desk.documents()} == {DAY.isoformat(), BEFORE.isoformat()}
