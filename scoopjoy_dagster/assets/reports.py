@@ -125,7 +125,7 @@ def send_reports(
     if not groups:
         nobody = Finding(
             "error",
-            "nobody to send the report to",
+            "no recipient for the report",
             mail.report_role,
             "ERPNext has no enabled user with this role",
             "In ERPNext, give the role to those who are to get the report (`scoopjoy setup` makes the default one), or set "

@@ -231,7 +231,7 @@ def test_nobody_to_send_to_is_an_error_that_names_the_role(settled: World) -> No
     settled.mail_options = {"report_recipients": [], "report_role": "Purchase Manager"}
     day = settled.close("reports")
     (row,) = day.exceptions("reports")
-    assert (row["what"], row["who"]) == ("nobody to send the report to", "Purchase Manager")
+    assert (row["what"], row["who"]) == ("no recipient for the report", "Purchase Manager")
 
 
 def test_an_open_shift_is_said_in_the_report(full_chain: World) -> None:
