@@ -4,7 +4,8 @@ They are taken out where text enters, so that no log, terminal, mail, chat, tabl
 that is only shown loses them (`shown`). A text that ERPNext must find a document by again cannot: the name of a Customer
 may hold one, and keys, links and lookups need it as it is. There a stand-in takes the place of each (`held`), a
 character of Unicode's private use that does nothing anywhere, and what is sent to ERPNext has the original again
-(`released`).
+(`released`). A text that has such a character itself gets the replacement character instead: its document is not found
+any more, which the night says, and never taken for another.
 
 Tab, line feed and CR LF stay, and so do the joiners (ZWJ, ZWNJ) that Indic scripts and emoji are written with.
 """
@@ -43,12 +44,12 @@ def held(value: Any) -> Any:
             kind = type(item)
             if kind is str:
                 if not item.isprintable():
-                    one[key] = _CONTROLS.sub(_stand_in, item)
+                    one[key] = _held(item)
             elif kind is list or kind is dict:
                 waiting.append(item)
         if type(one) is dict:
             for key in [key for key in one if not key.isprintable()]:
-                one[_CONTROLS.sub(_stand_in, key)] = one.pop(key)
+                one[_held(key)] = one.pop(key)
     return root[0]
 
 
@@ -60,6 +61,10 @@ def released(text: str) -> str:
 def released_json(text: str) -> str:
     """The same for JSON: what `json.dumps` would have written without the stand-ins."""
     return _STAND_INS.sub(lambda found: json.dumps(released(found[0]), ensure_ascii=False)[1:-1], text)
+
+
+def _held(text: str) -> str:
+    return _CONTROLS.sub(_stand_in, _STAND_INS.sub(_NO_CHARACTER, text))
 
 
 def _stand_in(found: re.Match[str]) -> str:

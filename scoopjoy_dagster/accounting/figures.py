@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.royalties import Action
-from scoopjoy_dagster.clean_text import held
+from scoopjoy_dagster.clean_text import held, released_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class DayFigures:
     def from_text(cls, text: str) -> DayFigures | None:
         """The figures that `as_text` wrote; None for anything else, as in a record of an earlier version."""
         try:
-            found = held(json.loads(text))
+            found = held(json.loads(released_json(text)))  # whether or not the text was read from ERPNext
             return cls(
                 Decimal(found["sales"]),
                 Decimal(found["royalty"]),
