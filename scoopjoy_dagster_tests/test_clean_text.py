@@ -192,6 +192,24 @@ def test_a_franchise_with_control_characters_in_its_name_is_closed_once_and_nobo
     assert not controls(re.sub(r"\x1b\[\d*(;\d+)*m", "", said.out + said.err))  # Dagster's own colours
 
 
+def test_a_name_with_a_stand_in_of_its_own_is_not_taken_for_the_other_and_the_night_says_so(
+    full_chain: World,
+) -> None:
+    chain = full_chain
+    right, wrong = "A\u202eB Gelato", "A\U000f202eB Gelato"
+    for name, amount in ((right, "1000"), (wrong, "70")):
+        chain.invoice(seed.add_franchise(chain.erpnext, name, group="Metro Partners", rate=10), amount)
+    run = chain.close()
+    parties = {
+        row["party"]: exact(row["debit"])
+        for one in chain.erpnext.documents("Journal Entry")
+        for row in one["accounts"]
+        if row.get("party") in {right, wrong}
+    }
+    assert parties == {right: 100}
+    assert [one["who"] for one in run.exceptions("royalties")] == ["A\N{REPLACEMENT CHARACTER}B Gelato"]
+
+
 def body(mail: EmailMessage, kind: str) -> str:
     part = mail.get_body((kind,))
     return str(part.get_content()) if part else ""
