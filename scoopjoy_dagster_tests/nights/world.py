@@ -83,7 +83,11 @@ class Night:
             )
             # A schedule counts from the moment at which the daemon sees it first.
             self.wait(lambda: len(self.rows("SELECT 1 FROM jobs WHERE job_type = 'SCHEDULE'")) >= 2)
-            yield
+            try:
+                yield
+            except AssertionError as problem:
+                problem.add_note("\n".join([*self.failures(), self.logs()]))
+                raise
 
     def kill_the_code_server(self, *, with_runs: bool) -> None:
         """SIGKILL for the code server, alone or with everything that it has started; another one takes its place.
