@@ -178,8 +178,8 @@ def test_a_week_that_was_switched_off_is_caught_up_at_the_next_night(directory: 
             *days, watchdog = sorted(set(closed(one)[2:]) - {("retention", "SUCCESS")})
             assert days == [(day, "SUCCESS") for day in week]
             assert watchdog == ("watchdog", "SUCCESS")  # of this morning, and of the one that nobody has seen
-            (warning,) = one.mails()
-            assert warning.startswith("[WARNING] Control totals: ")
+            # Of several days in a message, in as many messages as the days take time.
+            assert {mail.partition(":")[0] for mail in one.mails()} == {"[WARNING] Control totals"}
 
 
 @pytest.mark.timeout(900)

@@ -85,7 +85,7 @@ class Night:
             self.wait(lambda: len(self.rows("SELECT 1 FROM jobs WHERE job_type = 'SCHEDULE'")) >= 2)
             try:
                 yield
-            except AssertionError as problem:
+            except Exception as problem:
                 problem.add_note("\n".join([*self.failures(), self.logs()]))
                 raise
 
