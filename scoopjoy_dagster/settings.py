@@ -286,7 +286,7 @@ class Settings(BaseSettings):
         "SCOOPJOY_HQ_SECRET",
         SecretStr(""),
         description="Secret that deliveries to headquarters are signed with: `whsec_...` (shared), `whsk_...` (private ed25519 key), "
-        "or any other text (shared); see docs/hq-protocol.md",
+        "or any other text of at least 24 bytes (shared); see docs/hq-protocol.md",
     )
     hq_previous_secret: SecretStr = _env(
         "SCOOPJOY_HQ_PREVIOUS_SECRET",
@@ -385,17 +385,18 @@ class Settings(BaseSettings):
         if isinstance(text, str) and (text != text.strip() or not text.isprintable()):
             message = "must have no space or line break at its ends, and no control characters"
             raise ValueError(message)
-        # HQ_SECRET only signs, so it may have any characters.
-        if info.field_name != "hq_secret" and isinstance(text, str) and not text.isascii():
+        # Those of headquarters only sign, so they may have any characters.
+        if not str(info.field_name).startswith("hq_") and isinstance(text, str) and not text.isascii():
             message = "must have ASCII characters only: no request header and no mail login can carry others"
             raise ValueError(message)
         return value
 
     @field_validator("hq_secret", "hq_previous_secret")
     @classmethod
-    def _can_sign(cls, value: SecretStr) -> SecretStr:
+    def _can_sign(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         text = value.get_secret_value()
-        wrong = signature.problem(text) if text else ""
+        replaced = info.field_name == "hq_previous_secret"
+        wrong = signature.problem(text, replaced=replaced) if text else ""
         if wrong:
             raise ValueError(wrong)
         return value

@@ -12,7 +12,7 @@ from scoopjoy_dagster.accounting.money import Rounding
 from scoopjoy_dagster.accounting.policy import Base, NegativeDays
 from scoopjoy_dagster.settings import Settings, SettingsError, load_settings, variable
 
-SECRET = "sentinel-Zk3v"
+SECRET = "sentinel-Zk3v-of-24-bytes-or-more"
 NEEDED = {
     "ERPNEXT_URL": "https://erp.example",
     "ERPNEXT_API_KEY": "key",
@@ -163,10 +163,22 @@ def test_what_no_header_and_no_login_can_carry_is_one_sentence_without_any_part_
     assert "5xQ9" not in text
 
 
-def test_the_secret_that_only_signs_may_have_any_characters() -> None:
-    assert (
-        load_settings({**NEEDED, "SCOOPJOY_HQ_SECRET": "Zürich₹"}).hq_secret.get_secret_value() == "Zürich₹"
+def test_the_secrets_that_only_sign_may_have_any_characters() -> None:
+    secrets = {"SCOOPJOY_HQ_SECRET": "Zürich₹ Zürich₹ Zürich₹", "SCOOPJOY_HQ_PREVIOUS_SECRET": "Zürich₹"}
+    settings = load_settings(NEEDED | secrets)
+    assert settings.hq_secret.get_secret_value() == secrets["SCOOPJOY_HQ_SECRET"]
+    assert settings.hq_previous_secret.get_secret_value() == secrets["SCOOPJOY_HQ_PREVIOUS_SECRET"]
+
+
+@pytest.mark.parametrize("secret", ["a", "secret", "Zürich-Zürich-Zürich", "x" * 23])
+def test_a_secret_that_can_be_guessed_signs_only_until_it_is_replaced(secret: str) -> None:
+    said = refusal(SCOOPJOY_HQ_SECRET=secret)
+    assert said.startswith(
+        "SCOOPJOY_HQ_SECRET is wrong: has fewer than 24 bytes and can be guessed: make a new one"
     )
+    assert "move this one to SCOOPJOY_HQ_PREVIOUS_SECRET" in said
+    assert len(secret) == 1 or f" {secret} " not in said
+    load_settings(NEEDED | {"SCOOPJOY_HQ_SECRET": SECRET, "SCOOPJOY_HQ_PREVIOUS_SECRET": secret})
 
 
 def test_several_wrong_values_are_a_sentence_each() -> None:
@@ -354,7 +366,7 @@ def test_clear_text_on_this_machine_is_fine(host: str) -> None:
 
 @pytest.mark.parametrize("name", ["SCOOPJOY_HQ_SECRET", "SCOOPJOY_HQ_PREVIOUS_SECRET"])
 def test_a_secret_of_headquarters_that_cannot_sign_is_one_sentence_without_it(name: str) -> None:
-    settings = NEEDED | {"SCOOPJOY_HQ_URL": "https://hq.example", "SCOOPJOY_HQ_SECRET": "any text"}
+    settings = NEEDED | {"SCOOPJOY_HQ_URL": "https://hq.example", "SCOOPJOY_HQ_SECRET": SECRET}
     with pytest.raises(SettingsError, match=f"{name} is wrong: begins with whsec_ or whsk_") as refused:
         load_settings(settings | {name: f"whsec_{SECRET}!"})
     assert SECRET not in str(refused.value)

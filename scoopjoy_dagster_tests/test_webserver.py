@@ -12,6 +12,9 @@ from contextlib import closing
 from socket import create_connection
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -228,6 +231,41 @@ def test_whoever_knows_the_token_is_still_asked_where_they_come_from(with_a_toke
 def test_the_health_check_is_open_by_every_name(with_a_token: int, behind_a_proxy: int) -> None:
     for port in (with_a_token, behind_a_proxy):
         assert ask(port, "GET", "/server_info", {"Host": "10.1.2.3:3000"})[0] == 200
+
+
+# -- frames ----------------------------------------------------------------------------------------------------------
+
+
+def test_no_answer_may_be_shown_in_a_frame_or_name_its_address_elsewhere(
+    behind_a_proxy: int, with_a_token: int
+) -> None:
+    answers = [
+        ask(behind_a_proxy),
+        ask(behind_a_proxy, headers={"Host": "evil.example"}),
+        ask(behind_a_proxy, path="/server_info"),
+        ask(with_a_token),
+        ask(with_a_token, path=f"/?token={TOKEN}"),
+    ]
+    assert [status for status, _, _ in answers] == [200, 421, 200, 401, 303]
+    for _, _, headers in answers:
+        assert headers.get_all("Content-Security-Policy", [])[-1] == "frame-ancestors 'none'"
+        assert headers.get_all("X-Frame-Options") == ["DENY"]
+        assert headers.get_all("X-Content-Type-Options") == ["nosniff"]
+        assert headers.get_all("Referrer-Policy") == ["same-origin"]
+
+
+def test_the_policies_of_dagsters_own_pages_stay() -> None:
+    own = {
+        "Content-Security-Policy": "object-src 'none'",
+        "Referrer-Policy": "unsafe-url",
+        "X-Frame-Options": "SAMEORIGIN",
+    }
+    app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("page", headers=own))])
+    with served(app) as port:
+        headers = ask(port)[2]
+    assert headers.get_all("Content-Security-Policy") == ["object-src 'none'", "frame-ancestors 'none'"]
+    assert headers.get_all("Referrer-Policy") == ["same-origin"]
+    assert headers.get_all("X-Frame-Options") == ["DENY"]
 
 
 # -- WebSockets -------------------------------------------------------------------------------------------------------

@@ -88,9 +88,10 @@ def workplace(directory: Path | None = None) -> Iterator[Workplace]:
         PostgresError, HomeError: the embedded PostgreSQL or DAGSTER_HOME cannot be had.
     """
     settings = load_settings()
-    _make_local_directory()
-    directory = directory or local_directory()
     with ExitStack() as stack:
+        stack.callback(os.umask, os.umask(0o077))  # what Dagster makes is ours alone, too
+        _make_local_directory()
+        directory = directory or local_directory()
         url = (
             os.environ.get("SCOOPJOY_POSTGRES_URL")
             or stack.enter_context(EmbeddedPostgres(directory / "postgres")).url

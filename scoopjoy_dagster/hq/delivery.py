@@ -10,11 +10,12 @@ an answer that is beyond the bounds of `bounded_http`, as nobody knows what beca
 
 from __future__ import annotations
 
+import re
 import string
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -150,12 +151,11 @@ class HQClient:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("The address of headquarters must be a full http:// or https:// URL.")
-        secrets = [secret, *([previous_secret] if previous_secret else [])]
-        for one in secrets:
-            if wrong := signature.problem(one):
-                raise ValueError(
-                    f"A secret shared with headquarters {wrong}: deliveries could not be signed."
-                )
+        wrong = signature.problem(secret) or (
+            signature.problem(previous_secret, replaced=True) if previous_secret else ""
+        )
+        if wrong:
+            raise ValueError(f"A secret shared with headquarters {wrong}.")
         if tries < 1:
             raise ValueError(f"At least one try is needed to deliver, got {tries}.")
         self.url = url
@@ -164,7 +164,8 @@ class HQClient:
         self.timeout_s = timeout_s
         self.tries = tries
         self.backoff_s = backoff_s
-        self._secrets = secrets
+        self._secrets = [secret, *([previous_secret] if previous_secret else [])]
+        self._secret = signature.spellings(self._secrets)
         self._sleep = sleep
         self._clock = clock
 
@@ -294,11 +295,10 @@ class HQClient:
         )
 
     def _quote(self, content: bytes | bytearray) -> str:
-        text = shown(" ".join(content.decode("utf-8", "replace").split()))
-        # An answer that echoes the request's secrets must not carry them into a log.
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text[:TEXT_CAP] or "no text"
+        # An answer that echoes the request's secrets must not carry them into a log; nor with signs between that are not shown.
+        hidden = self._secret.sub(b"***", content).decode("utf-8", "replace")
+        text = shown(" ".join(hidden.split()))
+        return self._secret.sub(b"***", text.encode()).decode("utf-8", "replace")[:TEXT_CAP] or "no text"
 
 
 def compare_receipt(payload: Mapping[str, Any], receipt: Receipt) -> list[str]:
@@ -319,11 +319,12 @@ def compare_receipt(payload: Mapping[str, Any], receipt: Receipt) -> list[str]:
 
 
 def _same(sent: Any, held: Any) -> bool:
-    try:
-        return Decimal(str(sent)) == Decimal(str(held))
-    except InvalidOperation:
-        return False
+    numbers = [str(one) for one in (sent, held)]
+    return all(map(_NUMBER.fullmatch, numbers)) and Decimal(numbers[0]) == Decimal(numbers[1])
 
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([Ee][+-]?[0-9]{1,3})?")
+"""As JSON writes it; `Decimal` itself takes underscores and the digits of every script."""
 
 _HEADER_SAFE = string.punctuation.replace("%", "") + " "
 

@@ -10,18 +10,31 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 
 SYMMETRIC, PRIVATE = "whsec_", "whsk_"
 SHORTEST_KEY = 24
-"""Bytes of a symmetric key at least, where it is written as the specification asks."""
+"""Bytes of a symmetric key at least, as the specification asks: a shorter one can be guessed from a recorded delivery."""
+
+_TOO_SHORT = (
+    f"has fewer than {SHORTEST_KEY} bytes and can be guessed: make a new one with `openssl rand -base64 32 | sed s/^/whsec_/`, and "
+    "move this one to SCOOPJOY_HQ_PREVIOUS_SECRET until headquarters knows the new one"
+)
 
 
-def problem(secret: str) -> str:
-    """Why nothing can be signed with a secret, as the rest of a sentence without any part of it; empty for one that is right."""
+def problem(secret: str, *, replaced: bool = False) -> str:
+    """Why nothing can be signed with a secret, as the rest of a sentence without any part of it; empty for one that is right.
+
+    Args:
+        secret: as it was set.
+        replaced: it signs only until the receiver knows the one that replaces it; any text may.
+    """
     if not secret.startswith((SYMMETRIC, PRIVATE)):
-        return "" if secret else "is empty"
+        if not secret:
+            return "is empty"
+        return "" if replaced or len(secret.encode()) >= SHORTEST_KEY else _TOO_SHORT
     key = _key(secret)
     if key is None:
         return f"begins with {SYMMETRIC} or {PRIVATE}, but what follows is no base64"
@@ -53,6 +66,29 @@ def of_body(secrets: Sequence[str], body: bytes) -> str:
     if not shared:
         return ""
     return "sha256=" + hmac.new(shared.encode("utf-8"), body, hashlib.sha256).hexdigest()
+
+
+def spellings(secrets: Sequence[str]) -> re.Pattern[bytes]:
+    """What finds the secrets in an answer: as they were set, and the keys in them, plain, in hex, or escaped as in URLs and JSON."""
+    forms = []
+    for secret in secrets:
+        if secret.startswith((SYMMETRIC, PRIVATE)):
+            forms.append((secret.partition("_")[2].rstrip("="), "utf-8"))
+            forms.append(((_key(secret) or b"").decode("latin-1"), "latin-1"))
+        else:
+            forms.append((secret, "utf-8"))
+    return re.compile(
+        b"|".join(b"".join(_spelt(char, encoding) for char in text) for text, encoding in forms),
+        re.IGNORECASE,
+    )
+
+
+def _spelt(char: str, encoding: str) -> bytes:
+    """A pattern that finds one character, or one byte of a key, however it is written."""
+    raw = char.encode(encoding)
+    in_hex = b"".join(rb"(?:%%|\\x)?%02x" % byte for byte in raw)
+    in_json = re.sub("(....)", r"\\\\u\1", char.encode("utf-16-be").hex()).encode()
+    return rb"(?:\\?" + re.escape(raw) + b"|" + in_hex + b"|" + in_json + b")"
 
 
 def _signature(secret: str, content: bytes) -> str:

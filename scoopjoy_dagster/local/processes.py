@@ -183,6 +183,7 @@ class ChildProcesses:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
+                env={},  # not ours, which holds secrets
                 start_new_session=True,
             )
         if self._guard.stdin is None:  # pragma: no cover - PIPE was asked for

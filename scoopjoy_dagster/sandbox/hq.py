@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import sqlite3
 import threading
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 PATH = "/webhooks/daily-totals"
 SKEW_S = 300
 """How far, in seconds, a delivery's timestamp may be from this clock, either way."""
+
+MOST_BYTES = 32 << 20
+"""Bytes that a body may have; a day of 50,000 franchises has about 13 MB."""
+
+MOST_LEVELS = 4
+"""How deep a document is nested: the names of the Journal Entries in a row of the franchises."""
 
 _IDS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:scoopjoy.daily-totals/1")
 
@@ -184,7 +191,12 @@ class SandboxHQ:
         self._failures.clear()
 
     async def _receive(self, request: Request) -> Response:
-        body = await request.body()
+        received = bytearray()
+        async for chunk in request.stream():
+            received += chunk
+            if len(received) > MOST_BYTES:
+                return _refusal(413, f"the body has more than {MOST_BYTES >> 20} MiB")
+        body = bytes(received)
         failure = self._failures.popleft() if self._failures else None
         response: Response
         if failure is None:
@@ -211,12 +223,13 @@ class SandboxHQ:
         ident, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
         if not self._is_signed(ident, timestamp, body, headers.get("webhook-signature", "")):
             return _refusal(401, "no signature is that of the id, the timestamp and the body")
-        if not timestamp.isdecimal() or abs(int(timestamp) - self._clock()) > SKEW_S:
+        if not re.fullmatch("[0-9]{1,12}", timestamp) or abs(int(timestamp) - self._clock()) > SKEW_S:
             return _refusal(401, f"the timestamp is missing or more than {SKEW_S} s off")
         if headers.get("X-ScoopJoy-Event") != "daily_totals":
             return _refusal(422, "this address takes the event daily_totals only")
         try:
             payload = json.loads(body)
+            json.dumps(payload, ensure_ascii=False).encode()  # half a character cannot be kept or answered
         except (ValueError, RecursionError):
             return _refusal(400, "the body is no JSON")
         problem = _problem(payload)
@@ -278,17 +291,23 @@ def _problem(payload: Any) -> str | None:
         return f"the body must be an object with {', '.join(sorted(_REQUIRED))}"
     if payload["schema"] != "scoopjoy.daily-totals/1":
         return "schema must be scoopjoy.daily-totals/1"
-    if not isinstance(payload["revision"], int) or payload["revision"] < 0:
+    if not _is_plain(payload):
+        return f"amounts must be decimal strings, and the body at most {MOST_LEVELS} levels deep"
+    if not all(isinstance(payload[name], str) and payload[name] for name in ("company", "business_day")):
+        return "company and business_day must be texts"
+    if type(payload["revision"]) is not int or not 0 <= payload["revision"] < 2**63:  # as SQLite holds
         return "revision must be a whole number, 0 or more"
     if not isinstance(payload["totals"], dict) or not isinstance(payload["franchises"], list):
         return "totals must be an object and franchises a list"
-    numbers = [
-        payload["totals"].values(),
-        *(row.values() for row in payload["franchises"] if isinstance(row, dict)),
-    ]
-    if any(isinstance(value, float) for values in numbers for value in values):
-        return "amounts must be decimal strings"
     return None
+
+
+def _is_plain(value: Any, levels: int = MOST_LEVELS) -> bool:
+    """Whether it is text and whole numbers, and objects and lists of them in at most so many levels."""
+    if isinstance(value, (dict, list)):
+        inside = value.values() if isinstance(value, dict) else value
+        return levels > 0 and all(_is_plain(one, levels - 1) for one in inside)
+    return not isinstance(value, float)
 
 
 _PAGE = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\

@@ -155,7 +155,7 @@ def running_sites(
         found = {}
         for name in names:
             world = stack.enter_context(
-                running_world(templates.installed, templates.last_day, secret="shared")
+                running_world(templates.installed, templates.last_day, secret="shared by every site of these")
             )
             told = prepare_home(
                 directory / name,

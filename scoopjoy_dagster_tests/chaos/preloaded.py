@@ -124,7 +124,7 @@ def _run_in_vain() -> None:
         "CHAOS_ERPNEXT_KEY": "none",
         "CHAOS_ERPNEXT_SECRET": "none",
         "CHAOS_HQ_URL": "http://127.0.0.1:9",
-        "CHAOS_HQ_SECRET": "none",
+        "CHAOS_HQ_SECRET": "none of 24 bytes or more",
         "CHAOS_SMTP_PORT": "9",
     }
     with mock.patch.dict(os.environ, nowhere):

@@ -37,9 +37,12 @@ def test_the_directory_of_the_project_is_ours_alone(
     local = tmp_path / ".scoopjoy"
     if there:
         local.mkdir(0o777)
-    with workplace(local / "demo"):
-        for path in (local, local / "demo" / "home"):
-            assert open_to_others(path) & 0o067 == 0, path
+    with workplace(local / "demo") as place:
+        (place.directory / "home" / "storage").mkdir()  # as Dagster does
+        for path in (local, *local.rglob("*")):
+            assert open_to_others(path) & (0o067 if path.is_dir() else 0o077) == 0, path
+    (tmp_path / "report.pdf").touch(0o644)
+    assert open_to_others(tmp_path / "report.pdf") == 0o044
 
 
 def test_a_directory_that_was_given_is_ours_alone_when_we_make_it(

@@ -25,7 +25,7 @@ from helm_python import Chart
 from helm_python.chart import lint
 from helm_python.errors import HelmValuesError
 
-from scoopjoy_dagster_tests.deploy.files import DEPLOY, read_yaml
+from scoopjoy_dagster_tests.deploy.files import DEPLOY, PROJECT, read_yaml
 
 KUBERNETES = "1.31"
 VALUES: dict[str, Any] = read_yaml("helm/values.yaml")
@@ -116,6 +116,15 @@ def test_the_launcher_names_what_the_chart_makes(manifests: list[dict[str, Any]]
     made = {(one["kind"], one["metadata"]["name"]) for one in manifests}
     assert ("ConfigMap", config["instance_config_map"]) in made
     assert ("ServiceAccount", config["service_account_name"]) in made
+
+
+def test_the_documents_delete_the_job_that_an_upgrade_could_not_change(
+    manifests: list[dict[str, Any]],
+) -> None:
+    (job,) = [one for one in manifests if one["kind"] == "Job"]
+    assert not job["metadata"].get("annotations")  # a hook would be replaced by Helm itself
+    document = (PROJECT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    assert f"delete job {job['metadata']['name']} " in document
 
 
 def test_the_code_hands_no_context_on_to_its_runs(manifests: list[dict[str, Any]]) -> None:

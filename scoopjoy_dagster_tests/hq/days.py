@@ -8,6 +8,8 @@ from typing import Any
 
 from scoopjoy_dagster.hq.payload import FranchiseDay, PosDay, daily_totals
 
+SECRET = "shared with headquarters alone"
+
 MUMBAI = FranchiseDay(
     customer="CUST-0002",
     customer_name="ScoopJoy Mumbai",

@@ -9,7 +9,7 @@ import pytest
 from scoopjoy_dagster.hq.delivery import HQClient, HQRejected, HQUnavailable
 from scoopjoy_dagster.hq.payload import idempotency_key
 from scoopjoy_dagster_tests.erpnext.hostile import Handler, answer, bomb, says, serving, trickles
-from scoopjoy_dagster_tests.hq.days import a_day
+from scoopjoy_dagster_tests.hq.days import SECRET, a_day
 
 HEAD = b"HTTP/1.1 201 Created\r\n"
 DEEP = b"[" * 200_000 + b"]" * 200_000
@@ -37,7 +37,7 @@ def test_an_excess_is_an_attempt_without_an_answer(what: str) -> None:
     payload = a_day()
     begun = time.monotonic()
     with serving(handler) as url, pytest.raises(HQUnavailable, match=says_so):
-        HQClient(url, "s", timeout_s=0.3 if "slow" in what else 10, tries=2, sleep=waits.append).deliver(
+        HQClient(url, SECRET, timeout_s=0.3 if "slow" in what else 10, tries=2, sleep=waits.append).deliver(
             payload, idempotency_key=idempotency_key(payload)
         )
     assert len(waits) == 1
@@ -48,5 +48,5 @@ def test_control_characters_of_an_answer_are_not_repeated() -> None:
     text = "no \x1b[31mred\x00 \u202egnp.exe \x9b2J नमस्ते \u200d👩\u200d🍳".encode()
     payload = a_day()
     with serving(says(answer(text, status="422 No"))) as url, pytest.raises(HQRejected) as raised:
-        HQClient(url, "s").deliver(payload, idempotency_key=idempotency_key(payload))
+        HQClient(url, SECRET).deliver(payload, idempotency_key=idempotency_key(payload))
     assert raised.value.text == "no [31mred gnp.exe 2J नमस्ते \u200d👩\u200d🍳"

@@ -20,7 +20,7 @@ from scoopjoy_dagster.hq.delivery import (
     compare_receipt,
 )
 from scoopjoy_dagster.hq.payload import idempotency_key
-from scoopjoy_dagster_tests.hq.days import a_day
+from scoopjoy_dagster_tests.hq.days import SECRET, a_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,11 +124,11 @@ def test_the_same_key_for_other_totals_is_rejected_at_once(client: HQClient, wai
 
 
 def test_a_wrong_secret_is_rejected_at_once_and_never_shown(hq: SandboxHQ, waits: list[float]) -> None:
-    client = HQClient(hq.url, "wrong-secret-wrong", sleep=waits.append)
+    client = HQClient(hq.url, "wrong-secret-wrong-secret-wrong", sleep=waits.append)
     with pytest.raises(HQRejected) as caught:
         deliver(client, a_day())
     assert caught.value.status == 401
-    assert "wrong-secret-wrong" not in f"{caught.value!r} {caught.value} {client!r}"
+    assert "wrong-secret-wrong-secret-wrong" not in f"{caught.value!r} {caught.value} {client!r}"
     assert waits == []
 
 
@@ -180,7 +180,7 @@ def test_a_stopped_headquarters_is_unavailable(client: HQClient, hq: SandboxHQ) 
 def test_a_silent_headquarters_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        client = HQClient(url, "s", timeout_s=0.05, tries=2, sleep=lambda _: None)
+        client = HQClient(url, SECRET, timeout_s=0.05, tries=2, sleep=lambda _: None)
         with pytest.raises(HQUnavailable, match=r"no answer within 0\.05 s"):
             deliver(client, a_day())
 
@@ -212,7 +212,7 @@ def test_retry_after_may_be_a_date(answering: Any, value: str, waited: float) ->
     waits: list[float] = []
     url = answering("503 Service Unavailable", b"", f"Retry-After: {value}\r\n")
     midnight = 1795305600.0  # 2026-11-22T00:00:00Z
-    client = HQClient(url, "s", tries=2, sleep=waits.append, clock=lambda: midnight)
+    client = HQClient(url, SECRET, tries=2, sleep=waits.append, clock=lambda: midnight)
     with pytest.raises(HQUnavailable):
         deliver(client, a_day())
     assert waits == [waited]
@@ -235,7 +235,7 @@ def test_the_timestamp_is_that_of_the_attempt(hq: SandboxHQ) -> None:
 def test_a_redirect_is_not_followed(answering: Any) -> None:
     url = answering("302 Found", b"", "Location: http://127.0.0.1:1/\r\n")
     with pytest.raises(HQRejected) as caught:
-        deliver(HQClient(url, "s"), a_day())
+        deliver(HQClient(url, SECRET), a_day())
     assert caught.value.status == 302
 
 
@@ -252,14 +252,14 @@ def test_a_redirect_is_not_followed(answering: Any) -> None:
 )
 def test_a_yes_without_a_receipt_is_an_error(answering: Any, body: bytes, problem: str) -> None:
     with pytest.raises(HQReceiptInvalid, match=problem):
-        deliver(HQClient(answering("200 OK", body), "s"), a_day())
+        deliver(HQClient(answering("200 OK", body), SECRET), a_day())
 
 
 def test_amounts_in_a_receipt_are_compared_as_exact_numbers(answering: Any) -> None:
     payload = a_day()
     body = b"""{"receipt_id": 7, "revision": 0, "totals": {"invoices": "3", "sales": 1700.1, "royalty_base": "1700.100",
         "royalty": "90.02", "journal_entries": 3, "pos_shifts": null, "pos_invoices": 31}}"""
-    receipt = deliver(HQClient(answering("200 OK", body), "s"), payload)
+    receipt = deliver(HQClient(answering("200 OK", body), SECRET), payload)
     assert compare_receipt(payload, receipt) == [
         "pos_sales: sent 4321.50, headquarters holds nothing",
         "pos_shifts: sent 2, headquarters holds None",
@@ -267,8 +267,19 @@ def test_amounts_in_a_receipt_are_compared_as_exact_numbers(answering: Any) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    "held",
+    ["1_7_0_0.10", "١٧٠٠.١٠", "1700.1０", " 1700.10", "+1700.10", "01700.10", "1700.10\n", "NaN", True],
+)
+def test_what_json_does_not_call_a_number_is_none(held: Any) -> None:
+    payload = a_day()
+    receipt = Receipt("HQ-1", 0, payload["totals"] | {"sales": held}, duplicate=False)
+    (difference,) = compare_receipt(payload, receipt)
+    assert difference.startswith("sales: sent 1700.10, headquarters holds ")
+
+
 def test_an_error_quotes_at_most_300_characters_and_never_the_secret(answering: Any) -> None:
-    secret = "s3cr3t-s3cr3t"
+    secret = "s3cr3t-s3cr3t-s3cr3t-s3cr3t"
     url = answering("422 Unprocessable Content", b"your key " + secret.encode() + b" is bad " + b"x" * 5000)
     with pytest.raises(HQRejected) as caught:
         deliver(HQClient(url, secret), a_day())
@@ -278,7 +289,7 @@ def test_an_error_quotes_at_most_300_characters_and_never_the_secret(answering: 
 
 
 def test_a_token_in_the_address_is_never_shown() -> None:
-    client = HQClient("http://me:pass@127.0.0.1:1/in?token=abc", "s", tries=1)
+    client = HQClient("http://me:pass@127.0.0.1:1/in?token=abc", SECRET, tries=1)
     with pytest.raises(HQUnavailable, match=r"http://127\.0\.0\.1:1/in ") as caught:
         deliver(client, a_day())
     for hidden in ("pass", "abc"):
@@ -296,10 +307,10 @@ def test_a_company_with_any_name_can_deliver(client: HQClient, hq: SandboxHQ) ->
 @pytest.mark.parametrize(
     ("url", "secret", "tries", "problem"),
     [
-        ("hq.example.com/in", "s", 5, "full http"),
-        ("ftp://hq.example.com/", "s", 5, "full http"),
+        ("hq.example.com/in", SECRET, 5, "full http"),
+        ("ftp://hq.example.com/", SECRET, 5, "full http"),
         ("https://hq.example.com/", "", 5, "secret"),
-        ("https://hq.example.com/", "s", 0, "one try"),
+        ("https://hq.example.com/", SECRET, 0, "one try"),
     ],
 )
 def test_a_useless_configuration_is_refused_at_once(url: str, secret: str, tries: int, problem: str) -> None:

@@ -6,9 +6,11 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -21,7 +23,7 @@ from scoopjoy_dagster.hq.delivery import HQClient, HQRejected, compare_receipt
 from scoopjoy_dagster.hq.payload import canonical, delivery_id, idempotency_key
 from scoopjoy_dagster.sandbox.hq import SandboxHQ
 from scoopjoy_dagster_tests.erpnext.hostile import answer, says, serving
-from scoopjoy_dagster_tests.hq.days import a_day
+from scoopjoy_dagster_tests.hq.days import SECRET, a_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +101,7 @@ def test_the_key_and_the_id_of_a_delivery_made_before_are_what_they_were() -> No
 # -- receivers that are not ours --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("secret", "key"), [(NEW, NEW), ("a plain secret", b"a plain secret")])
+@pytest.mark.parametrize(("secret", "key"), [(NEW, NEW), (SECRET, SECRET.encode())])
 def test_the_specification_s_own_library_verifies_it(listener: SandboxHQ, secret: str, key: Any) -> None:
     headers, body = sent(listener, secret)
     assert Webhook(key).verify(body, headers) == json.loads(body)
@@ -151,7 +153,7 @@ def test_a_private_key_alone_gives_no_old_header(listener: SandboxHQ) -> None:
     )
 
 
-@pytest.mark.parametrize("secret", ["a plain secret", NEW])
+@pytest.mark.parametrize("secret", [SECRET, NEW])
 def test_a_receiver_that_knows_only_the_old_header_takes_it(listener: SandboxHQ, secret: str) -> None:
     """The receiver as it was published before Standard Webhooks, to the letter."""
     headers, body = sent(listener, secret)
@@ -176,6 +178,7 @@ WRONG = {
     whsec(b"short"): "too short",
     "whsk_" + base64.b64encode(b"a" * 31).decode(): "no ed25519 key",
     "": "is empty",
+    "secret": "fewer than 24 bytes",
 }
 
 
@@ -205,3 +208,36 @@ def test_an_answer_that_echoes_a_secret_does_not_carry_it_into_a_message(previou
         )
     assert NEW not in str(raised.value)
     assert (OLD in str(raised.value)) == (not previous)
+
+
+KEY = b'/+"\\ \xff\xfe key of 32 bytes of our own'[:32]
+TEXT = '24 bytes/and "more" ₹🍦 of text'
+IN_JSON = json.dumps(TEXT)[1:-1]
+
+
+@pytest.mark.parametrize(
+    ("secret", "echo"),
+    [
+        (whsec(KEY), KEY),
+        (whsec(KEY), KEY.hex().upper().encode()),
+        (whsec(KEY), repr(KEY).encode()),
+        (whsec(KEY), quote(KEY).encode()),
+        (whsec(KEY), base64.b64encode(KEY)),
+        (whsec(KEY), base64.b64encode(KEY).rstrip(b"=")),
+        (whsec(KEY), quote(whsec(KEY), safe="").lower().encode()),
+        (whsec(KEY), whsec(KEY).replace("/", "\\/").replace("+", "\\u002B").encode()),
+        (PRIVATE, base64.b64encode(bytes(range(32)))),
+        (TEXT, TEXT.encode()),
+        (TEXT, IN_JSON.encode()),
+        (TEXT, IN_JSON.replace("/", "\\/").encode()),
+        (TEXT, quote(TEXT).encode()),
+        (TEXT, TEXT.replace("and", "a\x00nd").encode()),
+    ],
+)
+def test_however_an_answer_spells_a_secret_it_is_not_in_a_message(secret: str, echo: bytes) -> None:
+    payload = a_day()
+    echoed = says(answer(b"bad key: >" + echo + b"<", status="422 No"))
+    with serving(echoed) as url, pytest.raises(HQRejected) as raised:
+        HQClient(url, secret).deliver(payload, idempotency_key=idempotency_key(payload))
+    # What may be left: the prefix, the padding, and what Python puts around bytes.
+    assert re.fullmatch(r"bad key: >(whsec_|b')?\*\*\*(=|%3d|')?<", raised.value.text)

@@ -9,6 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from scoopjoy_dagster.local.processes import ChildProcesses, ProcessError, free_port, orderly_end
@@ -192,6 +193,16 @@ def test_children_have_the_environment_they_are_given(tmp_path: Path) -> None:
         )  # fmt: skip
         assert child.process.wait() == 0
     assert child.log.read_text().split() == ["given", str(tmp_path)]
+
+
+def test_the_guard_knows_nothing_of_our_environment(
+    tmp_path: Path, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCOOPJOY_HQ_SECRET", "sentinel")
+    with ChildProcesses(tmp_path) as children:
+        wait_until_up(children.start("family", family(mark)).log)
+        assert children._guard is not None
+        assert psutil.Process(children._guard.pid).environ() == {}
 
 
 def test_stopping_is_quick_for_children_that_obey(tmp_path: Path, mark: str) -> None:

@@ -22,7 +22,7 @@ from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 from scoopjoy_dagster_tests.erpnext.scripted import Answer, answering
 from scoopjoy_dagster_tests.world import World
 
-SECRET = "s3cret-value"
+SECRET = "s3cret-value-of-24-bytes-or-more"
 
 
 @pytest.mark.parametrize(

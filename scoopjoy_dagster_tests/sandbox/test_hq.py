@@ -6,13 +6,15 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import uuid
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from scoopjoy_dagster.sandbox.hq import SandboxHQ
+from scoopjoy_dagster.sandbox.hq import MOST_BYTES, SandboxHQ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +52,10 @@ def document(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels else "1"
+
+
 def key_of(body: Any) -> str:
     return (
         f"hq:{body['company']}:{body['business_day']}:{body['revision']}" if isinstance(body, dict) else "k"
@@ -60,12 +66,13 @@ def post(hq: SandboxHQ, body: Any, **headers: str | None) -> requests.Response:
     """A delivery that is right but for the headers that are given; it is signed with those."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     key = key_of(document() | body if isinstance(body, dict) else body)
-    ident = str(uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, "urn:scoopjoy.daily-totals/1"), key))
+    signable = key.encode("utf-8", "replace").decode()
+    ident = str(uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, "urn:scoopjoy.daily-totals/1"), signable))
     sent = {
         "X-ScoopJoy-Event": "daily_totals",
         "webhook-id": ident,
         "webhook-timestamp": str(int(NOW)),
-        "Idempotency-Key": key,
+        "Idempotency-Key": signable,
     } | {name.replace("_", "-"): value for name, value in headers.items()}
     content = f"{sent['webhook-id']}.{sent['webhook-timestamp']}.".encode() + data
     signature = "v1," + base64.b64encode(hmac.digest(b"secret", content, hashlib.sha256)).decode()
@@ -132,11 +139,39 @@ def test_a_delivery_out_of_time_is_refused(hq: SandboxHQ, offset: int | None, st
         document(totals=[]),
         document(totals={"royalty": 0.5}),
         document(franchises=[{"base": 10.0}]),
+        document(company=["ScoopJoy"]),
+        document(company=""),
+        document(company="half a \ud83c"),
+        document(business_day=20261122),
+        document(revision=True),
+        document(revision=2**70),
+        document(policy=nested(300)),
+        b'{"policy": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+        b'{"revision": ' + b"9" * 5_000 + b"}",
     ],
 )
 def test_a_bad_body_is_refused(hq: SandboxHQ, body: Any) -> None:
-    assert post(hq, body).status_code == 400
+    refused = post(hq, body)
+    assert refused.status_code == 400
+    assert list(refused.json()) == ["error"]
     assert hq.deliveries == []
+
+
+@pytest.mark.parametrize("stamp", ["9" * 5_000, "1795305600.0", "-1795305600", "1_795_305_600"])
+def test_a_time_that_is_none_is_refused(hq: SandboxHQ, stamp: str) -> None:
+    assert post(hq, document(), webhook_timestamp=stamp).status_code == 401
+
+
+def test_a_body_without_end_is_not_read_to_it(hq: SandboxHQ) -> None:
+    chunk = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
+    place = urlsplit(hq.url)
+    with socket.create_connection((place.hostname, place.port or 80), timeout=30) as sender:
+        sender.sendall(
+            f"POST {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
+        for _ in range((MOST_BYTES >> 20) + 1):
+            sender.sendall(chunk)
+        assert sender.recv(65_536).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize("key", [None, "", "hq:ScoopJoy:2026-11-22:1", "hq:Other:2026-11-22:0"])
