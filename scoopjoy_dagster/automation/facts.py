@@ -13,6 +13,7 @@ from scoopjoy_dagster.assets.outcome import PASSES
 from scoopjoy_dagster.automation import range_facts
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.automation.messages import FailedRun, FailedStep
+from scoopjoy_dagster.automation.passing import passes_by_itself
 from scoopjoy_dagster.automation.range_facts import Events, exception_rows, said, title_of
 from scoopjoy_dagster.automation.state import backfill_of, days_of_tags
 from scoopjoy_dagster.automation.steps import is_watchdog
@@ -57,6 +58,7 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:
         skipped=skipped,
         batch_run=run.tags.get(BATCH_RUN, ""),
         of_days=len(all_days) or len(days),
+        passes=passes_by_itself(run, events),
     )
 
 

@@ -119,6 +119,7 @@ class FailedRun:
         skipped: names of the steps that it was to do and did not.
         batch_run: name of its document in ERPNext; empty for none.
         of_days: how many business days it was to do.
+        passes: whether the same run may succeed later without anybody.
         outlook: whether it heals by itself.
     """
 
@@ -133,6 +134,7 @@ class FailedRun:
     skipped: tuple[str, ...] = ()
     batch_run: str = ""
     of_days: int = 0
+    passes: bool = False
     outlook: Outlook = Outlook.UNKNOWN
 
     @property

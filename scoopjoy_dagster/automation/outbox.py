@@ -34,7 +34,6 @@ from scoopjoy_dagster.automation.parcels import (
     runs,
     taken,
 )
-from scoopjoy_dagster.automation.passing import passes_by_itself
 from scoopjoy_dagster.automation.state import backfill_of, days_of_tags, settled_days
 from scoopjoy_dagster.automation.steps import WATCH_JOB
 from scoopjoy_dagster.partitions import PARTITION, ZONE
@@ -130,7 +129,7 @@ def _failures(
         if one.days and not taken(one.run) and settled.issuperset(one.days):
             yield Parcel((), (one.run,), MADE_GOOD)
             continue
-        passes = one.facts.of_the_close and passes_by_itself(instance, one.record)
+        passes = one.facts.of_the_close and one.facts.passes
         if passes and not taken(one.run) and _repeats(instance, one, waiting):
             yield Parcel((), (one.run,), REPEATED)
             continue
@@ -170,7 +169,7 @@ def _repeats(instance: dg.DagsterInstance, failure: Failure, waiting: Sequence[F
         and not is_noted(one.dagster_run, RECOVERED)
     ]
     return any(
-        one.days == failure.days and one.steps == failure.steps and passes_by_itself(instance, one.record)
+        one.days == failure.days and one.steps == failure.steps and one.facts.passes
         for one in [*known, *waiting]
     )
 
