@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from scoopjoy_dagster.accounting.business_day import DayEnd
@@ -39,6 +40,35 @@ def business_days(go_live: date, day_ends_at: time = time.min) -> dg.DailyPartit
         minute_offset=day_ends_at.minute,
         end_offset=0,
     )
+
+
+class Backfill(NamedTuple):
+    """A backfill of Dagster's or of the command line's: the tag that names it on its runs, and its id."""
+
+    tag: str
+    id: str
+
+
+def proven_backfill(instance: dg.DagsterInstance, run: dg.DagsterRun, days: Sequence[str]) -> Backfill | None:
+    """The backfill that a run over these days is of; None for none, and where only a tag says so.
+
+    A backfill keeps its reports back, and its alerts until it has ended; whoever launches a run may write any tag. So Dagster must
+    know its backfill, with all days of the run. The command line's runs have no origin, as every run has that Dagster launched.
+    """
+    tags = run.tags
+    known = instance.get_backfill(tags[BACKFILL_TAG]) if BACKFILL_TAG in tags else None
+    if known:
+        data = known.asset_backfill_data
+        targets: Iterable[Any] = (
+            data.target_subset.partitions_subsets_by_asset_key.values()
+            if data
+            else [known.partition_names or ()]
+        )
+        if days and all(any(day in target for target in targets) for day in days):
+            return Backfill(BACKFILL_TAG, known.backfill_id)
+    if COMMAND_BACKFILL in tags and run.remote_job_origin is None:
+        return Backfill(COMMAND_BACKFILL, tags[COMMAND_BACKFILL])
+    return None
 
 
 def day_of(partition_key: str) -> date:

@@ -278,7 +278,7 @@ def _show_plans(
     from scoopjoy_dagster.assets.preview import preview_day, shown_by
     from scoopjoy_dagster.assets.reports import mails_wanted
 
-    mails = mails_wanted(context.run.tags, resend=tools.close.resend)
+    mails = mails_wanted(context, resend=tools.close.resend)
     chosen = chosen_of(context.run)
     for day in days:
         for shown in preview_day(site, tools, day, mails=mails):

@@ -363,7 +363,12 @@ def test_a_fixed_list_asks_nobody(close: Close) -> None:
 
 def backfill(close: Close, status: BulkActionStatus) -> PartitionBackfill:
     return PartitionBackfill(
-        "bf1", status, from_failure=False, tags={}, backfill_timestamp=time.time(), partition_names=[]
+        "bf1",
+        status,
+        from_failure=False,
+        tags={},
+        backfill_timestamp=time.time(),
+        partition_names=["2026-03-01", "2026-03-02", "2026-03-03"],
     )
 
 
@@ -398,6 +403,40 @@ def test_a_backfill_of_the_command_line_sends_its_digest_when_it_has_gone_quiet(
         ]
 
 
+@pytest.mark.parametrize("day", ["2026-03-04", DAY])
+def test_a_tag_that_claims_a_backfill_keeps_no_alert_back(
+    close: Close, inbox: Inbox, port: int, day: str
+) -> None:
+    """Of a backfill that is at work for other days; of one that nobody knows; and of the command line's."""
+    if day != DAY:
+        close.instance.add_backfill(backfill(close, BulkActionStatus.REQUESTED))
+    fail(close, day, dagster__backfill="bf1")
+    launched = close.queue({"dagster/partition": "2026-03-02", "scoopjoy/backfill": "cafe"})
+    close.instance.report_run_failed(launched)
+    with mail_server(inbox, port) as close.mail:
+        assert outbox_tick(close) == "alerts sent: 2"
+    assert {subject.split(" (")[0] for _, subject in inbox.subjects()} == {
+        "[CRITICAL] Batch pipeline failed at: Close POS Shifts",
+        "[CRITICAL] Batch pipeline failed at: no step failure recorded",
+    }
+
+
+def test_a_run_that_claims_a_backfill_does_not_keep_the_digest_of_the_real_one_back(
+    close: Close, inbox: Inbox, port: int
+) -> None:
+    close.instance.add_backfill(backfill(close, BulkActionStatus.COMPLETED_FAILED))
+    fail(close, dagster__backfill="bf1")
+    fail(close, "2026-03-02", scoopjoy__backfill="cafe")
+    close.queue({"dagster/partition": "2026-03-04", "dagster/backfill": "bf1"})
+    close.queue({"dagster/partition": "2026-03-02", "scoopjoy/backfill": "cafe"})
+    with mail_server(inbox, port) as mail:
+        later = now() + timedelta(minutes=10)
+        assert deliver_pending(close.instance, mail, lambda: MANAGERS, later).sent == [
+            "[CRITICAL] Backfill: 1 of 1 days failed (1 Mar)",
+            "[CRITICAL] Backfill: 1 of 1 days failed (2 Mar)",
+        ]
+
+
 def test_a_backfill_whose_failures_a_retry_made_good_sends_nothing(
     close: Close, inbox: Inbox, port: int
 ) -> None:
@@ -423,9 +462,12 @@ def test_a_backfill_whose_failures_a_retry_made_good_sends_nothing(
     assert inbox.mails == []
 
 
-def test_an_alert_says_what_of_the_run_was_done_all_the_same(close: Close, inbox: Inbox, port: int) -> None:
+@pytest.mark.parametrize("name", ["SJ-BATCH-2026-00042", "../user?of=another"])
+def test_an_alert_says_what_of_the_run_was_done_all_the_same_and_leads_to_its_own_day_whatever_its_tag_names(
+    close: Close, inbox: Inbox, port: int, name: str
+) -> None:
     close.boom["reports"] = refusal("reports", DAY)
-    close.run(DAY, tags={"scoopjoy/batch_run": "SJ-BATCH-2026-00042"})
+    close.run(DAY, tags={"scoopjoy/batch_run": name})
     with mail_server(inbox, port) as close.mail:
         outbox_tick(close)
     text = inbox.text()
@@ -433,7 +475,9 @@ def test_an_alert_says_what_of_the_run_was_done_all_the_same(close: Close, inbox
     assert "Still done: Close POS Shifts, Calculate Royalties, Generate Invoices, Sync to HQ" in text
     assert "Skipped" not in text
     assert f"scoopjoy close --date {DAY} --only reports" in text
-    assert "http://127.0.0.1:9/app/batch-run/SJ-BATCH-2026-00042" in text
+    assert f"Batch Run in ERPNext: http://127.0.0.1:9/app/batch-run?run_date={DAY}\n" in text.replace(
+        "\r\n", "\n"
+    )
 
 
 def test_an_alert_says_what_of_the_run_was_skipped(close: Close, inbox: Inbox, port: int) -> None:
