@@ -81,8 +81,12 @@ def day_of(partition_key: str) -> date:
 
 
 def days_of(context: dg.AssetExecutionContext) -> list[date]:
-    """The business days of a run, oldest first: one for a partition, several for a range."""
-    return sorted(day_of(key) for key in context.partition_keys)
+    """The business days that a run names, oldest first: one for a partition, several for a range.
+
+    They may lie before go-live or not have ended: Dagster's own list of them is an error without a sentence then.
+    """
+    first, last = map(day_of, context.partition_key_range)
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
 
 
 def last_ended_day(now: datetime, day_ends_at: time = time.min) -> date:
