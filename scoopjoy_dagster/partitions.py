@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from scoopjoy_dagster.accounting.business_day import DayEnd
@@ -41,6 +42,35 @@ def business_days(go_live: date, day_ends_at: time = time.min) -> dg.DailyPartit
     )
 
 
+class Backfill(NamedTuple):
+    """A backfill of Dagster's or of the command line's: the tag that names it on its runs, and its id."""
+
+    tag: str
+    id: str
+
+
+def proven_backfill(instance: dg.DagsterInstance, run: dg.DagsterRun, days: Sequence[str]) -> Backfill | None:
+    """The backfill that a run over these days is of; None for none, and where only a tag says so.
+
+    A backfill keeps its reports back, and its alerts until it has ended; whoever launches a run may write any tag. So Dagster must
+    know its backfill, with all days of the run. The command line's runs have no origin, as every run has that Dagster launched.
+    """
+    tags = run.tags
+    known = instance.get_backfill(tags[BACKFILL_TAG]) if BACKFILL_TAG in tags else None
+    if known:
+        data = known.asset_backfill_data
+        targets: Iterable[Any] = (
+            data.target_subset.partitions_subsets_by_asset_key.values()
+            if data
+            else [known.partition_names or ()]
+        )
+        if days and all(any(day in target for target in targets) for day in days):
+            return Backfill(BACKFILL_TAG, known.backfill_id)
+    if COMMAND_BACKFILL in tags and run.remote_job_origin is None:
+        return Backfill(COMMAND_BACKFILL, tags[COMMAND_BACKFILL])
+    return None
+
+
 def day_of(partition_key: str) -> date:
     """The business day of a partition key.
 
@@ -51,8 +81,12 @@ def day_of(partition_key: str) -> date:
 
 
 def days_of(context: dg.AssetExecutionContext) -> list[date]:
-    """The business days of a run, oldest first: one for a partition, several for a range."""
-    return sorted(day_of(key) for key in context.partition_keys)
+    """The business days that a run names, oldest first: one for a partition, several for a range.
+
+    They may lie before go-live or not have ended: Dagster's own list of them is an error without a sentence then.
+    """
+    first, last = map(day_of, context.partition_key_range)
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
 
 
 def last_ended_day(now: datetime, day_ends_at: time = time.min) -> date:

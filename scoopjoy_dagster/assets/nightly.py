@@ -111,17 +111,20 @@ def _only_days_that_have_ended(
     """Dagster runs any partition that a run's tags name, in years to come, too.
 
     Raises:
-        dagster.Failure: a day has not ended, or lies before go-live.
+        dagster.Failure: a day has not ended, or lies before go-live; or there is none.
     """
     partitions = context.assets_def.partitions_def
     assert isinstance(partitions, dg.DailyPartitionsDefinition)  # noqa: S101 - every asset of the close
     ended = partitions.get_partition_keys(current_time=now)
     wrong = [day for day in days if day.isoformat() not in ended]
-    if wrong:
-        known = f"from {ended[0]} (go-live) to {ended[-1]} (the last that has ended)" if ended else "yet"
-        raise dg.Failure(
-            f"{_some_days(wrong)}: not a business day {known}. Nothing was done.", allow_retries=False
+    if wrong or not days:
+        can = (
+            f"only the business days from {ended[0]} (go-live) to {ended[-1]} (the last that has ended) can. Launch a run of these"
+            if ended
+            else "no business day has ended since go-live"
         )
+        what = _some_days(wrong) or "A range whose end lies before its start"
+        raise dg.Failure(f"{what} cannot be closed: {can}; nothing was done.", allow_retries=False)
 
 
 def _others_in_this_process(context: dg.AssetExecutionContext) -> bool:
@@ -278,7 +281,7 @@ def _show_plans(
     from scoopjoy_dagster.assets.preview import preview_day, shown_by
     from scoopjoy_dagster.assets.reports import mails_wanted
 
-    mails = mails_wanted(context.run.tags, resend=tools.close.resend)
+    mails = mails_wanted(context, resend=tools.close.resend)
     chosen = chosen_of(context.run)
     for day in days:
         for shown in preview_day(site, tools, day, mails=mails):

@@ -1,7 +1,7 @@
 """`reports`: managers have the day's report by mail, each the part that is theirs."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from functools import cached_property, partial
@@ -30,7 +30,7 @@ from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext.deliveries import Delivery, record_again, record_delivery
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.site import Site
-from scoopjoy_dagster.partitions import BACKFILL_TAG, COMMAND_BACKFILL
+from scoopjoy_dagster.partitions import proven_backfill
 from scoopjoy_dagster.reporting.loading import load_reporting
 from scoopjoy_dagster.resources.mail import MailResource
 
@@ -80,12 +80,13 @@ def plan_days(
     return {day: partial(send, day) for day in days}
 
 
-def mails_wanted(tags: Mapping[str, str], *, resend: bool) -> bool:
+def mails_wanted(context: dg.AssetExecutionContext, *, resend: bool) -> bool:
     """Whether a run mails reports: every run does, but a backfill only where that was asked for.
 
     Closing twenty missed days at once would fill every manager's mailbox.
     """
-    return resend or not {BACKFILL_TAG, COMMAND_BACKFILL} & tags.keys() or tags.get(MAIL_TAG) == "yes"
+    asked = resend or context.run.tags.get(MAIL_TAG) == "yes"
+    return asked or not proven_backfill(context.instance, context.run, context.partition_keys)
 
 
 def _not_asked_for(day: date) -> Outcome:
@@ -331,7 +332,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
                 window,
                 mail=tools.mail,
                 now=tools.clock.now(),
-                wanted=mails_wanted(context.run.tags, resend=tools.close.resend),
+                wanted=mails_wanted(context, resend=tools.close.resend),
                 resend=tools.close.resend,
             ),
         )

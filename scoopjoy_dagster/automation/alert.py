@@ -66,9 +66,10 @@ class Links:
         path = f"/runs/b/{backfill}" if tag == BACKFILL_TAG else f"/runs?q[0]=tag:{tag}={backfill}"
         return "Backfill in Dagster", f"{self.ui}{path}" if self.ui else ""
 
-    def batch_run(self, name: str) -> tuple[str, str]:
-        """The Batch Run in ERPNext; without a name there is none."""
-        return "Batch Run in ERPNext", f"{self.erpnext}/app/batch-run/{name}" if self.erpnext and name else ""
+    def batch_run(self, day: str) -> tuple[str, str]:
+        """The Batch Runs of a business day (ISO) in ERPNext; without a day there is none."""
+        url = f"{self.erpnext}/app/batch-run?run_date={day}" if self.erpnext and day else ""
+        return "Batch Run in ERPNext", url
 
     def page(self, anchor: str) -> str:
         """The place in the runbook: an address, or the path in the project when no address is set."""

@@ -1,4 +1,4 @@
-"""Backfills, Dagster's and the command line's: whether one has ended, and its runs."""
+"""Backfills, Dagster's and the command line's: which one a run is of, whether it has ended, and its runs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from scoopjoy_dagster.automation.state import UNFINISHED
-from scoopjoy_dagster.partitions import BACKFILL_TAG, COMMAND_BACKFILL
+from scoopjoy_dagster.automation.state import UNFINISHED, days_of_tags
+from scoopjoy_dagster.partitions import BACKFILL_TAG, Backfill, proven_backfill
 
 WILL_RETRY = "dagster/will_retry"
 RETRIED_BY = "dagster/auto_retry_run_id"
@@ -16,19 +16,20 @@ QUIET = timedelta(minutes=5)
 """A backfill of the command line has ended when it has started no run for so long."""
 
 
-def tag_of(run: dg.DagsterRun) -> str:
-    """The tag that names the backfill of a run."""
-    return BACKFILL_TAG if BACKFILL_TAG in run.tags else COMMAND_BACKFILL
+def backfill_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Backfill | None:
+    """The backfill that a run is of, where that is proven."""
+    return proven_backfill(instance, run, days_of_tags(run.tags))
 
 
 def ended_backfill(
-    instance: dg.DagsterInstance, tag: str, backfill: str, now: datetime
+    instance: dg.DagsterInstance, backfill: Backfill, now: datetime
 ) -> list[dg.RunRecord] | None:
     """All runs of a backfill, oldest first, when it has ended; None while it works."""
-    known = instance.get_backfill(backfill)
+    known = instance.get_backfill(backfill.id) if backfill.tag == BACKFILL_TAG else None
     if known and known.status.value in {"REQUESTED", "CANCELING", "FAILING"}:
         return None
-    records = list(instance.get_run_records(dg.RunsFilter(tags={tag: backfill}), ascending=True))
+    tagged = instance.get_run_records(dg.RunsFilter(tags={backfill.tag: backfill.id}), ascending=True)
+    records = [one for one in tagged if backfill_of(instance, one.dagster_run) == backfill]
     if any(record.dagster_run.status in UNFINISHED for record in records):
         return None
     newest = max((record.end_time or 0 for record in records), default=0)

@@ -17,13 +17,12 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
 from scoopjoy_dagster.automation.alert import Links, Row, compose, cut, named, titled
-from scoopjoy_dagster.automation.backfills import ended_backfill, tag_of
-from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
-from scoopjoy_dagster.automation.facts import ended, read_checks
+from scoopjoy_dagster.automation.backfills import backfill_of, ended_backfill
+from scoopjoy_dagster.automation.facts import batch_run_day, ended, read_checks
 from scoopjoy_dagster.automation.parcels import WARNED, Parcel, is_noted, lots, note_of, runs, taken
 from scoopjoy_dagster.automation.range_facts import said, title_of
-from scoopjoy_dagster.automation.state import backfill_of, days_of_tags
-from scoopjoy_dagster.partitions import PARTITION
+from scoopjoy_dagster.automation.state import days_of_tags
+from scoopjoy_dagster.partitions import PARTITION, Backfill
 
 WARNING_CHECKS = tuple(
     dg.AssetCheckKey(dg.AssetKey(one.asset), one.name) for one in CONTROL_TOTALS if not one.blocking
@@ -61,11 +60,11 @@ def pending(
 ) -> Iterator[Parcel]:
     """What has not been sent, oldest first; `since` and `now` are aware moments of the real clock."""
     alone: list[Warned] = []
-    backfills: dict[tuple[str, str], list[Warned]] = defaultdict(list)
+    backfills: dict[Backfill, list[Warned]] = defaultdict(list)
     for warned in _standing(instance, since, location):
-        backfill = backfill_of(warned.run.tags)
+        backfill = backfill_of(instance, warned.run)
         if backfill:
-            backfills[tag_of(warned.run), backfill].append(warned)
+            backfills[backfill].append(warned)
         elif not taken(warned.run) and _is_known(instance, warned):
             yield Parcel((), (warned.run,), warned.prints, WARNED)
         else:
@@ -75,10 +74,10 @@ def pending(
         yield _parcel([warned], f"{warned.run.run_id}:control-totals", links)
     for lot in together:
         yield _parcel(lot, f"several:control-totals:{lot[0].run.run_id}", links)
-    for (tag, backfill), lot in backfills.items():
-        if ended_backfill(instance, tag, backfill, now):
-            key = ":".join([backfill, "control-totals", *sorted(one.run.run_id for one in lot)])
-            yield _parcel(lot, key, links, links.backfill(tag, backfill), f"backfill {backfill}")
+    for backfill, lot in backfills.items():
+        if ended_backfill(instance, backfill, now):
+            key = ":".join([backfill.id, "control-totals", *sorted(one.run.run_id for one in lot)])
+            yield _parcel(lot, key, links, links.backfill(*backfill), f"backfill {backfill.id}")
 
 
 def _standing(instance: dg.DagsterInstance, since: datetime, location: str | None) -> Iterator[Warned]:
@@ -143,7 +142,7 @@ def _parcel(
     if len(lot) == 1 and not about:
         what = questions[0] + (f" and {len(questions) - 1} more" if len(questions) > 1 else "")
         run = lot[0].run
-        where = [links.batch_run(run.tags.get(BATCH_RUN, "")), links.run(run.run_id)]
+        where = [links.batch_run(batch_run_day(run)), links.run(run.run_id)]
     else:
         what, where = f"{len(days)} business day{'s' if len(days) > 1 else ''}", [link]
     alert = compose(

@@ -11,10 +11,12 @@ import dagster as dg
 
 from scoopjoy_dagster.assets.outcome import PASSES
 from scoopjoy_dagster.automation import range_facts
+from scoopjoy_dagster.automation.backfills import backfill_of
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.automation.messages import FailedRun, FailedStep
+from scoopjoy_dagster.automation.passing import passes_by_itself
 from scoopjoy_dagster.automation.range_facts import Events, exception_rows, said, title_of
-from scoopjoy_dagster.automation.state import backfill_of, days_of_tags
+from scoopjoy_dagster.automation.state import days_of_tags
 from scoopjoy_dagster.automation.steps import is_watchdog
 
 OVERDUE = "overdue"
@@ -36,6 +38,7 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:
     run = record.dagster_run
     all_days = tuple(days_of_tags(run.tags))
     several = len(all_days) > 1
+    backfill = backfill_of(instance, run)
     events = _events(instance, run.run_id, _KINDS | range_facts.KINDS)
     checks = _failed_checks(events["ASSET_CHECK_EVALUATION"])
     if several:
@@ -49,15 +52,25 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:
         run_id=run.run_id,
         job=run.job_name,
         days=days,
-        backfill=backfill_of(run.tags),
+        backfill=backfill.id if backfill else None,
         steps=steps,
         reason="\n".join(event.message or "" for event in events["RUN_FAILURE"][:1]),
         ended=ended(record),
         done=done,
         skipped=skipped,
-        batch_run=run.tags.get(BATCH_RUN, ""),
+        batch_run=batch_run_day(run),
         of_days=len(all_days) or len(days),
+        passes=passes_by_itself(run, events),
     )
+
+
+def batch_run_day(run: dg.DagsterRun) -> str:
+    """The business day (ISO) whose Batch Run shows a run of one day; empty for none.
+
+    Not the document that the run's tag names: whoever launches a run can write any name there.
+    """
+    days = days_of_tags(run.tags)
+    return days[0] if run.tags.get(BATCH_RUN) and len(days) == 1 else ""
 
 
 def read_checks(instance: dg.DagsterInstance, run_id: str) -> list[dg.AssetCheckEvaluation]:

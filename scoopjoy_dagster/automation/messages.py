@@ -117,8 +117,9 @@ class FailedRun:
         ended: an aware moment.
         done: names for people of the steps that the run did all the same.
         skipped: names of the steps that it was to do and did not.
-        batch_run: name of its document in ERPNext; empty for none.
+        batch_run: the business day (ISO) whose Batch Run in ERPNext shows it; empty for none.
         of_days: how many business days it was to do.
+        passes: whether the same run may succeed later without anybody.
         outlook: whether it heals by itself.
     """
 
@@ -133,6 +134,7 @@ class FailedRun:
     skipped: tuple[str, ...] = ()
     batch_run: str = ""
     of_days: int = 0
+    passes: bool = False
     outlook: Outlook = Outlook.UNKNOWN
 
     @property

@@ -17,7 +17,6 @@ import dagster as dg
 # What `define_asset_job` returns; Dagster gives it no public name.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from scoopjoy_dagster.automation.passing import passes_by_itself
 from scoopjoy_dagster.automation.state import days_to_run, in_flight_days, settled_days
 from scoopjoy_dagster.automation.steps import HOUSEKEEPING
 from scoopjoy_dagster.partitions import PARTITION, TIME_ZONE, ZONE
@@ -128,8 +127,10 @@ def _asked_for(instance: dg.DagsterInstance, day: str, night: str) -> bool:
 
 def _may_succeed_now(instance: dg.DagsterInstance, day: str) -> bool:
     """Whether the newest run of a day failed by something that passes by itself."""
+    from scoopjoy_dagster.automation.facts import read_run  # which needs this module
+
     newest = _closes(instance, {PARTITION: day})[:1]
-    return all(passes_by_itself(instance, record) for record in newest)
+    return all(read_run(instance, record).passes for record in newest)
 
 
 def _closes(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> list[dg.RunRecord]:

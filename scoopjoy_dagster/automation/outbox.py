@@ -16,7 +16,7 @@ import dagster as dg
 
 from scoopjoy_dagster.automation import control_warnings, recovery
 from scoopjoy_dagster.automation.alert import Links
-from scoopjoy_dagster.automation.backfills import RETRIED_BY, WILL_RETRY, ended_backfill, tag_of
+from scoopjoy_dagster.automation.backfills import RETRIED_BY, WILL_RETRY, backfill_of, ended_backfill
 from scoopjoy_dagster.automation.digests import backfill_digest, days_digest
 from scoopjoy_dagster.automation.facts import read_run
 from scoopjoy_dagster.automation.messages import FailedRun, Outlook, run_alerts
@@ -34,10 +34,9 @@ from scoopjoy_dagster.automation.parcels import (
     runs,
     taken,
 )
-from scoopjoy_dagster.automation.passing import passes_by_itself
-from scoopjoy_dagster.automation.state import backfill_of, days_of_tags, settled_days
+from scoopjoy_dagster.automation.state import days_of_tags, settled_days
 from scoopjoy_dagster.automation.steps import WATCH_JOB
-from scoopjoy_dagster.partitions import PARTITION, ZONE
+from scoopjoy_dagster.partitions import PARTITION, ZONE, Backfill
 from scoopjoy_dagster.settings import WATCHDOG_AT
 
 WINDOW_DAYS = 7
@@ -114,13 +113,13 @@ def _failures(
     now: datetime,
     days: dg.DailyPartitionsDefinition | None,
 ) -> Iterator[Parcel]:
-    backfills: dict[str, str] = {}
+    backfills: list[Backfill] = []
     found: list[Failure] = []
     for record in records:
         run = record.dagster_run
-        backfill = backfill_of(run.tags)
+        backfill = backfill_of(instance, run)
         if backfill:
-            backfills[backfill] = tag_of(run)
+            backfills.append(backfill)
         elif not _retry_follows(instance, record, now):
             found.append(Failure(record, read_run(instance, record)))
     named = sorted({day for one in found for day in one.days})
@@ -130,15 +129,15 @@ def _failures(
         if one.days and not taken(one.run) and settled.issuperset(one.days):
             yield Parcel((), (one.run,), MADE_GOOD)
             continue
-        passes = one.facts.of_the_close and passes_by_itself(instance, one.record)
+        passes = one.facts.of_the_close and one.facts.passes
         if passes and not taken(one.run) and _repeats(instance, one, waiting):
             yield Parcel((), (one.run,), REPEATED)
             continue
         waiting.append(Failure(one.record, replace(one.facts, outlook=_outlook(one, now, passes=passes))))
     yield from _parcels(waiting, links)
-    for backfill, tag in backfills.items():
-        records_of_all = ended_backfill(instance, tag, backfill, now)
-        parcel = _digest(instance, tag, backfill, records_of_all or [], links, now, days)
+    for backfill in dict.fromkeys(backfills):
+        records_of_all = ended_backfill(instance, backfill, now)
+        parcel = _digest(instance, backfill, records_of_all or [], links, now, days)
         if parcel:
             yield parcel
 
@@ -170,7 +169,7 @@ def _repeats(instance: dg.DagsterInstance, failure: Failure, waiting: Sequence[F
         and not is_noted(one.dagster_run, RECOVERED)
     ]
     return any(
-        one.days == failure.days and one.steps == failure.steps and passes_by_itself(instance, one.record)
+        one.days == failure.days and one.steps == failure.steps and one.facts.passes
         for one in [*known, *waiting]
     )
 
@@ -200,8 +199,7 @@ def _retry_follows(instance: dg.DagsterInstance, record: dg.RunRecord, now: date
 
 def _digest(
     instance: dg.DagsterInstance,
-    tag: str,
-    backfill: str,
+    backfill: Backfill,
     records: Sequence[dg.RunRecord],
     links: Links,
     now: datetime,
@@ -221,4 +219,4 @@ def _digest(
     if not facts:
         return Parcel((), failed, MADE_GOOD) if failed else None
     count = len({day for record in records for day in days_of_tags(record.dagster_run.tags)})
-    return Parcel((backfill_digest(tag, backfill, facts, count, links),), failed, "digest")
+    return Parcel((backfill_digest(*backfill, facts, count, links),), failed, "digest")

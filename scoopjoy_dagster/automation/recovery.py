@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from scoopjoy_dagster.automation.alert import SHOWN_DAYS, Alert, Links, Row, clock_time, compose, named, span
-from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, triggered_by
+from scoopjoy_dagster.automation.backfills import backfill_of
+from scoopjoy_dagster.automation.desk.run_facts import triggered_by
 from scoopjoy_dagster.automation.digests import days_digest
-from scoopjoy_dagster.automation.facts import read_run
+from scoopjoy_dagster.automation.facts import batch_run_day, read_run
 from scoopjoy_dagster.automation.messages import run_alerts
 from scoopjoy_dagster.automation.parcels import (
     ALERTED,
@@ -29,7 +30,7 @@ from scoopjoy_dagster.automation.parcels import (
     note_of,
     runs,
 )
-from scoopjoy_dagster.automation.state import backfill_of, days_of_tags, in_flight_days, settled_days
+from scoopjoy_dagster.automation.state import days_of_tags, in_flight_days, settled_days
 from scoopjoy_dagster.automation.steps import STEPS, WATCH_JOB
 from scoopjoy_dagster.partitions import PARTITION
 
@@ -66,7 +67,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """What settled a day: the run (empty for an event without one), who started it, when, and its Batch Run."""
+    """What settled a day: the run (empty for an event without one), who started it, when, and the day of its Batch Run."""
 
     run_id: str
     who: str
@@ -105,7 +106,7 @@ def _groups(instance: dg.DagsterInstance, records: Iterable[dg.RunRecord]) -> It
     groups: dict[str, Group] = {}
     for record in records:
         run = record.dagster_run
-        backfill = backfill_of(run.tags)
+        backfill = backfill_of(instance, run)
         known = is_known(run)
         if not known and not backfill:
             continue
@@ -115,7 +116,7 @@ def _groups(instance: dg.DagsterInstance, records: Iterable[dg.RunRecord]) -> It
         if watchdog or len(days) > 1:
             days = _days_not_done(instance, record)
         digest = note_of(run, ALERTED)
-        about = f"backfill {backfill}" if backfill else digest if digest.startswith(DIGEST) else span(days)
+        about = f"backfill {backfill.id}" if backfill else digest if digest.startswith(DIGEST) else span(days)
         group = groups.setdefault(about, Group(about))
         group.records.append(record)
         group.named.update(days)
@@ -158,7 +159,7 @@ def _message(instance: dg.DagsterInstance, groups: Sequence[Group], links: Links
         ],
         title="Alerts that this answers",
         links=[
-            links.batch_run(last.batch_run or groups[-1].records[-1].dagster_run.tags.get(BATCH_RUN, "")),
+            links.batch_run(last.batch_run or batch_run_day(groups[-1].records[-1].dagster_run)),
             links.run(last.run_id) if last.run_id else ("", ""),
         ],
         about=[group.about for group in groups],
@@ -201,4 +202,4 @@ def closed_by(instance: dg.DagsterInstance, day: str) -> Closing:
     run = instance.get_run_by_id(newest.run_id) if newest.run_id else None
     if not run:
         return Closing("", BY_HAND, newest.at)
-    return Closing(run.run_id, triggered_by(run.tags), newest.at, run.tags.get(BATCH_RUN, ""))
+    return Closing(run.run_id, triggered_by(run.tags), newest.at, batch_run_day(run))

@@ -131,7 +131,7 @@ def days_of_tags(tags: Mapping[str, str]) -> list[str]:
 
 
 def backfill_of(tags: Mapping[str, str]) -> str | None:
-    """The backfill that a run belongs to: one of Dagster's, or one of the command line's."""
+    """The backfill that a run's tags name, in words for people: whoever launched it may have written any (see `backfills`)."""
     return tags.get(BACKFILL_TAG) or tags.get(COMMAND_BACKFILL)
 
 

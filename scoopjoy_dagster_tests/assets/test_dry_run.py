@@ -196,7 +196,7 @@ def previews(chain: World) -> dict[str, Preview]:
             return {one.asset: one for one in preview_day(site, Tools.of(built), DAY)}
 
 
-@pytest.mark.parametrize(("tags", "mails"), [({}, True), ({"dagster/backfill": "b"}, False)])
+@pytest.mark.parametrize(("tags", "mails"), [({}, True), ({"scoopjoy/backfill": "b"}, False)])
 def test_the_plan_of_a_backfill_shows_no_mails_as_it_sends_none(
     fresh: World, tags: dict[str, str], mails: bool
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -337,10 +337,38 @@ def test_a_range_opens_few_connections_to_postgresql_however_much_it_records(
         assert opened() - before <= 2  # the looks themselves
 
 
-def test_a_range_with_days_that_have_not_ended_closes_none_of_them(chain: World) -> None:
+BEFORE = date(2020, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "named"),
+    [
+        (BEFORE, BEFORE, "2020-01-01"),
+        (date(2026, 10, 31), date(2026, 11, 1), "2026-10-31"),
+        (DAY, DAY + timedelta(days=1), "2026-11-23"),
+        (DAY, DAY - timedelta(days=1), "A range whose end lies before its start"),
+    ],
+)
+def test_days_before_go_live_or_that_have_not_ended_are_one_sentence_and_nothing_is_read_or_written(
+    chain: World, first: date, last: date, named: str
+) -> None:
     """Dagster runs any days that the tags of a run name."""
     chain.erpnext.requests.reset()
-    night = chain.close(day=DAY, until=DAY + timedelta(days=30))
-    assert not night.success
-    assert any("not a business day" in str(event.event_specific_data) for event in night.logged)
-    assert chain.erpnext.requests.writes == 0
+    night = chain.close(day=first, until=last)
+    failure = night.failure("closed_shifts").user_failure_data
+    assert failure is not None
+    assert failure.description == (
+        f"{named} cannot be closed: only the business days from 2026-11-01 (go-live) to 2026-11-22 (the last that has ended) "
+        "can. Launch a run of these; nothing was done."
+    )
+    assert [asset for asset in ASSETS if night.materializations(asset)] == []
+    assert chain.erpnext.requests.total == 0
+
+
+def test_before_the_first_day_has_ended_no_day_can_be_closed(chain: World) -> None:
+    chain.now = datetime(2026, 11, 1, 12)
+    failure = chain.close(day=BEFORE, until=BEFORE).failure("closed_shifts").user_failure_data
+    assert failure is not None
+    assert failure.description == (
+        "2020-01-01 cannot be closed: no business day has ended since go-live; nothing was done."
+    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import uuid
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from openpyxl import load_workbook
 from pypdf import PdfReader
 
@@ -309,11 +311,35 @@ def test_whoever_was_told_of_sales_that_are_gone_now_gets_a_revision_and_nobody_
     assert (again.outcome("reports")["written"], again.outcome("reports")["skipped"]) == (1, 1)
 
 
+def known_backfill(chain: World, *days: date) -> str:
+    """A backfill of these days that Dagster knows; returns its id."""
+    backfill = PartitionBackfill(
+        uuid.uuid4().hex[:8],
+        BulkActionStatus.COMPLETED,
+        from_failure=False,
+        tags={},
+        backfill_timestamp=0.0,
+        partition_names=[day.isoformat() for day in days],
+    )
+    chain.instance.add_backfill(backfill)
+    return backfill.backfill_id
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_a_tag_that_claims_a_backfill_keeps_no_report_back(full_chain: World, others: bool) -> None:
+    """Of a backfill that Dagster does not know, and of one that was for another day."""
+    full_chain.invoice(THANE, "1000")
+    claimed = known_backfill(full_chain, SATURDAY) if others else "abcdefgh"
+    assert full_chain.close(tags={"dagster/backfill": claimed}).success
+    assert got(full_chain) == sorted(MANAGERS)
+
+
 @pytest.mark.parametrize("tag", ["dagster/backfill", "scoopjoy/backfill"])
 def test_a_backfill_mails_nothing_until_a_day_is_closed_by_itself(full_chain: World, tag: str) -> None:
     for day in (SATURDAY, DAY):
         full_chain.invoice(THANE, "1000", day)
-    backfill = full_chain.close(day=SATURDAY, until=DAY, tags={tag: "abcdefgh"})
+    name = known_backfill(full_chain, SATURDAY, DAY)
+    backfill = full_chain.close(day=SATURDAY, until=DAY, tags={tag: name})
     assert backfill.success
     assert got(full_chain) == records(full_chain) == []
     for one in backfill.materializations("reports"):
@@ -327,8 +353,8 @@ def test_a_backfill_mails_nothing_until_a_day_is_closed_by_itself(full_chain: Wo
 @pytest.mark.parametrize(
     ("tags", "launchpad"),
     [
-        ({"dagster/backfill": "abcdefgh", "scoopjoy/mail": "yes"}, {}),
-        ({"dagster/backfill": "abcdefgh"}, {"close": {"resend": True}}),
+        ({"scoopjoy/backfill": "abcdefgh", "scoopjoy/mail": "yes"}, {}),
+        ({"scoopjoy/backfill": "abcdefgh"}, {"close": {"resend": True}}),
         ({}, {}),  # a range that is no backfill
     ],
 )

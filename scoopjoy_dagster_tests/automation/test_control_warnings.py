@@ -37,7 +37,7 @@ def test_a_run_with_a_warning_is_told_once_with_what_it_says(close: Close, inbox
         "Nothing was stopped",
         f"{QUESTION} | 1 Mar | The sales of the day are 12.00, usual are 4000.00.",
         "docs/operations.md#royalties",
-        "http://127.0.0.1:9/app/batch-run/SJ-BATCH-2026-00007",
+        "http://127.0.0.1:9/app/batch-run?run_date=2026-03-01",
         f"/runs/{run.run_id}",
     ):
         assert part in text

@@ -191,10 +191,10 @@ def test_an_alert_names_what_failed_first_and_for_whom_also_when_another_step_fa
 
 
 def test_an_alert_links_to_the_batch_run_the_dagster_run_and_the_runbook() -> None:
-    run = replace(failed(FailedStep("royalties", "x")), batch_run="SJ-BATCH-2026-00042")
+    run = replace(failed(FailedStep("royalties", "x")), batch_run="2026-03-01")
     alert = only(run)
     for url in (
-        "http://erp.example/app/batch-run/SJ-BATCH-2026-00042",
+        "http://erp.example/app/batch-run?run_date=2026-03-01",
         "http://dagster.example/runs/r1",
         "http://wiki.example/runbook#royalties",
     ):
@@ -290,11 +290,11 @@ def test_what_a_channel_gets_says_the_most_within_a_thousand_characters() -> Non
     run = replace(
         failed(FailedStep("royalties", "said " * 500, rows)),
         skipped=("Generate Invoices", "Send Reports", "Sync to HQ"),
-        batch_run="SJ-BATCH-2026-00042",
+        batch_run="2026-03-01",
     )
     brief = only(run).brief
     head = brief[:1000]
-    for part in ("Pipeline aborted.", "CUST-0", "scoopjoy close", "batch-run/SJ-BATCH", "/runs/r1"):
+    for part in ("Pipeline aborted.", "CUST-0", "scoopjoy close", "batch-run?run_date=", "/runs/r1"):
         assert part in head
     assert "... and 27 more." in brief
     assert len(brief) < 2500

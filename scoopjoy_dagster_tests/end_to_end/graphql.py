@@ -82,13 +82,14 @@ class UI:
         statuses = self.ask(HEALTH)["instance"]["daemonHealth"]["allDaemonStatuses"]
         return all(one["healthy"] for one in statuses if one["required"])
 
-    def materialize(self, asset: str, day: str) -> str:
-        """Press "Materialize" for one partition of one asset. Returns the run's id."""
+    def materialize(self, asset: str, day: str, tags: Mapping[str, str] | None = None) -> str:
+        """Press "Materialize" for one partition of one asset, with further tags. Returns the run's id."""
+        named = {"dagster/partition": day, **(tags or {})}
         params = {
             "selector": {**SELECTOR, "jobName": "__ASSET_JOB", "assetSelection": [{"path": [asset]}]},
             "mode": "default",
             "runConfigData": {},
-            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": day}]},
+            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in named.items()]},
         }
         launched = self.ask(LAUNCH, params=params)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched

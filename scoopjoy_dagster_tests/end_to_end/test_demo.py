@@ -101,6 +101,11 @@ def test_the_ui_of_the_demo_materializes_an_asset_and_backfills_days_and_ctrl_c_
             assert latest["invoices"][day]["royalty_exact"] == latest["hq_sync"][day]["royalty_exact"] == owed
             assert [latest[name][day]["exceptions"] for name in STEPS] == [0] * len(STEPS)
             assert latest["reports"][day]["mails"] == "not asked for"
+        # A run of another day that claims to be of this backfill, and of one of the command line, is of neither.
+        claims = {"dagster/backfill": backfill, "scoopjoy/backfill": "cafe"}
+        run = ui.materialize("reports", last.isoformat(), claims)
+        assert eventually(lambda: ui.run(run)["status"] in FINISHED, within_s=90)
+        assert ui.latest("reports", [last.isoformat()])[last.isoformat()].get("mails") != "not asked for"
         # The shifts of the first day were closed by the one asset before, so the backfill only adopted them.
         shifts = latest["closed_shifts"][first_open]
         assert shifts["written"] == 0

@@ -233,6 +233,15 @@ def test_no_field_of_any_job_or_resource_takes_a_variable_an_address_or_nothing(
     assert SECRET not in launchpad.kept()
 
 
+def test_a_day_before_go_live_ends_in_one_sentence(launchpad: Launchpad) -> None:
+    run = launchpad.ui.materialize("royalties", "2020-01-01")
+    assert eventually(lambda: launchpad.ui.run(run)["status"] == "FAILURE", within_s=120)
+    assert (
+        f"Failure: 2020-01-01 cannot be closed: only the business days from {DAY} (go-live) to"
+        in launchpad.kept()
+    )
+
+
 @pytest.mark.timeout(300)
 def test_what_dagster_does_not_refuse_at_once_it_does_not_read_either(launchpad: Launchpad) -> None:
     """The configuration of a backfill is looked at when its runs are made; the one of a resource that no selected step has, never."""
