@@ -15,8 +15,9 @@ from typing import Any
 
 from scoopjoy_dagster.accounting.keys import normalised
 from scoopjoy_dagster.clean_text import shown
-from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client, Row
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client, Filter, Row
 from scoopjoy_dagster.erpnext.desk_schema import BATCH_RUN, BATCH_RUN_REQUEST, BATCH_RUN_STEP
+from scoopjoy_dagster.erpnext.errors import Excessive
 
 ADMINISTRATOR = "Administrator"
 """Holds every right, whatever the roles say."""
@@ -32,6 +33,11 @@ STEP_FIELDS = (
     "step_name", "step_order", "status", "started_at", "completed_at", "is_critical", "retry_count", "error_message",
 )  # fmt: skip
 _NUMBERS = {"step_order", "is_critical", "retry_count"}
+_LONG = {"execution_log", "error_message"}
+"""Texts of any length; whoever may write Batch Run can make them megabytes."""
+
+PER_LIST = 20
+"""Documents that ERPNext is asked for in one list, with their texts. A list that is too large all the same is halved."""
 
 _TAG_BEGINS = re.compile(r"<(?=[A-Za-z/!?])")
 """What ERPNext takes for the beginning of a tag. A text with one is rewritten or cut as it is stored."""
@@ -43,8 +49,7 @@ class Request:
 
     Attributes:
         name: its name.
-        made: the server's moment of creation: when the newest Batch Run is deleted, ERPNext gives its number to the next
-            one, and the name of a request with it.
+        made: the server's moment of creation: when a request is deleted, its name can come again.
         batch_run: the document that it was made at.
         action: one of `desk_schema.ACTIONS`, if the site is up to date.
         attempt: number of the click.
@@ -79,9 +84,10 @@ class Shown:
 
     Attributes:
         key: empty for one that a person made and no run has taken up.
-        modified: the server's moment of its last change.
-        saved_by: whose change that was.
-        content: what it says, comparable with `comparable(...)` of what it must say.
+        modified: the server's moment of the last change to it or to one of its rows.
+        saved_by: who saved the document last.
+        content: what it says, comparable with `comparable(...)` of what it must say. Empty where its texts were not read, or
+            are too large to be read.
     """
 
     name: str
@@ -97,7 +103,9 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A Batch Run that somebody has saved: when, and which runs it names (`run_id` its newest, in its key its first)."""
+    """A Batch Run of which somebody has saved the document or a row: when, and which runs it names (`run_id` its newest, in
+    its key its first).
+    """
 
     name: str
     modified: str
@@ -134,50 +142,76 @@ class BatchRuns:
 
     # -- the mirror -------------------------------------------------------------------------------------------
 
-    def shown(self, *, keys: Collection[str] = (), names: Collection[str] = ()) -> list[Shown]:
-        """The Batch Runs with these keys, and those with these names, with all that they say.
+    def shown(
+        self, *, keys: Collection[str] = (), names: Collection[str] = (), texts: bool = True
+    ) -> list[Shown]:
+        """The Batch Runs with these keys, and those with these names; without `texts` no `content`.
 
         Raises:
             NotFound: the desk is not installed on the site.
         """
-        rows = {
-            str(row["name"]): row
-            for column, wanted in ((KEY_FIELD, sorted(keys)), ("name", sorted(names)))
-            if wanted
-            for row in self._client.rows(BATCH_RUN, _COLUMNS, [[column, "in", wanted]])
-        }
+        found: dict[str, Shown] = {}
+        for column, wanted in ((KEY_FIELD, sorted(keys)), ("name", sorted(names))):
+            for at in range(0, len(wanted), PER_LIST):
+                some = self._shown(column, wanted[at : at + PER_LIST], texts)
+                found |= {one.name: one for one in some}
+        return list(found.values())
+
+    def _shown(self, column: str, wanted: Sequence[str], texts: bool) -> list[Shown]:
+        """Those with these values. One that is too large for an answer is told without texts and steps."""
+        left_out = set() if texts else _LONG
         steps: dict[str, list[Row]] = defaultdict(list)
-        for row in self._client.rows(
-            BATCH_RUN_STEP,
-            ["parent", *STEP_FIELDS],
-            [["parent", "in", sorted(rows)], ["parenttype", "=", BATCH_RUN]],
-            order_by="parent asc, idx asc",
-            parent=BATCH_RUN,
-        ):
-            steps[str(row["parent"])].append(row)
-        return [_shown(row, steps[name]) for name, row in rows.items()]
+        try:
+            rows = self._runs(column, wanted, left_out)
+            for step in self._steps(
+                [["parent", "in", [str(row["name"]) for row in rows]]],
+                ["parent", "modified", *(name for name in STEP_FIELDS if name not in left_out)],
+                "parent asc, idx asc",
+            ):
+                steps[str(step["parent"])].append(step)
+        except Excessive:
+            half = len(wanted) // 2
+            if half:
+                some = (wanted[:half], wanted[half:])
+                return [one for part in some for one in self._shown(column, part, texts)]
+            rows, texts = self._runs(column, wanted, _LONG), False
+            steps.clear()
+        return [_shown(row, steps[str(row["name"])], texts) for row in rows]
+
+    def _runs(self, column: str, wanted: Sequence[str], left_out: Collection[str]) -> list[Row]:
+        columns = [name for name in _COLUMNS if name not in left_out]
+        return self._client.rows(BATCH_RUN, columns, [[column, "in", wanted]])
+
+    def _steps(self, filters: Sequence[Filter], columns: Sequence[str], order_by: str) -> list[Row]:
+        of_runs = [*filters, ["parenttype", "=", BATCH_RUN]]
+        return self._client.rows(BATCH_RUN_STEP, columns, of_runs, order_by=order_by, parent=BATCH_RUN)
 
     def changed(self, since: str) -> list[Changed]:
-        """The Batch Runs that were saved at `since` (a moment of the site, as it writes `modified`) or later, oldest first.
+        """The Batch Runs of which the document or a row was saved at `since` (a moment of the site, as it writes `modified`) or
+        later, oldest first. A row can be saved by itself: its document's moment stays then.
 
         Raises:
             NotFound: the desk is not installed on the site.
         """
-        rows = self._client.rows(
-            BATCH_RUN,
-            ["name", "modified", "dagster_run", KEY_FIELD],
-            [["modified", ">=", since]],
-            order_by="modified asc, name asc",
-        )
-        return [
+        new = [["modified", ">=", since]]
+        columns = ["name", "modified", "dagster_run", KEY_FIELD]
+        rows = self._client.rows(BATCH_RUN, columns, new)
+        newest = {str(row["name"]): str(row["modified"]) for row in rows}
+        for row in self._steps(new, ["parent", "modified"], "name asc"):
+            name, moment = str(row["parent"]), str(row["modified"])
+            newest[name] = max(moment, newest.get(name, ""))
+        by_rows = sorted(newest.keys() - {str(row["name"]) for row in rows})
+        rows += self._client.rows(BATCH_RUN, columns, [["name", "in", by_rows]])
+        found = [
             Changed(
                 str(row["name"]),
-                str(row["modified"]),
+                newest[str(row["name"])],
                 normalised(str(row[KEY_FIELD] or "")),
                 str(row["dagster_run"] or ""),
             )
             for row in rows
         ]
+        return sorted(found, key=lambda one: (one.modified, one.name))
 
     def write(self, name: str, key: str, content: Content) -> tuple[str, str]:
         """Make a Batch Run say `content`; returns its name, and the moment of the change.
@@ -267,18 +301,18 @@ class BatchRuns:
 _COLUMNS = ["name", "modified", "modified_by", KEY_FIELD, *RUN_FIELDS]
 
 
-def _shown(row: Row, steps: Sequence[Row]) -> Shown:
+def _shown(row: Row, steps: Sequence[Row], texts: bool) -> Shown:
     return Shown(
         str(row["name"]),
         date.fromisoformat(str(row["run_date"])),
         str(row["status"]),
         str(row["dagster_run"] or ""),
         normalised(str(row[KEY_FIELD] or "")),
-        str(row["modified"]),
+        max(str(one["modified"]) for one in (row, *steps)),
         str(row["modified_by"]),
         tuple(
             ShownStep(str(one["step_name"]), str(one["status"]), int(one["retry_count"] or 0))
             for one in steps
         ),
-        comparable({**row, "steps": steps}),
+        comparable({**row, "steps": steps}) if texts else {},
     )

@@ -17,6 +17,8 @@ RIGHTS = ("read", "write", "create", "delete", "report", "export", "share", "pri
 _GUARDING = ("read", "write", "create", "delete")
 """Rights that decide who may see and change documents; whether a role may print or share them is the site's affair."""
 
+SERIES_FIELD = "naming_series"
+
 _FLAGS = ("reqd", "unique", "no_copy", "read_only", "set_only_once")
 
 _TURNED = {("Data", "Select")}
@@ -33,7 +35,8 @@ def doctype_step(
 ) -> InstallStep | None:
     """What brings a site's DocType to our definition; None when nothing is missing.
 
-    Fields and permission rows that a site added are kept, and so is how it shows ours (labels, lists, filters).
+    Fields and permission rows that a site added are kept, and so is how it shows ours (labels, lists, filters). A naming series
+    by which documents are not named (any more) goes.
 
     Args:
         wanted: the DocType as we define it.
@@ -50,7 +53,7 @@ def doctype_step(
     body: dict[str, Any] = {}
     if (present.get("autoname") or "") != wanted.get("autoname", ""):
         reasons.append(f"documents must be named {wanted['autoname']}")
-        body["autoname"] = wanted["autoname"]
+        body |= {key: wanted[key] for key in ("autoname", "naming_rule") if key in wanted}
     for table, merge in (("fields", _fields), ("permissions", _permissions), ("states", _states)):
         rows, why = merge(wanted.get(table, []), present.get(table) or [])
         if why:
@@ -76,7 +79,9 @@ def _in_the_way(wanted: Mapping[str, Any], present: Row) -> str:
 
 
 def _fields(wanted: Sequence[Mapping[str, Any]], present: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    rows = [dict(row) for row in present]
+    by_series = any(field["fieldname"] == SERIES_FIELD for field in wanted)
+    rows = [dict(row) for row in present if by_series or row["fieldname"] != SERIES_FIELD]
+    needless = len(rows) < len(present)
     lacking: list[str] = []
     wrong: list[str] = []
     before = ""
@@ -92,10 +97,11 @@ def _fields(wanted: Sequence[Mapping[str, Any]], present: Sequence[Row]) -> tupl
             wrong += [f"{name}: {said}" for said in changed.values()]
             row |= {key: field.get(key, 0) for key in changed}
         before = name
-    if lacking:
+    if lacking or needless:
         # ERPNext keeps the places that rows come with: a new one takes none away from the others by itself.
         rows = [row | {"idx": place} for place, row in enumerate(rows, start=1)]
-    return rows, ([f"it lacks {', '.join(sorted(lacking))}"] if lacking else []) + wrong
+    told = [f"it lacks {', '.join(sorted(lacking))}"] if lacking else []
+    return rows, told + ([f"{SERIES_FIELD} must go"] if needless else []) + wrong
 
 
 def _changed(field: Mapping[str, Any], row: Row) -> dict[str, str]:

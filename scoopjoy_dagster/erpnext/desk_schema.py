@@ -33,7 +33,11 @@ ACTIONS = (RUN_NOW, *(f"{RETRY_PREFIX}{name}" for name in STEP_NAMES))
 """All that a request can ask for. ERPNext refuses anything else: an action is a part of the request's name, and a document
 whose name has a line break can be neither changed nor deleted by its address."""
 
-BATCH_SERIES = "SJ-BATCH-.YYYY.-.#####"
+RUN_AUTONAME = "format:SJ-BATCH-{YYYY}-{MM}-{#####}"
+"""Nothing that a client sends is in the name, which is an address. Of a rule in parts (`SJ-BATCH-.YYYY.-.#####`) a client
+replaces any part by sending a key that is called like it. The numbers are those of all such rules of the site, so they have gaps, and
+begin at 1 on a site that has documents of an earlier version: the month keeps their names apart.
+"""
 REQUEST_AUTONAME = "format:{batch_run} {action} {attempt}"
 """The same click twice has the same name: ERPNext refuses the second as a duplicate."""
 
@@ -76,23 +80,13 @@ RUN_DOCTYPE: dict[str, Any] = {
     "name": BATCH_RUN,
     "module": "Custom",
     "custom": 1,
-    "autoname": "naming_series:",
-    "naming_rule": 'By "Naming Series" field',
+    "autoname": RUN_AUTONAME,
+    "naming_rule": "Expression",
     "allow_rename": 0,
     # The mirror writes a running document every few seconds: a version of each would fill the site.
     "track_changes": 0,
     "search_fields": "run_date,status",
     "fields": [
-        _field(
-            "naming_series",
-            "Series",
-            "Select",
-            options=BATCH_SERIES,
-            default=BATCH_SERIES,
-            reqd=1,
-            hidden=1,
-            no_copy=1,
-        ),
         _field(
             "run_date",
             "Business Day",

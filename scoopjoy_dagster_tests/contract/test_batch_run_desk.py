@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,6 +93,46 @@ def desk(site: Site) -> Iterator[Desk]:
         for row in site.robot.rows(doctype, ["name"]):
             site.robot.rpc("frappe.client.delete", doctype=doctype, name=row["name"]).accepted()
         site.robot.delete("DocType", doctype).accepted()
+
+
+@pytest.fixture
+def rows(site: Site, desk: Desk) -> Iterator[str]:
+    """A table in the run DocType."""
+    name = f"{desk.run} Row"
+    field = {"fieldname": "said", "label": "Said", "fieldtype": "Data"}
+    site.robot.insert("DocType", name=name, module="Custom", custom=1, istable=1, fields=[field]).accepted()
+    before = site.robot.get("DocType", desk.run).value["fields"]
+    table = {"fieldname": "rows", "label": "Rows", "fieldtype": "Table", "options": name}
+    site.robot.put("DocType", desk.run, fields=[*before, table | {"idx": len(before) + 1}]).accepted()
+    yield name
+    site.robot.put("DocType", desk.run, fields=before).accepted()
+    site.robot.delete("DocType", name).accepted()
+
+
+def numbered_body(name: str, rule: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "module": "Custom",
+        "custom": 1,
+        "autoname": rule,
+        "fields": [{"fieldname": "day", "label": "Day", "fieldtype": "Date"}],
+        "permissions": [
+            grant("System Manager", "read", "write", "create", "delete"),
+            grant("Accounts Manager", "read", "write", "create"),
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def numbered(site: Site) -> Iterator[str]:
+    """A DocType whose documents are named as Batch Runs are."""
+    name = f"{site.prefix} Numbered"
+    rule = f"format:{site.prefix}-{{YYYY}}-{{MM}}-{{#####}}"
+    site.robot.insert("DocType", **numbered_body(name, rule)).accepted()
+    yield name
+    for row in site.robot.rows(name, ["name"]):
+        site.robot.delete(name, row["name"]).accepted()
+    site.robot.delete("DocType", name).accepted()
 
 
 @pytest.fixture(scope="module")
@@ -273,6 +314,83 @@ def test_a_document_that_is_saved_is_found_by_the_moment_that_its_answer_says(
     found = robot.rows(desk.run, ["name", "modified", "modified_by"], [["modified", ">=", saved]])
     assert {"name": run, "modified": saved, "modified_by": accountant.user} in found
     assert run not in [row["name"] for row in robot.rows(desk.run, ["name"], [["modified", "<", saved]])]
+
+
+def test_a_row_that_is_saved_by_itself_leaves_its_document_as_it_is_and_is_listed_by_its_moment(
+    robot: Caller, accountant: Caller, rows: str, run: str, desk: Desk
+) -> None:
+    """Made, changed, or moved to another document, by whoever may write the documents; never taken away without a trace."""
+    robot.put(desk.run, run, rows=[{"said": "one"}, {"said": "two"}]).accepted()
+    other = robot.insert(desk.run, day="2026-11-22", rows=[{"said": "three"}]).value["name"]
+    held = {"parent": run, "parenttype": desk.run, "parentfield": "rows"}
+    before = {name: robot.get(desk.run, name).value for name in (run, other)}
+    first = before[run]["rows"][0]["name"]
+
+    def listed(since: str) -> dict[str, str]:
+        """What the sensor asks."""
+        answer = accountant.rpc(
+            "frappe.client.get_list", doctype=rows, parent=desk.run, fields=["name", "parent", "modified"],
+            filters=[["modified", ">=", since], ["parenttype", "=", desk.run]], limit_page_length=0,
+        )  # fmt: skip
+        return {row["name"]: row["parent"] for row in answer.value}
+
+    made = accountant.insert(rows, said="new", **held).value
+    assert made["modified"] > before[run]["modified"]
+    assert listed(made["modified"]) == {made["name"]: run}
+    for changed, where in (({"said": "changed"}, run), ({"parent": other}, other)):
+        docs = json.dumps([{"doctype": rows, "docname": first, **changed}])
+        assert accountant.rpc("frappe.client.bulk_update", docs=docs).value == {"failed_docs": []}
+        (row,) = [one for one in robot.get(desk.run, where).value["rows"] if one["name"] == first]
+        assert listed(row["modified"]) == {first: where}
+    after = {name: robot.get(desk.run, name).value for name in (run, other)}
+    assert [one["modified"] for one in after.values()] == [one["modified"] for one in before.values()]
+    assert [len(one["rows"]) for one in after.values()] == [2, 2]
+    accountant.insert(rows, said="new", **held | {"parentfield": "nowhere"}).refused(403, "PermissionError")
+    accountant.delete(rows, first).refused(403, "PermissionError")
+    # A document that is written has the rows that were sent, all of its moment.
+    again = robot.put(desk.run, other, rows=[{"said": "three"}]).value
+    assert [(one["said"], one["modified"]) for one in again["rows"]] == [("three", again["modified"])]
+
+
+@pytest.mark.parametrize("key", ["naming_series", "name", "__newname", "-", "SJ-", "YYYY", "#####", "{MM}"])
+def test_nothing_that_a_client_sends_is_in_a_name_by_a_format_of_dates_and_a_number(
+    robot: Caller, accountant: Caller, site: Site, numbered: str, key: str
+) -> None:
+    first, second = (accountant.insert(numbered, day="2026-11-22", **{key: "/x"}).value["name"] for _ in "12")
+    assert re.fullmatch(rf"{site.prefix}-\d{{4}}-\d\d-\d{{5,}}", first)
+    assert int(second[-5:]) == int(first[-5:]) + 1
+    robot.delete(numbered, second).accepted()
+    third = accountant.insert(numbered, day="2026-11-22").value["name"]
+    assert int(third[-5:]) == int(second[-5:]) + 1, (
+        "the number of a document that was deleted does not come again"
+    )
+
+
+def test_a_doctype_with_a_naming_series_is_changed_to_a_format_and_its_documents_stay(
+    robot: Caller, site: Site
+) -> None:
+    doctype, series = f"{site.prefix} Counted", f"{site.prefix}-.YYYY.-.#####"
+    day, choice = (
+        {"fieldname": "day", "label": "Day", "fieldtype": "Date"},
+        {"fieldname": "naming_series", "label": "Series", "fieldtype": "Select", "options": series,
+         "default": series, "reqd": 1, "hidden": 1},
+    )  # fmt: skip
+    body = numbered_body(doctype, "naming_series:") | {"fields": [choice, day]}
+    robot.insert("DocType", **body).accepted()
+    try:
+        kept = robot.insert(doctype, day="2026-11-22").value["name"]
+        rule = f"format:{site.prefix}-{{YYYY}}-{{MM}}-{{#####}}"
+        fields = [row | {"idx": 1} for row in robot.get("DocType", doctype).value["fields"][1:]]
+        robot.put("DocType", doctype, autoname=rule, naming_rule="Expression", fields=fields).accepted()
+        now = robot.get("DocType", doctype).value
+        assert (now["autoname"], [row["fieldname"] for row in now["fields"]]) == (rule, ["day"])
+        made = robot.insert(doctype, day="2026-11-22", naming_series="/x").value
+        assert "naming_series" not in made
+        assert robot.put(doctype, kept, day="2026-11-23").value["name"] == kept
+        for name in (kept, made["name"]):
+            robot.delete(doctype, name).accepted()
+    finally:
+        robot.delete("DocType", doctype).accepted()
 
 
 def test_who_may_only_read_makes_and_changes_nothing(viewer: Caller, desk: Desk, run: str) -> None:

@@ -156,7 +156,10 @@ def test_a_role_that_may_write_and_must_not_loses_the_right_and_keeps_what_harms
 
 def test_requests_that_are_not_named_by_what_they_ask_are_a_change() -> None:
     (step,) = plan_desk(with_doctype(REQUEST_DOCTYPE | {"autoname": "hash"}))
-    assert step.body == {"autoname": "format:{batch_run} {action} {attempt}"}
+    assert step.body == {
+        "autoname": "format:{batch_run} {action} {attempt}",
+        "naming_rule": "Expression",
+    }
 
 
 def test_a_status_without_a_colour_gets_one_and_the_sites_colours_stay() -> None:
@@ -322,6 +325,11 @@ def test_a_desk_of_an_earlier_version_is_brought_up_to_date_with_its_documents(b
 EARLIER_ACTION = {"fieldtype": "Data", "options": ""}
 """What a request could ask for before: any text."""
 
+_SERIES = "SJ-BATCH-.YYYY.-.#####"
+EARLIER_SERIES = {"fieldname": "naming_series", "label": "Series", "fieldtype": "Select", "options": _SERIES,
+                  "default": _SERIES, "reqd": 1, "hidden": 1}  # fmt: skip
+"""By what a Batch Run was named before: whoever made one chose it."""
+
 
 def test_an_action_of_an_earlier_version_becomes_a_choice_in_its_row() -> None:
     stored = edited(REQUEST_DOCTYPE, "action", name="row-1", **EARLIER_ACTION)
@@ -340,6 +348,17 @@ def test_an_address_that_the_desk_made_a_link_of_is_none_after_setup() -> None:
     assert url["options"] == ""
 
 
+def test_a_batch_run_that_its_maker_could_name_is_named_by_a_rule() -> None:
+    earlier = {"autoname": "naming_series:", "fields": [EARLIER_SERIES, *RUN_DOCTYPE["fields"]]}
+    (step,) = plan_desk(with_doctype(RUN_DOCTYPE | earlier))
+    assert step.kind == "change"
+    assert step.reason == f"documents must be named {RUN_DOCTYPE['autoname']}; naming_series must go"
+    assert step.body["autoname"] == RUN_DOCTYPE["autoname"]
+    assert [field["fieldname"] for field in step.body["fields"]] == [
+        field["fieldname"] for field in RUN_DOCTYPE["fields"]
+    ]
+
+
 @pytest.fixture
 def of_before(bare: SandboxERPNext) -> dict[str, str]:
     """A site whose desk an earlier version has installed, with a run, and requests that version took: their actions and names."""
@@ -354,6 +373,8 @@ def of_before(bare: SandboxERPNext) -> dict[str, str]:
         ):
             now = client.get("DocType", doctype["name"])
             client.update("DocType", doctype["name"], {"fields": edited(now, fieldname, **values)["fields"]})
+        fields = [EARLIER_SERIES, *client.get("DocType", BATCH_RUN)["fields"]]
+        client.update("DocType", BATCH_RUN, {"autoname": "naming_series:", "fields": fields})
         run = client.insert(
             BATCH_RUN, {"run_date": "2026-11-20", "dagster_url": "https://dagster.example/runs/1"}
         )
@@ -380,8 +401,10 @@ def test_setup_on_the_desk_of_an_earlier_version_keeps_its_rows_and_is_done_once
     assert [step.kind for step in set_up(bare)] == ["leave"]
     assert bare.documents(BATCH_RUN_REQUEST) == before
     run = before[0]["batch_run"]
+    assert run == "SJ-BATCH-2026-00001"
     with session_of(bare, user=ACCOUNTANT) as session:
         client = Client(session)
+        assert client.update(BATCH_RUN, run, {"status": "Failed"})["name"] == run
         for action in ("Run Pipeline Now", "Retry: Send Reports"):
             answered = client.update(
                 BATCH_RUN_REQUEST, of_before[action], {"status": "Refused", "answer": "No."}
@@ -410,6 +433,21 @@ def test_a_batch_run_of_another_app_stops_setup_with_a_sentence_and_is_not_touch
 
 
 # -- what the DocTypes hold people to ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["naming_series", "name", "__newname", "-", "SJ-BATCH-", "#####"])
+def test_nobody_chooses_the_name_of_a_batch_run(desk: SandboxERPNext, key: str) -> None:
+    """Of some names there is no address, so that nobody could put the document back."""
+    with session_of(desk, user=ACCOUNTANT) as session:
+        made = Client(session).insert(BATCH_RUN, {"run_date": "2026-11-22", key: "/x"})
+    assert made["name"] == "SJ-BATCH-2026-11-00001"
+
+
+def test_the_number_of_a_batch_run_that_was_deleted_does_not_come_again(desk: SandboxERPNext) -> None:
+    first = new_run(desk)
+    with session_of(desk) as session:
+        Client(session).delete(BATCH_RUN, first)
+    assert (first, new_run(desk)) == ("SJ-BATCH-2026-11-00001", "SJ-BATCH-2026-11-00002")
 
 
 def new_run(site: SandboxERPNext, user: str = ACCOUNTANT) -> str:

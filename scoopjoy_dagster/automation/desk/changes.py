@@ -16,9 +16,6 @@ from scoopjoy_dagster.automation.parcels import runs
 from scoopjoy_dagster.erpnext.batch_runs import BatchRuns, Changed, comparable
 from scoopjoy_dagster.erpnext.errors import Forbidden, LoginFailed, Rejected
 
-MOST = 50
-"""Documents that one look puts back; the next one takes the rest, which were saved longer ago then."""
-
 
 def runs_behind(
     instance: dg.DagsterInstance, job: str, changed: Collection[Changed], location: str | None
@@ -57,11 +54,9 @@ def put_back(
     Yields:
         a sentence for each that is not what it says.
     """
-    names = [one.name for one in changed if one.name not in look.right and one.name not in look.unwritten]
-    if len(names) > MOST:
-        look.waiting = f"{len(names) - MOST} changed documents are left to the next looks"
-    for held in desk.shown(names=names[:MOST]):
-        look.right[held.name] = held.modified
+    left = {one.name: one.modified for one in changed if one.name not in {*look.right, *look.unwritten}}
+    for held in desk.shown(names=left):
+        look.right[held.name] = left[held.name]
         empty = nothing(held)
         if held.content == comparable(empty) and not held.key:
             continue

@@ -113,7 +113,8 @@ class _Round:
         self._instance, self._desk = instance, desk
         self._first, self._last, self._since = first, last, (now - _DAY).astimezone(UTC)
         self._allowed = desk.may_write({one.user for one in todo})
-        self._documents = {one.name: one for one in desk.shown(names={one.batch_run for one in todo})}
+        asked = desk.shown(names={one.batch_run for one in todo}, texts=False)
+        self._documents = {one.name: one for one in asked}
         self._at_work = in_flight_days(instance)
         self._granted: Counter[str] = Counter()
 

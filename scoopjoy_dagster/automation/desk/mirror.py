@@ -40,9 +40,6 @@ WRITES_PER_LOOK = 31
 """Documents of runs over several days that one look writes: a run over a year has 365, and each of its steps changes all of
 them. The next look finds which are right, and goes on."""
 
-KEYS_PER_LIST = 200
-"""Documents that ERPNext is asked for in one list."""
-
 _ROOT = "dagster/root_run_id"
 _ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 _OURS = {dg.AssetKey(step.asset) for step in STEPS}
@@ -224,10 +221,8 @@ def _prepared(
     ):
         # A retry at the document of a day comes before the run over several that it repeats, and has its facts.
         by_key.setdefault(batch.key, batch)
-    keys = sorted(by_key)
-    lists = [keys[at : at + KEYS_PER_LIST] for at in range(0, len(keys), KEYS_PER_LIST)]
     present: dict[date, list[Shown]] = defaultdict(list)
-    for one in [*named, *(one for some in lists for one in desk.shown(keys=some))]:
+    for one in [*named, *desk.shown(keys=by_key)]:
         present[one.day].append(one)
     return list(by_key.values()), present
 

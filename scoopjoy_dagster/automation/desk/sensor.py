@@ -3,12 +3,13 @@
 ERPNext needs no way to Dagster: a click writes a Batch Run Request, and this sensor finds it.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import logging
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
 
 import dagster as dg
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from scoopjoy_dagster.automation.nightly import Job
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, LoginFailed, NotFound
@@ -16,6 +17,9 @@ from scoopjoy_dagster.partitions import last_ended_day
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.mail import MailResource
+
+if TYPE_CHECKING:
+    from scoopjoy_dagster.automation.desk.mirror import Look
 
 NAME = "batch_run_desk"
 
@@ -31,6 +35,11 @@ OVERLAP = timedelta(minutes=2)
 SLOWEST_SAVE = timedelta(minutes=1)
 """Documents that people have saved are looked for from so long before the newest one seen: ERPNext notes the moment at the
 beginning of a save, and shows it at the end."""
+
+MOST = 50
+"""Documents that people have saved and one look takes, the oldest first; the next look takes the rest."""
+
+log = logging.getLogger(__name__)
 
 
 def build(
@@ -58,7 +67,7 @@ def build(
 
         begun = datetime.now(UTC)
         memory = _Memory.of(context.cursor, begun, clock.site_now())
-        if begun < memory.not_before:
+        if begun < memory.not_before <= begun + PAUSE:  # beyond that, somebody's hand or another clock
             return dg.SkipReason(memory.why)
         origin = context.code_location_origin
         location = origin.location_name if origin else None
@@ -79,8 +88,10 @@ def build(
                 why = f"{said}The next look is in a minute: {problem}"
                 return dg.SensorResult(skip_reason=why, cursor=memory.paused(begun + PAUSE, why).cursor)
             except ERPNextError as problem:
-                return dg.SkipReason(f"ERPNext could not be asked, the next look tries again: {problem}")
-            changed = [one for one in saved if memory.seen.get(one.name) != one.modified]
+                why = f"ERPNext could not be asked, the next look tries again: {problem}"
+                return dg.SensorResult(skip_reason=why, cursor=memory.cursor)
+            unseen = [one for one in saved if memory.seen.get(one.name) != one.modified]
+            changed = unseen[:MOST]
             records = {
                 record.dagster_run.run_id: record
                 for record in (
@@ -95,11 +106,11 @@ def build(
                     taken.said += changes.put_back(context.instance, desk, changed, look, location)
                 except ERPNextError as problem:
                     look.waiting = f"ERPNext could not be asked about changed documents: {problem}"
+            if len(unseen) > MOST and not look.waiting:
+                look.waiting = f"{len(unseen) - MOST} changed documents are left to the next looks"
         for sentence in (*taken.said, *look.corrected):
             context.log.warning("%s", sentence)
-        memory = replace(memory, why="", aside=taken.aside)
-        if look.complete:
-            memory = memory.after(begun, look.right)
+        memory = memory.after(begun, taken.aside, look)
         if taken.runs:
             return dg.SensorResult(run_requests=taken.runs, cursor=memory.cursor)
         return dg.SensorResult(skip_reason="; ".join([*taken.said, look.sentence]), cursor=memory.cursor)
@@ -107,8 +118,27 @@ def build(
     return batch_run_desk
 
 
-@dataclass(frozen=True, slots=True)
-class _Memory:
+def _site_moment(text: str) -> str:
+    """A moment as ERPNext writes `modified`; ValueError for anything else."""
+    moment = _of_our_time(datetime.fromisoformat(text))
+    if moment.tzinfo:
+        raise ValueError
+    return str(moment)
+
+
+def _of_our_time(moment: datetime) -> datetime:
+    """The moment; ValueError for one so long ago that nothing can be taken from it."""
+    if moment < _EARLIEST.replace(tzinfo=moment.tzinfo):
+        raise ValueError
+    return moment
+
+
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+_Aware = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
+_SiteMoment = Annotated[str, AfterValidator(_site_moment)]
+
+
+class _Memory(BaseModel):
     """What a tick leaves to the next.
 
     Attributes:
@@ -119,54 +149,49 @@ class _Memory:
         seen: those saved later that are right too: when each was saved.
     """
 
-    since: datetime
-    not_before: datetime
-    why: str
-    changed_since: str
-    aside: Sequence[str] = ()
-    seen: Mapping[str, str] = field(default_factory=dict)
+    model_config = ConfigDict(frozen=True)
+
+    since: _Aware
+    not_before: _Aware = _EARLIEST
+    why: str = ""
+    changed_since: _SiteMoment
+    aside: tuple[str, ...] = ()
+    seen: dict[str, _SiteMoment] = {}
 
     @classmethod
     def of(cls, cursor: str | None, now: datetime, site_now: datetime) -> "_Memory":
+        """The memory in a cursor. One that cannot be used, as people may set any, remembers nothing, and the log says so."""
         from scoopjoy_dagster.automation.desk import mirror
         from scoopjoy_dagster.automation.parcels import read_note
 
-        kept = read_note(cursor)
-        since = datetime.fromisoformat(kept["since"]) if "since" in kept else now - mirror.WINDOW
-        not_before = datetime.fromisoformat(kept["not_before"]) if "not_before" in kept else since
-        changed_since = str(kept.get("changed_since") or (site_now - mirror.WINDOW).replace(microsecond=0))
-        return cls(
-            since,
-            not_before,
-            str(kept.get("why", "")),
-            changed_since,
-            kept.get("aside", ()),
-            kept.get("seen", {}),
-        )
+        site_since = (site_now - mirror.WINDOW).replace(microsecond=0)
+        new = {"since": now - mirror.WINDOW, "changed_since": str(site_since)}
+        try:
+            memory = cls.model_validate({**new, **read_note(cursor)})
+        except ValidationError:
+            memory = None
+        if memory and memory.since <= now and memory.changed_since <= str(site_now + timedelta(days=1)):
+            return memory
+        log.warning("The cursor of %s cannot be used; it begins again: %s", NAME, (cursor or "")[:200])
+        return cls.model_validate(new)
 
     @property
     def cursor(self) -> str:
-        kept = {
-            "since": self.since.isoformat(),
-            "changed_since": self.changed_since,
-            "aside": list(self.aside),
-            "seen": dict(self.seen),
-        }
-        if self.why:
-            kept |= {"not_before": self.not_before.isoformat(), "why": self.why}
-        return json.dumps(kept)
+        return self.model_dump_json()
 
     def paused(self, until: datetime, why: str) -> "_Memory":
-        return replace(self, not_before=until, why=why)
+        return self.model_copy(update={"not_before": until, "why": why})
 
-    def after(self, begun: datetime, right: Mapping[str, str]) -> "_Memory":
-        """What is known when a look has left nothing undone."""
-        seen = {**self.seen, **right}
-        newest = max(seen.values(), default=self.changed_since)
-        changed_since = max(self.changed_since, str(datetime.fromisoformat(newest) - SLOWEST_SAVE))
-        return replace(
-            self,
-            since=max(self.since, begun - OVERLAP),
-            changed_since=changed_since,
-            seen={name: moment for name, moment in seen.items() if moment >= changed_since},
-        )
+    def after(self, begun: datetime, aside: Sequence[str], look: "Look") -> "_Memory":
+        """What is known after a look; the moments go on when it has left nothing undone."""
+        seen = {**self.seen, **look.right}
+        known: dict[str, Any] = {"not_before": _EARLIEST, "why": "", "aside": tuple(aside), "seen": seen}
+        if look.complete:
+            newest = max(seen.values(), default=self.changed_since)
+            changed_since = max(self.changed_since, str(datetime.fromisoformat(newest) - SLOWEST_SAVE))
+            known |= {
+                "since": max(self.since, begun - OVERLAP),
+                "changed_since": changed_since,
+                "seen": {name: moment for name, moment in seen.items() if moment >= changed_since},
+            }
+        return self.model_copy(update=known)

@@ -70,6 +70,8 @@ def insert_row(session: Session, doctype: str, data: dict[str, Any]) -> Doc:
         raise thrown("Parent, Parent Type and Parent Field are required to insert a child record")
     session.require(str(data["parenttype"]), "write", str(data["parent"]))
     parent = session.load(str(data["parenttype"]), str(data["parent"]))
+    if data["parentfield"] not in {field.fieldname for field in parent.meta.tables}:
+        raise SiteError("PermissionError")
     session.ignore_permissions, before = True, session.ignore_permissions
     try:
         row = session.new(doctype, data | {"docstatus": parent.docstatus})

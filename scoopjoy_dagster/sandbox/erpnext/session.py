@@ -199,7 +199,8 @@ class Session:
         """Store a changed document; its ``docstatus`` tells whether this submits or cancels it."""
         if doc.is_new:
             return self.insert(doc)
-        self.require(doc.doctype, "write", doc.name)
+        held = (str(doc["parenttype"]), str(doc["parent"])) if doc.meta.istable else (doc.doctype, doc.name)
+        self.require(held[0], "write", held[1])
         self.site.snapshots.change(doc.doctype, doc.name)
         doc.before = self.load(doc.doctype, doc.name)
         previous, seen = doc.before.docstatus, doc.loaded_modified
@@ -381,12 +382,17 @@ class Session:
             return self.site.next_in_series(rule)
         raise unknown_to_the_sandbox(f"autoname {rule!r}")
 
-    @staticmethod
-    def _formatted_name(doc: Doc, rule: str) -> str:
-        """The name by a rule such as ``{batch_run} {action} {attempt}``; a field that was left out adds nothing."""
+    def _formatted_name(self, doc: Doc, rule: str) -> str:
+        """The name by a rule such as ``{batch_run} {action} {attempt}``; a field that was left out adds nothing. The number of a
+        rule such as ``LOG-{YYYY}-{#####}`` is counted for all of them together.
+        """
 
         def value(found: re.Match[str]) -> str:
             field = found[1]
+            if field in {"YYYY", "MM"}:
+                return f"{self.site.clock():{'%Y' if field == 'YYYY' else '%m'}}"
+            if field == "#####":
+                return self.site.next_in_series(field)
             if field not in doc.meta.by_name:
                 raise unknown_to_the_sandbox(f"autoname {rule!r}")
             # A number that the client left out is 0 in the document, and not in the name.

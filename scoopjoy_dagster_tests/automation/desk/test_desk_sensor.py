@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -175,13 +176,13 @@ def test_a_run_is_told_which_document_shows_it(desk: Desk) -> None:
     assert run.tags[BATCH_RUN] == desk.document["name"]
 
 
-def test_what_is_shown_costs_erpnext_one_look_for_requests_and_one_for_changes(desk: Desk) -> None:
+def test_what_is_shown_costs_erpnext_one_look_for_requests_and_two_for_changes(desk: Desk) -> None:
     desk.start()
     desk.tick()
     desk.world.erpnext.requests.reset()
     desk.tick()
     assert desk.said == "every run is shown"
-    assert desk.world.erpnext.requests.total == 2
+    assert desk.world.erpnext.requests.total == 3
     assert desk.world.erpnext.requests.writes == 0
 
 
@@ -552,3 +553,57 @@ def test_a_cursor_that_cannot_be_read_begins_again_and_the_log_says_so_once(
     desk.tick()
     desk.tick()
     assert sum("half a cur" in one.message for one in caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"since": "x"},
+        {"since": 5},
+        {"since": "2026-11-22T01:00:00"},
+        {"since": "9999-12-31T23:59:59-14:00"},
+        {"since": "0001-01-01T00:00:00+14:00"},
+        {"seen": [1]},
+        {"seen": {"SJ-BATCH-1": None}},
+        {"seen": {"SJ-BATCH-1": "0001-01-01 00:00:00"}},
+        {"aside": 5},
+        {"aside": "abc"},
+        {"not_before": "tomorrow"},
+        {"not_before": "2026-11-22T01:00:00"},
+        {"changed_since": "x"},
+        {"changed_since": "2026-11-22 01:00:00+05:30"},
+        {"changed_since": "9999-12-31 00:00:00"},
+        {"why": 5},
+    ],
+    ids=str,
+)
+def test_a_cursor_with_a_wrong_value_begins_again_and_the_log_says_so_once(
+    desk: Desk, caplog: pytest.LogCaptureFixture, wrong: dict[str, Any]
+) -> None:
+    desk.start({"scoopjoy/triggered_by": "schedule"})
+    desk.cursor = json.dumps(wrong)
+    for _ in range(2):
+        desk.tick()
+    assert desk.said == "every run is shown"
+    assert desk.document["status"] == "Completed"
+    assert sum("begins again" in one.message for one in caplog.records) == 1
+
+
+def test_a_cursor_with_a_wrong_value_is_named_once_also_while_erpnext_is_away(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.cursor = '{"aside": 5}'
+    desk.world.options["url"] = "http://127.0.0.1:9"
+    for _ in range(2):
+        desk.tick()
+        assert "ERPNext could not be asked" in desk.said
+    assert sum("begins again" in one.message for one in caplog.records) == 1
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59+00:00", "in two minutes"])
+def test_a_pause_that_is_longer_than_any_is_none(desk: Desk, until: str) -> None:
+    if until == "in two minutes":
+        until = (datetime.now(UTC) + 2 * desk_sensor.PAUSE).isoformat()
+    desk.cursor = json.dumps({"not_before": until, "why": "Somebody wants it so."})
+    desk.tick()
+    assert desk.said == "every run is shown"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import random
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +13,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from scoopjoy_dagster.automation.desk import sensor as desk_sensor
+from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.definitions import JOB
+from scoopjoy_dagster.erpnext import session as erpnext_session
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
 from scoopjoy_dagster.erpnext.desk_schema import RUN_DOCTYPE
 from scoopjoy_dagster.partitions import PARTITION
@@ -73,6 +79,129 @@ def test_whatever_somebody_has_written_into_a_batch_run_is_put_back_at_the_next_
     desk.tick()
     assert said(desk.document) == true
     assert len(desk.documents()) == 1
+
+
+def bulk_change(desk: Desk, row: str, **values: Any) -> None:
+    """Change a row of steps by itself: the moment of its document stays."""
+    docs = json.dumps([{"doctype": "Batch Run Step", "docname": row, **values}])
+    with session_of(desk.world.erpnext, user=ACCOUNTANT) as session:
+        done = Client(session).call("frappe.client.bulk_update", {"docs": docs}, doing="change a row")
+    assert done == {"failed_docs": []}
+
+
+def moments(desk: Desk) -> list[str]:
+    return [one["modified"] for one in desk.documents()]
+
+
+def assert_put_back_and_quiet(desk: Desk, true: dict[str, Any]) -> None:
+    desk.tick()
+    assert said(desk.document) == true
+    desk.tick()
+    desk.world.erpnext.requests.reset()
+    desk.tick()
+    assert desk.said == "every run is shown"
+    assert (desk.world.erpnext.requests.total, desk.world.erpnext.requests.writes) == (3, 0)
+
+
+def test_a_row_that_somebody_makes_or_changes_by_itself_is_put_back(desk: Desk) -> None:
+    desk.start({"scoopjoy/triggered_by": "schedule"})
+    desk.tick()
+    desk.tick()
+    true, saved, name = said(desk.document), moments(desk), desk.document["name"]
+    bulk_change(desk, desk.document["steps"][1]["name"], status="Failed", error_message="x")
+    assert (said(desk.document) != true, moments(desk)) == (True, saved)
+    assert_put_back_and_quiet(desk, true)
+    saved = moments(desk)
+    held = {"parent": name, "parenttype": "Batch Run", "parentfield": "steps"}
+    with session_of(desk.world.erpnext, user=ACCOUNTANT) as session:
+        Client(session).insert("Batch Run Step", {**held, "step_name": "Audit", "status": "Success"})
+    assert (len(desk.document["steps"]), moments(desk)) == (6, saved)
+    assert_put_back_and_quiet(desk, true)
+
+
+def test_a_row_that_was_saved_as_it_was_is_looked_at_once(desk: Desk) -> None:
+    desk.start({"scoopjoy/triggered_by": "schedule"})
+    desk.tick()
+    desk.tick()
+    row = desk.document["steps"][0]
+    bulk_change(desk, row["name"], status=row["status"])
+    saved = moments(desk)
+    desk.tick()
+    desk.world.erpnext.requests.reset()
+    desk.tick()
+    assert desk.said == "every run is shown"
+    assert desk.world.erpnext.requests.total == 3
+    assert moments(desk) == saved
+
+
+def test_a_row_that_was_moved_to_another_batch_run_is_taken_out_of_it(desk: Desk) -> None:
+    """The document that lacks it says so nowhere; it has the row again when it is written next."""
+    desk.start({"scoopjoy/triggered_by": "schedule"})
+    desk.start({"scoopjoy/triggered_by": "schedule"})
+    desk.tick()
+    desk.tick()
+    true, saved = {one["name"]: said(one) for one in desk.documents()}, moments(desk)
+    first, second = desk.documents()
+    bulk_change(desk, first["steps"][4]["name"], parent=second["name"])
+    assert [len(one["steps"]) for one in desk.documents()] == [4, 6]
+    assert moments(desk) == saved
+    desk.tick()
+    assert [len(one["steps"]) for one in desk.documents()] == [4, 5]
+    desk.tick()
+    desk.tick()
+    assert desk.said == "every run is shown"
+    put(desk, first["name"], status="Failed")
+    desk.tick()
+    assert {one["name"]: said(one) for one in desk.documents()} == true
+
+
+def test_documents_of_any_size_stop_no_look(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four of them are too large for one answer, and one is by itself."""
+    for _ in range(5):
+        desk.start({"scoopjoy/triggered_by": "schedule"})
+    desk.tick()
+    desk.tick()
+    true = {one["name"]: said(one) for one in desk.documents()}
+    asked = insert(desk.world.erpnext, "Batch Run", user=ACCOUNTANT, run_date=BEFORE.isoformat())
+    for at, one in enumerate(desk.documents()):
+        # What is put in cannot be packed, so that only its size counts.
+        text = base64.b64encode(random.Random(at).randbytes(400_000 if at in {1, 5} else 100_000)).decode()
+        put(desk, one["name"], execution_log=text)
+    with session_of(desk.world.erpnext, user=ACCOUNTANT) as session:
+        wish = {"batch_run": asked, "action": "Run Pipeline Now", "attempt": 0}
+        Client(session).insert("Batch Run Request", wish)
+    monkeypatch.setattr(erpnext_session, "ANSWER_BYTES", 400_000)
+    (wanted,) = desk.tick()
+    assert wanted.tags[BATCH_RUN] == asked
+    now = {one["name"]: said(one) for one in desk.documents()}
+    assert now.pop(asked)["execution_log"] is None
+    assert now == true
+    for _ in range(2):
+        desk.world.erpnext.requests.reset()
+        desk.tick()
+    assert desk.world.erpnext.requests.writes == 0
+
+
+def test_more_changed_documents_than_a_look_takes_are_left_to_the_next(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_sensor, "MOST", 2)
+    for number in range(5):
+        values = (
+            {"run_date": BEFORE.isoformat(), "status": "Completed"}
+            if number % 2
+            else {"run_date": BEFORE.isoformat()}
+        )
+        insert(desk.world.erpnext, "Batch Run", user=ACCOUNTANT, **values)
+    for left in (3, 1):
+        desk.tick()
+        assert f"{left} changed documents are left to the next looks" in desk.said
+    desk.tick()
+    assert "left to the next" not in desk.said
+    assert {one["status"] for one in desk.documents()} == {"Queued"}
+    for _ in range(2):
+        desk.tick()
+    assert desk.said == "every run is shown"
 
 
 def test_a_day_of_a_run_over_several_is_put_back_too(desk: Desk) -> None:

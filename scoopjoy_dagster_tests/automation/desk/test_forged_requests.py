@@ -139,7 +139,7 @@ def test_a_batch_run_that_cannot_be_written_hides_no_other(desk: Desk) -> None:
     assert "scoopjoy setup" not in desk.said
     assert {one["name"]: one["status"] for one in desk.documents()} == {
         odd: "Failed",
-        "SJ-BATCH-2026-00002": "Completed",
+        "SJ-BATCH-2026-11-00002": "Completed",
     }
 
 
