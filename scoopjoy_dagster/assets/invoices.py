@@ -218,7 +218,7 @@ def annotate_invoices(
             done.attached.add(attach_statements(site, the_plan, due, files, url))
             annotating.result()
     if todo.wrong and not done.changed:
-        # Another run was there since the sums were read: control totals must not rely on them.
+        # Another run was there since the sums were read: what comes behind must not rely on them.
         site.client.remembered.forget()
     done.attached.add(keep_statements(site, [one for one in todo.statements if one.present]))
     owing = [one for one in the_plan.actions if one.entries]

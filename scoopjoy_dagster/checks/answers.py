@@ -154,7 +154,7 @@ def _ask(
     try:
         with erpnext.open() as site:
             for window in close.windows(days):
-                questions_about = about(site, window)
+                questions_about = about(site.for_control_totals(), window)
                 for day in window:
                     questions = questions_about(day)
                     found = {one.name: _answer(questions[one.name]) for one in totals}

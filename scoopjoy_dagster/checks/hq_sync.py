@@ -1,7 +1,6 @@
 """Control totals of `hq_sync`: what headquarters acknowledged is what the day is now, by the record in ERPNext."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 from functools import cache, partial
 
@@ -14,7 +13,7 @@ from scoopjoy_dagster.assets import hq_sync
 from scoopjoy_dagster.assets.day_facts import DayFacts, read_days
 from scoopjoy_dagster.assets.hq_sync import NAME
 from scoopjoy_dagster.checks.answers import Answer, Questions, answered, specs, step_name
-from scoopjoy_dagster.erpnext.deliveries import deliveries, figures_told
+from scoopjoy_dagster.erpnext.deliveries import figures_told
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
@@ -50,13 +49,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
         def about(site: Site, window: Sequence[date]) -> Callable[[date], Questions]:
             @cache
             def facts() -> Mapping[date, DayFacts]:
-                found = read_days(site, royalty_policy.policy, window)
-                # Where the session has written, the record is read again, whatever the asset has seen.
-                company = site.books().company
-                told = deliveries(site, company, window[0], window[-1], remember=site.reads_once)
-                return {
-                    day: replace(one, told=tuple(told.get(("hq", day), ()))) for day, one in found.items()
-                }
+                return read_days(site, royalty_policy.policy, window)
 
             def agree(day: date) -> Verdict:
                 return _compare(site, facts()[day]) if headquarters.configured else _nobody()

@@ -73,9 +73,7 @@ class Figures:
     @cached_property
     def journal(self) -> Mapping[str, Sequence[BookedRow]]:
         """Rows of the Journal Entries of all days, by entry."""
-        return _by_entry(
-            control_figures.journal_rows(self.site, self.books, self._names, self.days[0], self.days[-1])
-        )
+        return _by_entry(control_figures.journal_rows(self.site, self._names))
 
     @cached_property
     def ledger(self) -> Mapping[str, Sequence[BookedRow]]:

@@ -1,8 +1,7 @@
 """Figures for the control totals.
 
-A session that has written asks ERPNext again, and in another way than the close asks wherever there is one. One that has
-written nothing since the assets read the days compares what they have read (`Site.reads_once`). Here: reads, each of one
-list call, and the rows as the comparisons want them. Not here: what must be equal (`accounting.comparisons`). Nothing writes.
+They ask ERPNext again, and in another way than the close asks wherever there is one. Here: reads, each of one list call, and the
+rows as the comparisons want them. Not here: what must be equal (`accounting.comparisons`). Nothing writes.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from scoopjoy_dagster.accounting.shifts import SUBMITTED, TillSale, unbooked_sal
 from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
 from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, SHARE
-from scoopjoy_dagster.erpnext.royalty_entries import ROW_FIELDS, entry_rows, franchises, ledger_rows
+from scoopjoy_dagster.erpnext.royalty_entries import ledger_rows
 from scoopjoy_dagster.erpnext.sale_documents import sale_rows
-from scoopjoy_dagster.erpnext.sales_totals import sale_totals, summed
+from scoopjoy_dagster.erpnext.sales_totals import summed
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 # -- shifts -------------------------------------------------------------------------------------------------------
@@ -33,19 +32,13 @@ from scoopjoy_dagster.erpnext.site import Books, Site
 def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigures]:
     """Of every day from `first` to `last`: its shifts, their submitted closings, and the till sales that are in none.
 
-    Four list calls, none where everything is read once; one more where a sale is in no ledger: to say whether a closing has it.
+    Four list calls; one more where a sale is in no ledger: to say whether a closing has it.
     """
-    once, day_of = site.reads_once, site.day_end.day_of
-    known = pos.openings(site, first, last, remember=once)
+    day_of = site.day_end.day_of
+    known = pos.openings(site, first, last)
     openings = [one for one in known if first <= day_of(one.period_start) <= last]
-    counted = (
-        Counter(day_of(one.period_start) for one in openings) if once else _shifts_counted(site, first, last)
-    )
-    closings = [
-        one
-        for one in pos.closing_rows(site, openings, remember=once)
-        if int(one.row["docstatus"]) == SUBMITTED
-    ]
+    counted = _shifts_counted(site, first, last)
+    closings = [one for one in pos.closing_rows(site, openings) if int(one.row["docstatus"]) == SUBMITTED]
     of_opening: dict[str, list[str]] = defaultdict(list)
     # A shift may end after its business day: its last sales are the next day's.
     ends: dict[date, date] = {}
@@ -55,11 +48,7 @@ def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigure
         day = began[closing.opening]
         end = day_of(datetime.fromisoformat(str(closing.row["period_end_date"])))
         ends[day] = min(max(ends.get(day, day), end), day + pos.LOOK_AHEAD)
-    sales = [
-        one
-        for one in pos.till_sales(site, first, max([last, *ends.values()]), remember=once)
-        if not one.is_draft
-    ]
+    sales = [one for one in pos.till_sales(site, first, max([last, *ends.values()])) if not one.is_draft]
     held = _closing_of(site, [one.name for one in closings], sales)
     free = [one for one in sales if one.name not in held]
     unbooked = unbooked_sales(free, known, site.day_end)
@@ -121,10 +110,6 @@ def _of_days(site: Site, first: date, last: date) -> list[Filter]:
 def shifts_by_profile(site: Site, first: date, last: date) -> dict[date, set[str]]:
     """POS Profiles with a submitted opening on each day of the week before `first` and up to `last`; one list call."""
     found: dict[date, set[str]] = defaultdict(set)
-    if site.reads_once:
-        for one in pos.with_week_before(site, first, last):
-            found[site.day_end.day_of(one.period_start)].add(one.pos_profile)
-        return found
     for row in site.client.rows(
         "POS Opening Entry",
         ["name", "pos_profile", "period_start_date"],
@@ -142,26 +127,22 @@ def customer_sales(
 ) -> dict[date, dict[str, CustomerSales]]:
     """The sales of these days and of all that they are compared with, by day and customer; two list calls.
 
-    Counted and summed by the server for each day and customer, or added up from what the assets have read.
+    Counted and summed by the server for each day and customer.
     """
-    rows = (
-        sale_totals(site, first, last)
-        if site.reads_once
-        else sale_rows(
-            site,
-            [
-                "posting_date",
-                "customer",
-                site.dialect.count("invoices"),
-                *(site.dialect.total(base.field, summed(base)) for base in Base),
-            ],
-            [
-                ["company", "=", books.company],
-                ["posting_date", "in", [day.isoformat() for day in with_compared(first, last)]],
-            ],
-            group_by="posting_date, customer",
-            order_by="posting_date asc, customer asc",
-        )
+    rows = sale_rows(
+        site,
+        [
+            "posting_date",
+            "customer",
+            site.dialect.count("invoices"),
+            *(site.dialect.total(base.field, summed(base)) for base in Base),
+        ],
+        [
+            ["company", "=", books.company],
+            ["posting_date", "in", [day.isoformat() for day in with_compared(first, last)]],
+        ],
+        group_by="posting_date, customer",
+        order_by="posting_date asc, customer asc",
     )
     found: dict[date, dict[str, CustomerSales]] = defaultdict(dict)
     for row in rows:
@@ -177,9 +158,6 @@ def customer_sales(
 
 def franchises_among(site: Site, group: str, customers: Iterable[str]) -> dict[str, str]:
     """Those of these customers that are enabled and in the franchise group or below it: customer -> name."""
-    if site.reads_once:
-        known = {one.customer: one.customer_name for one in franchises(site, group)}
-        return {one: known[one] for one in customers if one in known}
     rows = site.client.rows(
         "Customer",
         ["name", "customer_name"],
@@ -202,11 +180,6 @@ def submitted_entries(site: Site, books: Books, first: date, last: date) -> dict
         By the business day of the key: name -> key.
     """
     found: dict[date, dict[str, str]] = defaultdict(dict)
-    if site.reads_once:
-        for of, row in entry_rows(site, books, first, last):
-            if int(row["docstatus"]) == SUBMITTED:
-                found[of][str(row["name"])] = str(row[KEY_FIELD])
-        return found
     lowest, after = key_range("royalty", books.company, first - timedelta(days=WEEK), last)
     rows = site.client.rows(
         "Journal Entry",
@@ -241,29 +214,16 @@ def parties(site: Site, entries: Sequence[str]) -> dict[str, str]:
     return {str(row["parent"]): str(row["party"]) for row in rows}
 
 
-def journal_rows(
-    site: Site, books: Books, entries: Sequence[str], first: date, last: date
-) -> list[BookedRow]:
-    """The rows of these Journal Entries of the days from `first` to `last`, in company currency; one list call.
-
-    Where everything is read once the assets have read them, but for those of amendments.
-    """
-    known: dict[str, list[Row]] = defaultdict(list)
-    if site.reads_once:
-        for _, row in entry_rows(site, books, first, last):
-            known[str(row["name"])].append(row)
-    found = [_booked(name, row) for name in entries for row in known.get(name, ())]
+def journal_rows(site: Site, entries: Sequence[str]) -> list[BookedRow]:
+    """The rows of these Journal Entries, in company currency; one list call."""
     rows = site.client.rows(
         "Journal Entry Account",
-        ["parent", *ROW_FIELDS],
-        [
-            ["parent", "in", [one for one in entries if one not in known]],
-            ["parenttype", "=", "Journal Entry"],
-        ],
+        ["parent", "account", "party", "debit", "credit"],
+        [["parent", "in", list(entries)], ["parenttype", "=", "Journal Entry"]],
         order_by="parent asc, idx asc",
         parent="Journal Entry",
     )
-    return found + [_booked(str(row["parent"]), row) for row in rows]
+    return [_booked(str(row["parent"]), row) for row in rows]
 
 
 def booked_rows(site: Site, entries: Sequence[str]) -> list[BookedRow]:
@@ -307,19 +267,15 @@ def account_kinds(site: Site, books: Books, accounts: Iterable[str]) -> AccountK
 
 def shares_by_entry(site: Site, books: Books, first: date, last: date) -> dict[date, dict[str, Decimal]]:
     """Shares that the sales of each day carry, summed by the server for each Journal Entry they name; two list calls."""
-    rows = (
-        sale_totals(site, first, last)
-        if site.reads_once
-        else sale_rows(
-            site,
-            ["posting_date", ENTRY, site.dialect.total(SHARE, "shares")],
-            [
-                ["company", "=", books.company],
-                ["posting_date", "between", [first.isoformat(), last.isoformat()]],
-            ],
-            group_by=f"posting_date, {ENTRY}",
-            order_by=f"posting_date asc, {ENTRY} asc",
-        )
+    rows = sale_rows(
+        site,
+        ["posting_date", ENTRY, site.dialect.total(SHARE, "shares")],
+        [
+            ["company", "=", books.company],
+            ["posting_date", "between", [first.isoformat(), last.isoformat()]],
+        ],
+        group_by=f"posting_date, {ENTRY}",
+        order_by=f"posting_date asc, {ENTRY} asc",
     )
     found: dict[date, dict[str, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
     for row in rows:

@@ -10,7 +10,6 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import exact, rounded
-from scoopjoy_dagster.accounting.past import WEEK
 from scoopjoy_dagster.accounting.shifts import (
     DRAFT,
     SUBMITTED,
@@ -112,18 +111,6 @@ def openings(site: Site, start: date, end: date, *, remember: bool = True) -> li
 
     Openings after `end` are read too as far as they bound a shift: the next one of the same cashier and profile.
     """
-    return [
-        one
-        for one in with_week_before(site, start, end, remember=remember)
-        if site.day_end.day_of(one.period_start) >= start or one.status == "Open"
-    ]
-
-
-def with_week_before(site: Site, start: date, end: date, *, remember: bool = True) -> list[Opening]:
-    """As `openings`, with those of the day before `start` (a sale after midnight may be theirs), and where everything is read
-    once those of the week before; one list call.
-    """
-    first = start - timedelta(days=WEEK if site.reads_once else 1)
     rows = site.client.rows(
         "POS Opening Entry",
         OPENING_FIELDS,
@@ -133,7 +120,7 @@ def with_week_before(site: Site, start: date, end: date, *, remember: bool = Tru
             ["period_start_date", "<", stamp(site.day_end.start_of(end + LOOK_AHEAD))],
         ],
         or_filters=[
-            ["period_start_date", ">=", stamp(site.day_end.start_of(first))],
+            ["period_start_date", ">=", stamp(site.day_end.start_of(start))],
             ["status", "=", "Open"],
         ],
         remember=remember,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.keys import day_of_key, key_range, normalised
 from scoopjoy_dagster.accounting.money import ZERO, exact
-from scoopjoy_dagster.accounting.past import WEEK
 from scoopjoy_dagster.accounting.royalties import (
     CANCELLED,
     SUBMITTED,
@@ -77,9 +76,6 @@ ENTRY_FIELDS = [
     "creation",
 ]
 
-ROW_FIELDS = ("account", "party", "debit", "credit")
-"""What is read of a row of a Journal Entry; amounts in company currency."""
-
 
 def entries_between(site: Site, books: Books, first: date, last: date) -> dict[date, list[PostedEntry]]:
     """Our royalty entries of the business days from `first` to `last` with what the ledger holds, by business day.
@@ -87,10 +83,7 @@ def entries_between(site: Site, books: Books, first: date, last: date) -> dict[d
     The day is the key's: an entry for a locked day is posted on a later one. A cancelled entry that a person amended
     counts as its amendment: ERPNext leaves our key on the cancelled one.
     """
-    heads = {
-        str(row["name"]): (day, row) for day, row in entry_rows(site, books, first, last) if day >= first
-    }
-    rows = list(heads.values())
+    rows = _entry_rows(site, books, first, last)
     heirs = _amendments(site, [str(row["name"]) for _, row in rows if int(row["docstatus"]) == CANCELLED])
     current = [(day, row, heirs.get(str(row["name"]), row)) for day, row in rows]
     ledger = _ledger(site, [str(now["name"]) for _, _, now in current])
@@ -100,24 +93,18 @@ def entries_between(site: Site, books: Books, first: date, last: date) -> dict[d
     return found
 
 
-def entry_rows(site: Site, books: Books, first: date, last: date) -> list[tuple[date, Row]]:
-    """Our royalty entries of the business days from `first` to `last`, each with its day; one list call.
-
-    Where everything is read once: those of the week before, too, and each entry with its rows, a row of the list for each
-    of them (account, party, debit, credit).
-    """
-    lowest, after = key_range(
-        "royalty", books.company, first - timedelta(days=WEEK) if site.reads_once else first, last
-    )
+def _entry_rows(site: Site, books: Books, first: date, last: date) -> list[tuple[date, Row]]:
+    """Our royalty entries of the business days from `first` to `last`, each with its day; one list call."""
+    lowest, after = key_range("royalty", books.company, first, last)
     found = site.client.rows(
         "Journal Entry",
-        [*ENTRY_FIELDS, *(f"accounts.{name}" for name in ROW_FIELDS)] if site.reads_once else ENTRY_FIELDS,
+        ENTRY_FIELDS,
         [["company", "=", books.company], [KEY_FIELD, ">=", lowest], [KEY_FIELD, "<", after]],
         remember=True,
     )
     days = ((day_of_key(str(row[KEY_FIELD]), "royalty", books.company), row) for row in found)
     # The keys of other companies may sort in between.
-    return [(day, row) for day, row in days if day is not None and day <= last]
+    return [(day, row) for day, row in days if day is not None and first <= day <= last]
 
 
 def _posted(row: Row, now: Row, booked: LedgerSide | None) -> PostedEntry:

@@ -9,10 +9,9 @@ from datetime import date
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import ZERO, exact
-from scoopjoy_dagster.accounting.past import with_compared
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice
-from scoopjoy_dagster.erpnext.client import Filter, Row
+from scoopjoy_dagster.erpnext.client import Row
 from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, RATE, SHARE
 from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, SaleDocument, rows_by_day, sale_rows
 from scoopjoy_dagster.erpnext.site import Books, Site
@@ -50,13 +49,7 @@ def summed(base: Base) -> str:
 
 
 def _grouped(site: Site, sale: SaleDocument, first: date, last: date) -> list[Row]:
-    """Submitted sales of the company, added up by business day, customer, currency and annotation.
-
-    They are of the days from `first` to `last`, and where everything is read once of those that these are compared with.
-    """
-    when: Filter = ["posting_date", "between", [first.isoformat(), last.isoformat()]]
-    if site.reads_once:
-        when = ["posting_date", "in", [day.isoformat() for day in with_compared(first, last)]]
+    """Submitted sales of the company on the days from `first` to `last`, added up by business day, customer, currency and annotation."""
     group = ["posting_date", "customer", "currency", ENTRY, RATE]
     return rows_by_day(
         site,
@@ -71,7 +64,7 @@ def _grouped(site: Site, sale: SaleDocument, first: date, last: date) -> list[Ro
         [
             ["docstatus", "=", 1],
             ["company", "=", site.company["name"]],
-            when,
+            ["posting_date", "between", [first.isoformat(), last.isoformat()]],
             *sale.only(site),
         ],
         group_by=", ".join(group),
@@ -80,25 +73,12 @@ def _grouped(site: Site, sale: SaleDocument, first: date, last: date) -> list[Ro
     )
 
 
-def sale_totals(site: Site, first: date, last: date) -> list[Row]:
-    """The sales of these days, added up as the assets want them, and where everything is read once of the days to compare with.
-
-    Two grouped list calls. A row has posting_date, customer, currency, what it says of its royalty, `invoices` (their number),
-    the sums `summed(base)` of both bases, `shares` and `newest`.
-    """
-    return [row for one in SALE_DOCUMENTS for row in _grouped(site, one, first, last)]
-
-
-def _between(rows: Iterable[Row], first: date, last: date) -> list[Row]:
-    return [row for row in rows if first.isoformat() <= str(row["posting_date"]) <= last.isoformat()]
-
-
 def day_sales(site: Site, policy: RoyaltyPolicy, first: date, last: date) -> dict[date, DaySales]:
     """Every business day from `first` to `last` that has sales, of all customers; two grouped list calls.
 
     All customers, because an invoice may carry the royalty of a customer that is no franchise any more.
     """
-    rows = _between(sale_totals(site, first, last), first, last)
+    rows = [row for one in SALE_DOCUMENTS for row in _grouped(site, one, first, last)]
     invoices: dict[date, dict[tuple[str, str], BaseInvoice]] = defaultdict(dict)
     marked: dict[date, dict[str, dict[tuple[str, Decimal], Marked]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:

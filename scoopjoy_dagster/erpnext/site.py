@@ -13,6 +13,7 @@ from scoopjoy_dagster.erpnext.dialects.interface import Dialect
 from scoopjoy_dagster.erpnext.entry_fields import EntryFields
 from scoopjoy_dagster.erpnext.errors import Rejected
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
+from scoopjoy_dagster.erpnext.remembered import Remembered
 from scoopjoy_dagster.erpnext.restrictions import (
     ACTION,
     DECISIVE,
@@ -87,9 +88,8 @@ class Site:
     dialect: Dialect
     version: str
     settings: BookSettings = field(default_factory=BookSettings)
-    controlled: bool = False
-    """Whether the control totals of the same days are asked in this session, too."""
     _known: dict[str, Row] = field(default_factory=dict)
+    _of_control_totals: Remembered = field(default_factory=Remembered)
 
     @classmethod
     def open(
@@ -161,15 +161,6 @@ class Site:
         return f"ERPNext {self.version} is newer than what this program was proven against: it is spoken to as {self.dialect.line}"
 
     @property
-    def reads_once(self) -> bool:
-        """Whether every fact is read once, for the assets and for their control totals, with the days that these compare with.
-
-        So it is until the session writes. From then on nobody relies on what was read before, and the control totals
-        ask in another way than the assets do (ADR 33).
-        """
-        return self.controlled and self.client.session.traffic.writes == 0
-
-    @property
     def user(self) -> str:
         """The user whose key this is. Asked once."""
         if "user" not in self._known:
@@ -181,6 +172,10 @@ class Site:
         """The same site, over the same session, for documents with another stamp (see `Client`)."""
         client = Client(self.client.session, stamp, self.client.remembered)
         return replace(self, client=client)
+
+    def for_control_totals(self) -> Site:
+        """The same site, over the same session, without what the assets have read: that proves nothing about what they did."""
+        return replace(self, client=Client(self.client.session, remembered=self._of_control_totals))
 
     def _find_company(self) -> Row:
         wanted = self.settings.company

@@ -78,8 +78,8 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._run.close()
 
     @contextmanager
-    def open(self, stamp: Mapping[str, str] | None = None, *, controlled: bool = False) -> Iterator[Site]:
-        """A session with the site. `stamp`: see `erpnext.client.Client`; `controlled`: see `Site`.
+    def open(self, stamp: Mapping[str, str] | None = None) -> Iterator[Site]:
+        """A session with the site. `stamp`: see `erpnext.client.Client`.
 
         All steps that Dagster runs in one process share one: ERPNext is asked once what it is, and what one asset has
         read another need not read again. Elsewhere it is closed after the block.
@@ -89,7 +89,7 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         # A copy with other settings has a session of its own.
         if self._run is not None and self._run.resource is self:
-            yield self._run.site(stamp, controlled=controlled)
+            yield self._run.site(stamp)
             return
         with self.session() as session:
             yield Site.open(session, self.book_settings, stamp)
@@ -173,13 +173,12 @@ class _RunSession:
         self.resource = resource
         self._site: Site | None = None
 
-    def site(self, stamp: Mapping[str, str] | None, *, controlled: bool) -> Site:
+    def site(self, stamp: Mapping[str, str] | None) -> Site:
         if self._site is None:
             with ExitStack() as opened:
                 session = opened.enter_context(self.resource.session())
                 self._site = Site.open(session, self.resource.book_settings)
                 opened.pop_all()  # it stays open
-        self._site.controlled = self._site.controlled or controlled
         return self._site.stamped(stamp)
 
     def close(self) -> None:
