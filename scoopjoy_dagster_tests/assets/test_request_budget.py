@@ -105,7 +105,7 @@ def url(doctype: str, name: str) -> str:
 @pytest.mark.parametrize(
     ("day_ends_at", "royalties", "totals"),
     [
-        (time(0), 5, 12),
+        (time(0), 5, 10),
         # Two more: the POS Invoices and the Sales Invoices of the hours before the end of the day.
         (time(3), 7, 14),
     ],
