@@ -200,7 +200,6 @@ def test_the_database_is_lost_after_days_that_were_closed(directory: Path) -> No
                 ("watchdog", "FAILURE"),
             ]
             assert (one.reports(), len(one.there.headquarters.deliveries)) == sent
-            assert one.mails() == [
-                "[WARNING] Control totals: 7 business days (3 Dec to 9 Dec)",
-                "[CRITICAL] Business days not closed: 23 (10 Nov to 2 Dec)",
-            ]
+            *warnings, overdue = one.mails()
+            assert {mail.partition(":")[0] for mail in warnings} == {"[WARNING] Control totals"}
+            assert overdue == "[CRITICAL] Business days not closed: 23 (10 Nov to 2 Dec)"
