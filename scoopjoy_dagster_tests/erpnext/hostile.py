@@ -15,16 +15,15 @@ Handler = Callable[[socket.socket], None]
 
 
 @contextmanager
-def serving(*handlers: Handler, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """The address of a server whose first connections are given to the handlers, and all further ones to the last."""
+def listening(*handlers: Handler) -> Iterator[int]:
+    """The port of a server whose first connections are given to the handlers, and all further ones to the last."""
     waiting = list(handlers)
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def talk(connection: socket.socket, handler: Handler) -> None:
             try:
-                with tls.wrap_socket(connection, server_side=True) if tls else connection as wrapped:
-                    request(wrapped)
-                    handler(wrapped)
+                with connection:
+                    handler(connection)
             except OSError:
                 pass  # the client had enough
 
@@ -38,8 +37,24 @@ def serving(*handlers: Handler, tls: ssl.SSLContext | None = None) -> Iterator[s
                 threading.Thread(target=talk, args=(connection, handler), daemon=True).start()
 
         threading.Thread(target=serve, daemon=True).start()
-        yield f"http{'s' if tls else ''}://127.0.0.1:{server.getsockname()[1]}"
+        yield server.getsockname()[1]
         server.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def serving(*handlers: Handler, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The address of a server that gives each connection to a handler after it has read a request."""
+
+    def after_a_request(handler: Handler) -> Handler:
+        def handle(connection: socket.socket) -> None:
+            with tls.wrap_socket(connection, server_side=True) if tls else connection as wrapped:
+                request(wrapped)
+                handler(wrapped)
+
+        return handle
+
+    with listening(*map(after_a_request, handlers)) as port:
+        yield f"http{'s' if tls else ''}://127.0.0.1:{port}"
 
 
 def request(connection: socket.socket) -> bytes:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,30 +13,9 @@ import trustme
 from scoopjoy_dagster.erpnext.client import Client
 from scoopjoy_dagster.erpnext.errors import Cause, ERPNextError, Unreachable, classify
 from scoopjoy_dagster.erpnext.session import RetryRule, Session
+from scoopjoy_dagster_tests.erpnext.hostile import Handler, listening
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
-
-
-@contextmanager
-def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A port on which each connection is answered so."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                try:
-                    answer(connection)
-                except OSError:
-                    pass
-                finally:
-                    connection.close()
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield server.getsockname()[1]
 
 
 def problem(url: str, *, ca_bundle: str = "", patience_s: float = 10) -> ERPNextError:
@@ -52,7 +28,7 @@ def problem(url: str, *, ca_bundle: str = "", patience_s: float = 10) -> ERPNext
     return raised.value
 
 
-def with_certificate(certificate: trustme.LeafCert) -> Callable[[socket.socket], None]:
+def with_certificate(certificate: trustme.LeafCert) -> Handler:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     certificate.configure_cert(context)
 

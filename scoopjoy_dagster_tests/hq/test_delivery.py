@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-import threading
 import uuid
+from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from scoopjoy_dagster.hq.delivery import (
     compare_receipt,
 )
 from scoopjoy_dagster.hq.payload import idempotency_key
+from scoopjoy_dagster_tests.erpnext import hostile
 from scoopjoy_dagster_tests.hq.days import SECRET, a_day
 
 if TYPE_CHECKING:
@@ -37,36 +38,13 @@ def deliver(client: HQClient, payload: dict[str, Any]) -> Receipt:
 @pytest.fixture
 def answering() -> Iterator[Any]:
     """Servers that answer every request with the same fixed bytes."""
-    listeners: list[socket.socket] = []
+    with ExitStack() as servers:
 
-    def serve(status: str, body: bytes, headers: str = "") -> str:
-        listener = socket.create_server(("127.0.0.1", 0))
-        listeners.append(listener)
-        answer = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{headers}\r\n"
+        def serve(status: str, body: bytes, *headers: str) -> str:
+            says = hostile.says(hostile.answer(body, *headers, status=status))
+            return f"{servers.enter_context(hostile.serving(says))}/in"
 
-        def run() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with connection:
-                    data = b""
-                    while b"\r\n\r\n" not in data:
-                        data += connection.recv(65536)
-                    head, _, got = data.partition(b"\r\n\r\n")
-                    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                    while len(got) < length:
-                        got += connection.recv(65536)
-                    connection.sendall(answer.encode("latin-1") + body)
-
-        threading.Thread(target=run, daemon=True).start()
-        return f"http://127.0.0.1:{listener.getsockname()[1]}/in"
-
-    yield serve
-    for listener in listeners:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+        yield serve
 
 
 def test_a_delivery_is_acknowledged_with_our_own_totals(client: HQClient, hq: SandboxHQ) -> None:
@@ -210,7 +188,7 @@ def test_retry_after_is_honoured_up_to_a_cap(
 )
 def test_retry_after_may_be_a_date(answering: Any, value: str, waited: float) -> None:
     waits: list[float] = []
-    url = answering("503 Service Unavailable", b"", f"Retry-After: {value}\r\n")
+    url = answering("503 Service Unavailable", b"", f"Retry-After: {value}")
     midnight = 1795305600.0  # 2026-11-22T00:00:00Z
     client = HQClient(url, SECRET, tries=2, sleep=waits.append, clock=lambda: midnight)
     with pytest.raises(HQUnavailable):
@@ -233,7 +211,7 @@ def test_the_timestamp_is_that_of_the_attempt(hq: SandboxHQ) -> None:
 
 
 def test_a_redirect_is_not_followed(answering: Any) -> None:
-    url = answering("302 Found", b"", "Location: http://127.0.0.1:1/\r\n")
+    url = answering("302 Found", b"", "Location: http://127.0.0.1:1/")
     with pytest.raises(HQRejected) as caught:
         deliver(HQClient(url, SECRET), a_day())
     assert caught.value.status == 302
