@@ -16,7 +16,7 @@ LONGEST_S = 60.0
 """Seconds for which a list is good."""
 
 MOST_ROWS = 300_000
-"""Rows that are remembered at most, of all lists together: about three hundred megabytes, which a month of a thousand franchises needs with the weeks before, and no usual night."""
+"""Rows that one memory holds at most, of all lists together: about three hundred megabytes. No usual night comes near it."""
 
 Row = dict[str, Any]
 
