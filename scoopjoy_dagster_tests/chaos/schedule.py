@@ -94,6 +94,7 @@ class _Schedule:
         self._oracle = there.oracle()
         self._facts.on_renamed, self._facts.on_merged = self._oracle.renamed, self._oracle.was_merged
         self._running: list[Closing] = []
+        self._cutters: list[threading.Thread] = []
         self._changed = False
         self._recorded = self._chance("recorded").random() < RECORDED
 
@@ -209,6 +210,11 @@ class _Schedule:
         self._running[:] = [Closing(order) for order in orders]
         ended = [closing.wait() for closing in self._running]
         self._running.clear()
+        for (
+            cutter
+        ) in self._cutters:  # it belongs to these runs: on a busy machine it would cut the next six, too
+            cutter.join()
+        self._cutters.clear()
         for one in ended:
             self.result.tell(
                 "settled" if one.settled else "died" if one.died else "; ".join(one.said) or "failed"
@@ -255,7 +261,9 @@ class _Schedule:
     def _terminate(self) -> None:
         """Cut PostgreSQL's connections again and again for a moment: Dagster opens a new one for every word."""
         self.result.note("postgres_lost")
-        threading.Thread(target=self._cut_connections, name="terminate", daemon=True).start()
+        cutter = threading.Thread(target=self._cut_connections, name="terminate", daemon=True)
+        self._cutters.append(cutter)
+        cutter.start()
 
     def _cut_connections(self) -> None:
         import psycopg2
