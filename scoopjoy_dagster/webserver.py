@@ -10,8 +10,8 @@ UI could start runs, also through a proxy whose login that browser remembers. Wh
 - GraphQL, and whatever else is not a GET: by POST, as JSON. That is what a foreign page cannot send unasked.
 - with SCOOPJOY_UI_TOKEN: whoever knows it, once in the address (then a cookie stands for it) or in the header X-ScoopJoy-Token.
 
-Every answer says that no page may show it in a frame, where a person could be made to click without seeing on what, and that no
-other site is told the address it was opened at.
+Every answer forbids other pages to show it in a frame, where a person could click on something that is hidden. It also tells the
+browser not to give the address of the page to another site.
 
 ``/server_info`` is open to all: it tells Dagster's versions, and health checks ask for it by whatever address they have.
 """

@@ -158,7 +158,7 @@ class BatchRuns:
         return list(found.values())
 
     def _shown(self, column: str, wanted: Sequence[str], texts: bool) -> list[Shown]:
-        """Those with these values. One that is too large for an answer is told without texts and steps."""
+        """The Batch Runs with these values. A Batch Run that is too large for one answer is read without its texts and steps."""
         left_out = set() if texts else _LONG
         steps: dict[str, list[Row]] = defaultdict(list)
         try:
