@@ -182,12 +182,10 @@ class ClosingRow:
         return int(self.row["docstatus"]) == SUBMITTED and str(self.row["status"]) == "Submitted"
 
 
-def closing_rows(site: Site, of: Iterable[Opening], *, remember: bool = True) -> list[ClosingRow]:
+def closing_rows(site: Site, of: Iterable[Opening]) -> list[ClosingRow]:
     """All POS Closing Entries of these openings, in order of name; one list call."""
     found: dict[str, list[Row]] = defaultdict(list)
-    for row in site.dialect.closings_with_payments(
-        site.client, CLOSING_FIELDS, [one.name for one in of], remember=remember
-    ):
+    for row in site.dialect.closings_with_payments(site.client, CLOSING_FIELDS, [one.name for one in of]):
         found[str(row["name"])].append(row)
     return [
         ClosingRow(

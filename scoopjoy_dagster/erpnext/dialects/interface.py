@@ -76,7 +76,7 @@ class Dialect(Protocol):
         """The body of a POS Closing Entry."""
 
     def closings_with_payments(
-        self, client: Client, fields: Sequence[str], openings: Sequence[str], *, remember: bool
+        self, client: Client, fields: Sequence[str], openings: Sequence[str]
     ) -> list[Row]:
         """All POS Closing Entries of these openings: a row for each of their modes of payment.
 

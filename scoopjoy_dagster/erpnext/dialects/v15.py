@@ -63,7 +63,7 @@ class V15:
         }
 
     def closings_with_payments(
-        self, client: Client, fields: Sequence[str], openings: Sequence[str], *, remember: bool
+        self, client: Client, fields: Sequence[str], openings: Sequence[str]
     ) -> list[Row]:
         """One list call: v15 joins both child tables, and counts the one within each row of the other."""
         entry, payment, invoice = (
@@ -84,7 +84,7 @@ class V15:
             [["pos_opening_entry", "in", list(openings)]],
             group_by=f"{entry}.name, {payment}.name",
             order_by=f"{entry}.name asc, {payment}.idx asc",
-            remember=remember,
+            remember=True,
         )
 
     def pos_mode(self, client: Client) -> str:  # noqa: ARG002 - v16+ reads POS Settings

@@ -74,7 +74,7 @@ class V16:
         }
 
     def closings_with_payments(
-        self, client: Client, fields: Sequence[str], openings: Sequence[str], *, remember: bool
+        self, client: Client, fields: Sequence[str], openings: Sequence[str]
     ) -> list[Row]:
         """A list of the entries joined with their modes of payment, and one for each kind of rows that name invoices."""
         rows = client.rows(
@@ -86,7 +86,7 @@ class V16:
             ],
             [["pos_opening_entry", "in", list(openings)]],
             order_by="name asc",
-            remember=remember,
+            remember=True,
         )
         names = sorted({str(row["name"]) for row in rows})
         held: dict[str, list[int]] = defaultdict(lambda: [0, 0])
@@ -98,7 +98,7 @@ class V16:
                 group_by="parent",
                 order_by="parent asc",
                 parent="POS Closing Entry",
-                remember=remember,
+                remember=True,
             ):
                 counts = held[str(row["parent"])]
                 counts[0] += int(row["invoices"])
