@@ -175,8 +175,13 @@ class Night:
         return datetime.fromisoformat(f"{self._morning}T{moment}").replace(tzinfo=IST)
 
     def until(self, *clock_times: str) -> None:
-        """Let it be one moment after the other, and at each all be done that is due by then."""
+        """Let it be one moment after the other, and at each all be done that is due by then.
+
+        Under a run that works the clock does not jump: libfaketime shows its process the time of before for up to a second
+        more, and headquarters refuses what is signed with it.
+        """
         for moment in clock_times:
+            self.wait(lambda: not self.working())
             self.clock.set(max(self.clock.now(), self.at(moment)))
             self.quiet()
 
@@ -259,6 +264,16 @@ class Night:
         """Whether a run is under way."""
         return any(status not in {"SUCCESS", "FAILURE", "CANCELED"} for _, status, _ in self.runs())
 
+    def working(self) -> bool:
+        """Whether a process that works on a run is alive."""
+        return any(
+            _lives(int(process.split()[1]))
+            for (process,) in self.rows(
+                "SELECT value FROM run_tags JOIN runs USING (run_id) WHERE key = 'scoopjoy/process'"
+                " AND status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
+            )
+        )
+
     def logs(self) -> str:
         """The last lines of each process."""
         return "\n".join(
@@ -279,6 +294,14 @@ class Night:
     def wrong(self) -> list[str]:
         """What is not right about the business days, as the independent judge sees it."""
         return [str(one) for day in self.facts.days for one in self.oracle.judge(day)]
+
+
+def _lives(process: int) -> bool:
+    """Whether there is such a process, and not only what its parent has not taken note of yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
