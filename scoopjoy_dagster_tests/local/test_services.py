@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,12 +39,13 @@ mutation { launchRun(executionParams: { mode: "default", selector: {
 
 def listening() -> list[Any]:
     """The addresses at which what we started listens, children's children included."""
-    return [
-        found.laddr
-        for process in psutil.Process().children(recursive=True)
-        for found in process.net_connections(kind="inet")
-        if found.status == psutil.CONN_LISTEN
-    ]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # the run that has just ended
+            found += [
+                one.laddr for one in process.net_connections(kind="inet") if one.status == psutil.CONN_LISTEN
+            ]
+    return found
 
 
 def test_dagster_comes_up_runs_an_asset_and_leaves_nothing_behind(
