@@ -93,7 +93,6 @@ def site_resources(settings: Settings) -> dict[str, Any]:
             royalty_series=list(settings.royalty_series),
             royalty_batch=settings.royalty_batch,
             entry_fields=settings.entry_fields,
-            annotation_script=settings.annotation_script == "on",
             day_ends_at=f"{settings.day_ends_at:%H:%M}",
             connect_timeout_s=settings.erpnext_connect_timeout_s,
             read_timeout_s=settings.erpnext_read_timeout_s,

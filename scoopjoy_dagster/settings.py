@@ -307,11 +307,6 @@ class Settings(BaseSettings):
         "on",
         description="`on` shows every run as a Batch Run in ERPNext and starts the runs that people ask for there",
     )
-    annotation_script: Literal["on", "off"] = _env(
-        "SCOOPJOY_ANNOTATION_SCRIPT",
-        "off",
-        description="`on` has a Server Script of the site annotate the invoices, 6 ms each, instead of saving each as a document, 50 ms; see docs/performance.md",
-    )
     automation: Literal["on", "off"] = _env(
         "SCOOPJOY_AUTOMATION",
         "on",

@@ -19,7 +19,8 @@ from scoopjoy_dagster.accounting.keys import digest, royalty_key
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.bounded_http import decoded
 from scoopjoy_dagster.clean_text import held, released, released_json, shown
-from scoopjoy_dagster.erpnext.client import Client
+from scoopjoy_dagster.erpnext.batches import insert_all_once
+from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Client
 from scoopjoy_dagster.erpnext.errors import Rejected, plain_text
 from scoopjoy_dagster.erpnext.session import encode
 from scoopjoy_dagster.hq import payload
@@ -136,12 +137,16 @@ def test_a_message_of_erpnext_is_shown_without() -> None:
     assert plain_text(f"a{EVIL}") == "aThane [2J]0;owned31m Gelato"
 
 
-def test_why_a_document_of_many_was_not_saved_is_shown_without_and_cut() -> None:
-    failed = {"failed_docs": [{"doc": {"docname": "SI-1"}, "exc": f"Traceback\nx.Error: {EVIL * 100}"}]}
-    with answering(Answer(200, {"message": failed})) as site, session_with(site) as session:
-        said = Client(session).bulk_update([{"doctype": "Sales Invoice", "docname": "SI-1"}])
-    assert said["SI-1"].startswith("x.Error: Thane [2J]0;owned31m Gelato")
-    assert len(said["SI-1"]) < 500
+def test_why_a_document_of_many_was_not_stored_is_shown_without_and_cut() -> None:
+    inner = json.dumps([json.dumps({"message": EVIL * 100})])
+    body = {"exc_type": "ValidationError", "_server_messages": inner}
+    entry = {KEY_FIELD: "royalty:1", DIGEST_FIELD: "x"}
+    with answering(Answer(417, body)) as site, session_with(site) as session:
+        ((_, said),) = insert_all_once(Client(session), "Journal Entry", [entry], labels=["Thane"])
+    assert isinstance(said, Rejected)
+    assert not controls(str(said))
+    assert said.said.startswith("ValidationError: Thane [2J]0;owned31m Gelato")
+    assert len(said.said) < 500
 
 
 # -- a night with such a customer ---------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from scoopjoy_dagster.definitions import JOB, build_defs
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
 from scoopjoy_dagster.erpnext.installation import install, read_installation
 from scoopjoy_dagster.erpnext.report_role import REPORT_ROLE
+from scoopjoy_dagster.erpnext.royalty_shares import DOCTYPE, SALE_ENTRY, SALE_RATE, SALE_SHARE, TABLE
 from scoopjoy_dagster.erpnext.session import RetryRule, Session
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.resources.clock import ClockResource
@@ -126,6 +127,7 @@ PARTIES = (
     ("POS Invoice", "customer"),
     ("GL Entry", "party"),
     ("Journal Entry Account", "party"),
+    ("Royalty Share", "franchise"),
 )
 
 
@@ -172,8 +174,11 @@ def dollar_debtors(erpnext: SandboxERPNext) -> str:
     )
 
 
+SHARE_FIELDS = ("document_type", "document", "business_day", "franchise", "royalty_base", "royalty_share")
+
+
 def amend(erpnext: SandboxERPNext, entry: str, amount: Decimal, *, docstatus: int = 1) -> str:
-    """Amend a cancelled Journal Entry to another amount, as the desk does, and submit it. Returns the amendment."""
+    """Amend a cancelled Journal Entry to another amount, as the desk does, with its shares, and submit it. Returns the amendment."""
     old = erpnext.documents("Journal Entry", name=entry)[0]
     rows = [
         {
@@ -194,6 +199,7 @@ def amend(erpnext: SandboxERPNext, entry: str, amount: Decimal, *, docstatus: in
         posting_date=old["posting_date"],
         amended_from=entry,
         accounts=rows,
+        **{TABLE: [{name: row[name] for name in SHARE_FIELDS} for row in old[TABLE]]},
         docstatus=docstatus,
     )
 
@@ -254,6 +260,23 @@ def owed(erpnext: SandboxERPNext, customer: str, day: date = DAY) -> Decimal:
         "GL Entry", voucher_type="Journal Entry", party=customer, posting_date=day.isoformat(), is_cancelled=0
     )
     return sum((exact(row["debit"]) - exact(row["credit"]) for row in rows), Decimal(0))
+
+
+def shown(erpnext: SandboxERPNext, name: str, doctype: str = "Sales Invoice") -> tuple[Decimal, Decimal, str]:
+    """Royalty rate, share and entries of a sale, as ERPNext answers who reads it."""
+    with session_of(erpnext) as session:
+        document = Client(session).get(doctype, name)
+    return Decimal(str(document[SALE_RATE])), exact(document[SALE_SHARE]), document[SALE_ENTRY]
+
+
+NO_ROYALTY = (Decimal(0), Decimal("0.00"), "")
+"""What a sale shows that bears none."""
+
+
+def carried(erpnext: SandboxERPNext, customer: str, day: date = DAY) -> Decimal:
+    """The shares of sales in the entries of a customer that stand."""
+    rows = erpnext.documents(DOCTYPE, franchise=customer, business_day=day.isoformat(), docstatus=1)
+    return sum((exact(row["royalty_share"]) for row in rows if row["document"]), Decimal(0))
 
 
 def by_rule(erpnext: SandboxERPNext, customer: str, rate: Decimal, day: date = DAY) -> Decimal:

@@ -13,9 +13,9 @@ from datetime import date
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.figures import DayFigures, FranchiseFigures, with_names_of_now
-from scoopjoy_dagster.accounting.keys import normalised, without_revision
+from scoopjoy_dagster.accounting.keys import normalised
 from scoopjoy_dagster.accounting.money import ZERO
-from scoopjoy_dagster.accounting.royalties import SUBMITTED, PostedEntry, RoyaltyPlan
+from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
 from scoopjoy_dagster.accounting.shifts import Opening, UnbookedSales
 from scoopjoy_dagster.accounting.totals import Difference, Verdict, money_text, name_list, worst_of
 
@@ -346,37 +346,37 @@ def usual_day(
 # -- what was told of them ------------------------------------------------------------------------------------------
 
 
-def shares_equal_royalties(entries: Iterable[PostedEntry], shares: Mapping[str, Decimal]) -> Verdict:
-    """Shares that the invoices carry, by the Journal Entry that they name, against the royalties in the ledger.
+def shares_equal_royalties(plan: RoyaltyPlan, shares: Mapping[str, Decimal]) -> Verdict:
+    """Shares that the royalty entries carry, franchise by franchise, against the ledger.
+
+    What a person added to an entry has no share. Franchises without any share are counted and not compared: their entries were
+    typed by a person, or posted by an earlier version.
 
     Args:
-        entries: our royalty entries of the day with what the ledger holds of them.
-        shares: sum of the shares of the day's invoices by Journal Entry; the empty name for invoices that name none.
+        plan: of the day, after posting; its entries with what the ledger holds of them.
+        shares: sum of the shares in each Journal Entry, in INR.
     """
-    groups: dict[str, list[PostedEntry]] = defaultdict(list)
-    for entry in entries:
-        groups[normalised(entry.customer) or without_revision(entry.key)].append(entry)
-    left = dict(shares)
-    expected = ZERO
-    differences = []
-    for group in groups.values():
-        owed = sum((one.amount for one in group if one.docstatus == SUBMITTED), ZERO)
-        carried = sum((left.pop(one.name, ZERO) for one in group), ZERO)
-        expected += owed
+    owing = [one for one in plan.actions if one.entries]
+    compared = [one for one in owing if any(entry.name in shares for entry in one.entries)]
+    expected = actual = ZERO
+    wrong = []
+    for one in compared:
+        owed = sum((entry.amount for entry in one.entries), ZERO) - one.royalty.by_person
+        carried = sum((shares.get(entry.name, ZERO) for entry in one.entries), ZERO)
+        expected, actual = expected + owed, actual + carried
         if carried != owed:
-            differences.append(Difference(group[0].customer or group[0].name, carried - owed))
-    differences += [
-        Difference(f"invoices of {name}" if name else "invoices without a Journal Entry", amount)
-        for name, amount in left.items()
-        if amount
-    ]
-    actual = sum(shares.values(), ZERO)
+            wrong.append(Difference(one.royalty.customer_name, carried - owed))
+    by_person = sum((one.royalty.by_person for one in owing), ZERO)
     return Verdict(
-        not differences,
+        not wrong,
         expected,
         actual,
-        f"The invoices carry {money_text(actual)}, the ledger holds {money_text(expected)}.",
-        worst_of(differences),
+        f"The entries carry shares of {money_text(actual)}, the ledger holds {money_text(expected)}.",
+        worst_of(wrong),
+        {
+            "added_by_persons": money_text(by_person),
+            "franchises_without_shares": str(len(owing) - len(compared)),
+        },
     )
 
 

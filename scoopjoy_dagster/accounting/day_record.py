@@ -8,18 +8,8 @@ from decimal import Decimal
 
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.royalties import BaseInvoice, FormerFranchise, PostedEntry
+from scoopjoy_dagster.accounting.shares import Share
 from scoopjoy_dagster.accounting.shifts import UnbookedSales
-
-
-@dataclass(frozen=True, slots=True)
-class Annotated:
-    """What a submitted Sales Invoice says of its royalty: rate in percent, share in INR, name of the Journal Entry."""
-
-    invoice: str
-    customer: str
-    rate: Decimal
-    share: Decimal
-    journal_entry: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +65,7 @@ class DayRecord:
 
     Attributes:
         invoices: submitted Sales Invoices of franchises.
-        annotated: what those invoices say of their royalty, and what invoices of others say that say anything.
+        shares: the rows of the entries that stand.
         entries: our royalty entries whose key is of this day, cancelled ones included.
         others: royalty entries posted on this day that are not ours.
         former: customers of such entries that are no franchise now.
@@ -87,7 +77,7 @@ class DayRecord:
 
     day: date
     invoices: tuple[BaseInvoice, ...] = ()
-    annotated: tuple[Annotated, ...] = ()
+    shares: tuple[Share, ...] = ()
     entries: tuple[BookedEntry, ...] = ()
     former: tuple[FormerFranchise, ...] = ()
     statements: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""Exact money: parsing, rounding, and splitting a total without losing a paisa.
+"""Exact money: parsing, rounding, and parts that add up to the paisa.
 
 Amounts are `decimal.Decimal` in the company's currency (INR) from the wire to the page. Binary floats are
 refused: on 5 % of paise amounts they differ from exact half-up rounding on about one total in a hundred.
@@ -63,29 +63,23 @@ def rounded(amount: Decimal, precision: int = 2, rounding: Rounding = Rounding.H
     return result or quantum(precision) * 0
 
 
-def allocate(total: Decimal, weights: Sequence[Decimal], precision: int = 2) -> list[Decimal]:
-    """Split `total` in proportion to `weights` so that the shares add up to it to the last paisa.
+def apportion(total: Decimal, exact_parts: Sequence[Decimal], precision: int = 2) -> list[Decimal]:
+    """Round parts that are known exactly so that they add up to `total` to the last paisa.
 
-    Largest remainder: every share is cut down to the paisa, then the paise that are left go one by one to the
-    shares that lost most (the first of equals first). Weights may be negative (returns): their shares are too.
-    No share is further than one paisa from its exact proportion.
+    Largest remainder: every part is cut down to the paisa, then the paise that are left go one by one to the parts that
+    lost most (the first of equals first), and round again where there are more paise than parts.
 
     Raises:
-        ValueError: when the weights add up to zero but the total does not.
+        ValueError: there is a total, and no part.
     """
-    unit = quantum(precision)
-    whole = sum(weights, ZERO)
-    if whole == 0:
+    if not exact_parts:
         if total != 0:
-            message = f"{total} cannot be split over weights that add up to zero"
+            message = f"{total} cannot be split over nothing"
             raise ValueError(message)
-        return [unit * 0 for _ in weights]
-    with decimal.localcontext() as context:
-        context.prec = 50
-        exact_shares = [total * weight / whole for weight in weights]
-        shares = [share.quantize(unit, rounding=decimal.ROUND_FLOOR) for share in exact_shares]
-        left = int((total - sum(shares, ZERO)) / unit)
-        lost_most = sorted(range(len(shares)), key=lambda i: (shares[i] - exact_shares[i], i))
-    for index in lost_most[:left]:
-        shares[index] += unit
-    return [share or unit * 0 for share in shares]
+        return []
+    unit = quantum(precision)
+    parts = [part.quantize(unit, rounding=decimal.ROUND_FLOOR) for part in exact_parts]
+    each, left = divmod(int((total - sum(parts, ZERO)) / unit), len(parts))
+    lost_most = sorted(range(len(parts)), key=lambda i: (parts[i] - exact_parts[i], i))
+    more = set(lost_most[:left])
+    return [part + unit * (each + (index in more)) or unit * 0 for index, part in enumerate(parts)]

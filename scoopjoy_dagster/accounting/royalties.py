@@ -18,8 +18,9 @@ from typing import Literal
 
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.keys import digest, normalised, revision_of, royalty_key, without_revision
-from scoopjoy_dagster.accounting.money import ZERO, allocate, rounded
+from scoopjoy_dagster.accounting.money import ZERO, rounded
 from scoopjoy_dagster.accounting.policy import NegativeDays, RoyaltyPolicy
+from scoopjoy_dagster.accounting.shares import UNKNOWN, Document, Share, changes, differences
 
 HIGHEST_RATE = Decimal(100)
 SUBMITTED, CANCELLED = 1, 2
@@ -43,14 +44,15 @@ class Franchise:
 
 @dataclass(frozen=True, slots=True)
 class BaseInvoice:
-    """A submitted Sales Invoice of the day, in company currency, negative for a return; or several, added up.
+    """A sale of the day, in company currency, negative for a return; or several, added up.
 
     A royalty follows from sums, so a day is read as sums: the invoices of one customer and currency, added up by the server,
-    have no `name`, and `count` says how many they are. Where each of them is needed (its share, the lines of a statement)
-    the rows take their place, see `RoyaltyPlan.with_rows`.
+    have no `name`, and `count` says how many they are. Where each of them is needed (to post its share, to list it in a report)
+    the rows take their place, see `with_sales`.
 
     `base` is what the royalty is computed on by the policy, `sales` the grand total whatever the policy says. `newest` is
-    when the newest of them was created, in site time as ERPNext writes it.
+    when the newest of them was created and `touched` when one was changed last (submitting changes it), in site time as ERPNext
+    writes it. `share` is what is posted of it, in INR.
     """
 
     name: str
@@ -61,6 +63,14 @@ class BaseInvoice:
     sales: Decimal = ZERO
     count: int = 1
     newest: str = ""
+    touched: str = ""
+    doctype: str = "Sales Invoice"
+    share: Decimal = ZERO
+
+    @property
+    def document(self) -> Document:
+        """DocType and name."""
+        return self.doctype, self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,7 @@ class PostedEntry:
         adjusts: the first entry, where this one adjusts it.
         created: when it was made, in site time as ERPNext writes it.
         account: the receivable account that the ledger has it on.
+        amended: whether a person has cancelled and amended it.
     """
 
     name: str
@@ -100,6 +111,7 @@ class PostedEntry:
     adjusts: str = ""
     created: str = ""
     account: str = ""
+    amended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +125,7 @@ class FormerFranchise:
 
 @dataclass(frozen=True, slots=True)
 class Royalty:
-    """What one franchise owes for the day, and how that follows: `amount` = `base` x `rate` %, rounded once.
+    """What one franchise owes for the day, and how that follows: `amount` = `base` x `rate` %, rounded once, + `by_person`.
 
     Attributes:
         terms: codes of the policy that it was computed by, as every entry carries them (`RoyaltyPolicy.terms`).
@@ -121,6 +133,7 @@ class Royalty:
         merged: entries of a customer that was merged into this one; `amount` has theirs as they were posted, and what
             else was sold is computed at `rate`.
         posted_base: where it is kept, the base that it was posted on, in INR.
+        by_person: what a person added when amending an entry, in INR; negative for less. It stands.
     """
 
     customer: str
@@ -134,6 +147,7 @@ class Royalty:
     kept: str = ""
     merged: tuple[PostedEntry, ...] = ()
     posted_base: Decimal = ZERO
+    by_person: Decimal = ZERO
 
     @property
     def invoice_count(self) -> int:
@@ -147,7 +161,7 @@ class Royalty:
 
     @property
     def frozen(self) -> bool:
-        """Whether what was written about it, on invoices and on its statement, stays: it was posted on other sales than these."""
+        """Whether its statement stays as it is: it was posted on other sales than these."""
         return bool(self.kept) and self.amount != 0 and self.base != self.posted_base
 
     @property
@@ -155,18 +169,10 @@ class Royalty:
         """The base without what a merged customer's entries were posted on, in INR."""
         return self.base - base_of(self.merged)
 
-    def shares(self, precision: int) -> dict[str, Decimal]:
-        """Each invoice's share of the royalty, in INR; they add up to `amount` to the paisa. Needs the rows.
-
-        Raises:
-            ValueError: the invoices are added up.
-        """
-        if any(not invoice.name for invoice in self.invoices):
-            raise ValueError(f"the invoices of {self.customer} are added up: their shares are not known")
-        if self.kept and self.base == 0:
-            return {invoice.name: rounded(ZERO, precision) for invoice in self.invoices}
-        parts = allocate(self.amount, [invoice.base for invoice in self.invoices], precision)
-        return {invoice.name: part for invoice, part in zip(self.invoices, parts, strict=True)}
+    @property
+    def own_amount(self) -> Decimal:
+        """What is due on `own_base` by the rule, in INR: what the shares in its own entries add up to."""
+        return self.amount - self.by_person - sum((one.amount for one in self.merged), ZERO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +181,8 @@ class Action:
 
     `create` and `adjust` post an entry under `key`; `adopt` finds the ledger right; `skip` posts nothing;
     `refuse` is a franchise for which nothing may be posted until a person has looked (see the findings).
+
+    `key` is that of the next entry, `shares` are its rows, and `digest` says what it contains; both only `with_shares`.
     """
 
     kind: Literal["create", "adjust", "adopt", "skip", "refuse"]
@@ -182,10 +190,24 @@ class Action:
     amount: Decimal
     reason: str
     key: str = ""
-    digest: str = ""
     adjusts: str = ""
     entries: tuple[PostedEntry, ...] = ()
     """Submitted entries of the franchise and day, first one first; before this action."""
+    shares: tuple[Share, ...] = ()
+    digest: str = ""
+
+    @property
+    def posts(self) -> bool:
+        """Whether it posts an entry."""
+        return self.kind in {"create", "adjust"}
+
+    @property
+    def touched_since(self) -> bool:
+        """Whether a sale was touched after the last entry. With equal sums it may take the place of one that was cancelled."""
+        if self.kind != "adopt" or self.royalty.kept:
+            return False
+        last = max(one.created for one in self.entries)
+        return any(one.touched > last for one in self.royalty.invoices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +231,11 @@ class RoyaltyPlan:
         return sum((action.royalty.amount for action in self.actions), ZERO)
 
     @property
+    def sales(self) -> Decimal:
+        """Grand totals of all invoices of the day, in INR, whatever the policy's base is."""
+        return sum((one.sales for action in self.actions for one in action.royalty.invoices), ZERO)
+
+    @property
     def policy_version(self) -> str:
         """The policy that the day was posted by; several, where it was by several; the one in force before anything is posted."""
         posted = {one.royalty.policy_version for one in self.actions if one.entries}
@@ -228,29 +255,21 @@ class RoyaltyPlan:
 
     def writes(self) -> list[Action]:
         """The actions that post a Journal Entry."""
-        return [action for action in self.actions if action.kind in {"create", "adjust"}]
+        return [action for action in self.actions if action.posts]
 
     def with_rows(self, rows: Mapping[str, Sequence[BaseInvoice]]) -> RoyaltyPlan:
         """The same plan with each invoice of these customers; `rows` by customer. The others stay added up.
 
         Raises:
-            ValueError: rows and sums of a customer differ: somebody booked between the two reads.
+            ValueError: see `with_sales`.
         """
-
-        def detailed(action: Action) -> Action:
-            found = rows.get(action.royalty.customer)
-            if found is None:
-                return action
-            base = sum((one.base for one in found), ZERO)
-            if (len(found), base) != (action.royalty.invoice_count, action.royalty.base):
-                raise ValueError(
-                    f"{action.royalty.customer_name} has {len(found)} invoices of {base:.2f} now, and had "
-                    f"{action.royalty.invoice_count} of {action.royalty.base:.2f} a moment ago"
-                )
-            ordered = tuple(sorted(found, key=lambda one: one.name))
-            return replace(action, royalty=replace(action.royalty, invoices=ordered))
-
-        return replace(self, actions=tuple(detailed(action) for action in self.actions))
+        return replace(
+            self,
+            actions=tuple(
+                with_sales(one, rows[one.royalty.customer]) if one.royalty.customer in rows else one
+                for one in self.actions
+            ),
+        )
 
     def unsettled(self) -> Finding | None:
         """Why nothing may be told about this day yet: the ledger is not what the rule says. None when it is."""
@@ -319,7 +338,9 @@ def plan_royalties(
                 notes.former(one, royalty, standing)
         elif standing and not re_rate:
             notes.franchise(one, standing, policy)
-            royalty, about = _as_posted(one, own, standing, policy, company_currency)
+            royalty, about = _as_posted(one, own, standing, mine, policy, company_currency)
+            if royalty.by_person:
+                about.append(_changed_by_person(day, royalty, standing))
         else:
             merged = standing.merged if standing else ()
             royalty, about = _royalty(one, own, _todays(one, policy), policy, company_currency, merged)
@@ -388,15 +409,19 @@ class _Standing:
 
     Attributes:
         live: all submitted entries, first one first.
-        newest: the last entry of the chain that adjustments go on with. Its terms are those of the day: the first entry's,
-            or those of the re-rating since.
+        own: those that adjustments go on from.
         merged: the entries of other chains. Two customers that ERPNext has merged have two first entries of a day; the one
             with the lower key goes on, and the other stays as it is.
     """
 
     live: tuple[PostedEntry, ...]
-    newest: PostedEntry
+    own: tuple[PostedEntry, ...]
     merged: tuple[PostedEntry, ...]
+
+    @property
+    def newest(self) -> PostedEntry:
+        """The last of its own. Its terms are those of the day: the first entry's, or those of the re-rating since."""
+        return self.own[-1]
 
     @property
     def amount(self) -> Decimal:
@@ -416,7 +441,7 @@ def _standing(entries: Iterable[PostedEntry], of_others: AbstractSet[str]) -> _S
     first = without_revision(own[0].key)
     others = {one.name for one in own if revision_of(one.key) == 0 and without_revision(one.key) != first}
     merged = tuple(one for one in own if one.name in others or one.adjusts in others)
-    return _Standing(live, [one for one in own if one not in merged][-1], merged)
+    return _Standing(live, tuple(one for one in own if one not in merged), merged)
 
 
 def base_of(merged: Iterable[PostedEntry]) -> Decimal:
@@ -459,10 +484,11 @@ def _as_posted(
     franchise: Franchise,
     invoices: tuple[BaseInvoice, ...],
     standing: _Standing,
+    entries: Iterable[PostedEntry],
     policy: RoyaltyPolicy,
     company_currency: str,
 ) -> tuple[Royalty, list[Finding]]:
-    """The royalty by the terms that the day was posted by."""
+    """The royalty by the terms that the day was posted by; what a person added to it stands."""
     why = _not_followed(standing, policy)
     newest = standing.newest
     if not why and newest.rate == 0 and standing.merged:
@@ -474,7 +500,34 @@ def _as_posted(
     if royalty.amount * royalty.base < 0:
         # Of merged customers: more was cancelled of what one of them had sold than the other's rate can give back.
         return _kept(franchise, invoices, standing, "posted for customers that were merged since"), []
-    return royalty, findings
+    added = _by_person(standing, entries, policy)
+    return replace(royalty, amount=royalty.amount + added, by_person=added), findings
+
+
+def _by_person(standing: _Standing, entries: Iterable[PostedEntry], policy: RoyaltyPolicy) -> Decimal:
+    """What is posted beyond what the last entry says that the royalty was, in INR, where a person has amended an entry.
+
+    Nothing while another entry is cancelled or a draft, or is not in the ledger: that is not decided yet.
+    """
+    undecided = any(one.docstatus != SUBMITTED or not one.booked for one in entries)
+    if undecided or not any(one.amended for one in standing.own):
+        return ZERO
+    base, posted = standing.newest.base, sum((one.amount for one in standing.own), ZERO)
+    if base < 0 and policy.negative_days is NegativeDays.SKIP and not standing.merged:
+        return posted
+    return posted - _due(base, standing.newest.rate, policy)
+
+
+def _changed_by_person(day: date, royalty: Royalty, standing: _Standing) -> Finding:
+    newest = standing.newest
+    return Finding(
+        "warning",
+        "royalty changed by a person",
+        royalty.customer_name,
+        f"{', '.join(one.name for one in standing.own)} differ by {royalty.by_person:+.2f} from {_percent(newest.rate)} of "
+        f"{newest.base:.2f}: a person changed them in ERPNext, and that stays",
+        f"To go back to the rule, run `scoopjoy close --date {day} --re-rate`.",
+    )
 
 
 def _former(
@@ -660,8 +713,7 @@ def _royalty(
         return nothing, findings
     if base == 0:
         return nothing, findings
-    amount = rounded(nothing.own_base * rate / 100, policy.precision, policy.rounding)
-    amount += sum((one.amount for one in merged), ZERO)
+    amount = _due(nothing.own_base, rate, policy) + sum((one.amount for one in merged), ZERO)
     if amount == 0:
         findings.append(
             Finding(
@@ -673,6 +725,11 @@ def _royalty(
             )
         )
     return replace(nothing, amount=amount), findings
+
+
+def _due(base: Decimal, rate: Decimal, policy: RoyaltyPolicy) -> Decimal:
+    """The royalty on a base in INR at a rate in percent, rounded once."""
+    return rounded(base * rate / 100, policy.precision, policy.rounding)
 
 
 def _compare(
@@ -696,13 +753,16 @@ def _compare(
             "See that the user may read GL Entry, and look at the entry's ledger in ERPNext (Repost Accounting Ledger).",
         )
         return Action("refuse", royalty, royalty.amount, finding.message), [finding]
+    own = taken.get(without_revision(royalty_key(company, day, royalty.customer, 0)), -1)
+    revision = 1 + max((own, *(revision_of(entry.key) for entry in entries)))
+    key = royalty_key(company, day, royalty.customer, revision)
     posted = sum((entry.amount for entry in live), ZERO)
     difference = royalty.amount - posted
     if difference == 0:
         if live:
             names = ", ".join(entry.name for entry in live)
             reason = f"{names} already owe exactly {royalty.amount:.2f}"
-            return Action("adopt", royalty, ZERO, reason, entries=live), []
+            return Action("adopt", royalty, ZERO, reason, key, entries=live), []
         return Action("skip", royalty, ZERO, _why_nothing(royalty)), []
 
     stuck = [entry for entry in entries if entry.docstatus != SUBMITTED]
@@ -721,64 +781,90 @@ def _compare(
         )
         return Action("refuse", royalty, difference, finding.message), [finding]
 
-    own = taken.get(without_revision(royalty_key(company, day, royalty.customer, 0)), -1)
-    revision = 1 + max((own, *(revision_of(entry.key) for entry in entries)))
-    key = royalty_key(company, day, royalty.customer, revision)
-    content = digest(
-        {
-            "key": normalised(key),
-            "amount": difference,
-            "base": royalty.own_base,
-            "rate": royalty.rate,
-            "policy": royalty.policy_version,
-        }
-    )
     if not standing:
         reason = f"{royalty.rate.normalize():f} % of {royalty.base:.2f}"
-        return Action("create", royalty, difference, reason, key, content), []
-    return Action(
-        "adjust",
-        royalty,
-        difference,
-        _what_changed(royalty, standing.newest, posted),
-        key,
-        content,
-        live[0].name,
-        live,
-    ), []
+        return Action("create", royalty, difference, reason, key), []
+    reason = _what_changed(royalty, standing.newest, posted)
+    return Action("adjust", royalty, difference, reason, key, live[0].name, live), []
 
 
 def _what_changed(royalty: Royalty, last: PostedEntry, posted: Decimal) -> str:
     """Why the royalty is another one than what is posted: from what the last entry was computed on to what counts now."""
-    changes = []
+    parts = []
     if last.base != royalty.own_base:
-        changes.append(f"base {last.base:.2f} -> {royalty.own_base:.2f}")
+        parts.append(f"base {last.base:.2f} -> {royalty.own_base:.2f}")
     if last.rate != royalty.rate:
-        changes.append(f"rate {_percent(last.rate)} -> {_percent(royalty.rate)}")
+        parts.append(f"rate {_percent(last.rate)} -> {_percent(royalty.rate)}")
     if last.policy and last.policy != royalty.policy_version:
-        changes.append(f"policy {last.policy} -> {royalty.policy_version}")
-    if not changes:
-        changes.append("an entry was changed by a person")
-    return f"royalty {posted:.2f} -> {royalty.amount:.2f}: " + ", ".join(changes)
+        parts.append(f"policy {last.policy} -> {royalty.policy_version}")
+    if not parts:
+        parts.append("without what was changed in ERPNext")
+    return f"royalty {posted:.2f} -> {royalty.amount:.2f}: " + ", ".join(parts)
 
 
-def with_named_invoices(
-    plan: RoyaltyPlan, added: Mapping[str, Iterable[str]], cancelled: Mapping[str, Iterable[str]]
-) -> RoyaltyPlan:
-    """The plan whose adjustments also name the invoices that came and went since the last entry; both by customer."""
+# -- the sales behind an entry ----------------------------------------------------------------------------------
 
-    def named(action: Action) -> Action:
-        if action.kind != "adjust":
+
+def with_sales(action: Action, found: Sequence[BaseInvoice]) -> Action:
+    """The action with each sale of its franchise.
+
+    Raises:
+        ValueError: the sales and their sums differ: somebody booked between the two reads.
+    """
+    royalty, base = action.royalty, sum((one.base for one in found), ZERO)
+    if (len(found), base) != (royalty.invoice_count, royalty.base):
+        raise ValueError(
+            f"{royalty.customer_name} has {len(found)} invoices of {base:.2f} now, and had "
+            f"{royalty.invoice_count} of {royalty.base:.2f} a moment ago"
+        )
+    ordered = tuple(sorted(found, key=lambda one: (one.name, one.doctype)))
+    return replace(action, royalty=replace(royalty, invoices=ordered))
+
+
+def with_shares(action: Action, posted: Sequence[Share], precision: int) -> Action:
+    """The action with the rows of its entry; the reason of an adjustment names the sales that came, went and changed.
+
+    Where the sums are right and sales took the place of others, an adjustment of 0.00 moves the shares.
+
+    Args:
+        action: with each sale of its franchise.
+        posted: the rows of its entries.
+        precision: decimals of the company currency.
+    """
+    royalty = action.royalty
+    apart = {one.name for one in royalty.merged}
+    own = [one for one in posted if one.entry not in apart]
+    if action.entries and not own:  # typed by a person, or of an earlier version
+        if action.kind == "adopt":
+            return action  # that version saved each sale after its entry: touched says nothing
+        newest = [one for one in action.entries if one.name not in apart][-1]
+        amount = sum((one.amount for one in action.entries if one.name not in apart), ZERO)
+        own = [Share(UNKNOWN, newest.base, amount - royalty.by_person)]
+    merged = [one for one in posted if one.entry in apart]
+    bases = {one.document: one.base for one in royalty.invoices}
+    rate = royalty.rate if royalty.own_amount else ZERO
+    rows = differences(bases, own, merged, rate=rate, amount=royalty.own_amount, precision=precision)
+    moved = changes(rows, bases, posted)
+    kind, reason = action.kind, action.reason
+    if kind == "adopt":
+        if not any(one.base and one.share for one in rows):
             return action
-        customer = action.royalty.customer
-        notes = [
-            f"{_some(sorted(names))} {what}"
-            for names, what in ((added.get(customer), "added"), (cancelled.get(customer), "cancelled"))
-            if names
-        ]
-        return replace(action, reason="; ".join([action.reason, *notes]))
-
-    return replace(plan, actions=tuple(named(action) for action in plan.actions))
+        kind, reason = "adjust", f"royalty {royalty.amount:.2f} as before, on other sales"
+    if kind == "adjust":
+        named = ((moved.came, "added"), (moved.went, "cancelled"), (moved.changed, "changed"))
+        reason = "; ".join([reason, *(f"{_some(names)} {what}" for names, what in named if names)])
+    content = digest(
+        {
+            "key": normalised(action.key),
+            "amount": action.amount,
+            "base": royalty.own_base,
+            "rate": royalty.rate,
+            "policy": royalty.policy_version,
+            "shares": [[*one.document, one.base, one.share] for one in rows],
+        }
+    )
+    first = action.entries[0].name if action.entries else ""
+    return replace(action, kind=kind, reason=reason, adjusts=first, shares=tuple(rows), digest=content)
 
 
 def _percent(rate: Decimal) -> str:

@@ -87,7 +87,7 @@ CONTROL_TOTALS: tuple[ControlTotal, ...] = (
         "do_the_shares_add_up",
         "invoices",
         "error",
-        "Do the shares that the Sales Invoices carry add up to the royalties in the ledger?",
+        "Do the shares of the sales in the royalty entries add up to the royalties in the ledger?",
     ),
     ControlTotal(
         "does_headquarters_agree",

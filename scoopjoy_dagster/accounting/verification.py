@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from scoopjoy_dagster.accounting.day_record import Annotated, BookedEntry, DayRecord
+from scoopjoy_dagster.accounting.day_record import BookedEntry, DayRecord
 from scoopjoy_dagster.accounting.differences import DayDifference, DayVerdict, What
 from scoopjoy_dagster.accounting.keys import normalised, revision_of, royalty_key, without_revision
 from scoopjoy_dagster.accounting.money import ZERO
@@ -26,12 +26,18 @@ from scoopjoy_dagster.accounting.royalties import (
     RoyaltyPlan,
     plan_royalties,
 )
+from scoopjoy_dagster.accounting.shares import Share, by_document
 from scoopjoy_dagster.accounting.shifts import unbooked_finding
 
 NAMED = 5
 """So many documents are named in one row; the rest is counted."""
 
 CLOSE_AGAIN = "Close the day again: `scoopjoy close --date {day}`."
+
+
+ROWS_CHANGED = (
+    "Find out in ERPNext who changed the rows of the entry; cancel and amend it with the right ones."
+)
 
 
 def plan_of(
@@ -286,75 +292,61 @@ class _Day:
     # -- invoices, statements, headquarters, shifts -----------------------------------------------------------
 
     def shares(self) -> Iterator[DayDifference]:
-        """What the invoices say against what the ledger holds."""
-        carried: dict[str, list[Annotated]] = defaultdict(list)
-        for one in self.record.annotated:
-            carried[one.customer].append(one)
-        actions = {action.royalty.customer: action for action in self.plan.actions}
-        for customer in sorted(carried.keys() | actions.keys()):
-            action = actions.get(customer)
-            who = action.royalty.customer_name if action else customer
-            yield from self._shares_of(customer, who, action, carried.get(customer, []))
-
-    def _shares_of(
-        self, customer: str, who: str, action: Action | None, invoices: Sequence[Annotated]
-    ) -> Iterator[DayDifference]:
-        live = self.live(customer)
-        shares = sum((one.share for one in invoices), ZERO)
-        if not live:
-            marked = [one.invoice for one in invoices if one.rate or one.share or one.journal_entry]
-            if marked:
-                yield self.difference(
-                    who,
-                    What.ANNOTATED,
-                    f"no royalty of the day is in the ledger, but {_names(marked)} say that they bore one",
-                    self.close_again,
-                    expected=ZERO,
-                    actual=shares,
-                )
-            return
-        if action and action.royalty.frozen:
-            return  # what was written about it stays as it is
-        posted = sum((one.amount for one in live), ZERO)
-        first = live[0].name
-        merged = {one.name for one in action.royalty.merged} if action else set()
-        wrong = [one.invoice for one in invoices if one.journal_entry not in {"", first, *merged}]
-        if wrong:
-            yield self.difference(
-                who,
-                What.OTHER_ENTRY,
-                f"{_names(wrong)}: the royalty was posted by {first}",
-                self.close_again,
-            )
-        if shares != posted:
-            yield self.difference(
-                who,
-                What.SHARES_DIFFER,
-                f"the shares on {len(invoices)} invoices add up to {shares:.2f}, {posted:.2f} are in the ledger",
-                self.close_again,
-                expected=posted,
-                actual=shares,
-            )
-        elif action and action.kind == "adopt" and not merged:
-            yield from self._wrong_shares(action, invoices)
-
-    def _wrong_shares(self, action: Action, invoices: Sequence[Annotated]) -> Iterator[DayDifference]:
-        """Shares that add up, but lie on the wrong invoices."""
-        royalty = action.royalty
-        wanted = royalty.shares(self.plan.policy.precision)
-        wrong = [
-            one.invoice
-            for one in invoices
-            if one.invoice in wanted
-            and (one.share != wanted[one.invoice] or one.rate != royalty.rate or not one.journal_entry)
+        """The rows of the entries against the ledger, and against the sales."""
+        rows: dict[str, list[Share]] = defaultdict(list)
+        for row in self.record.shares:
+            rows[row.entry].append(row)
+        for action in self.plan.actions:
+            own = [row for entry in action.entries for row in rows.get(entry.name, ())]
+            if action.kind == "adopt" and own:
+                yield from self._shares_of(action, own)
+        unknown = [
+            one.posted.name
+            for one in self.record.entries
+            if one.posted.docstatus == SUBMITTED and not one.posted.digest and one.posted.name not in rows
         ]
-        if wrong:
+        if unknown:
+            yield self.difference(
+                _names(unknown),
+                What.WITHOUT_SHARES,
+                "a person typed it under our key: it does not list the share of each sale",
+                "If it is not owed, reverse it in ERPNext; the close counts it as it is.",
+            )
+
+    def _shares_of(self, action: Action, rows: Sequence[Share]) -> Iterator[DayDifference]:
+        royalty = action.royalty
+        posted = sum((one.amount for one in action.entries), ZERO) - royalty.by_person
+        carried = sum((one.share for one in rows), ZERO)
+        if carried != posted:
             yield self.difference(
                 royalty.customer_name,
-                What.SHARE_WRONG,
-                f"{_names(wrong)} do not carry {_percent(royalty.rate)} and their share of {royalty.amount:.2f}",
-                self.close_again,
+                What.SHARES_DIFFER,
+                f"the shares in {_names(one.name for one in action.entries)} add up to {carried:.2f}, {posted:.2f} are in the ledger",
+                ROWS_CHANGED,
+                expected=posted,
+                actual=carried,
             )
+            return
+        base = sum((one.base for one in rows), ZERO)
+        if not royalty.kept and not royalty.merged and base != action.entries[-1].base:
+            yield self.difference(
+                royalty.customer_name,
+                What.BASES_DIFFER,
+                f"the bases in {_names(one.name for one in action.entries)} add up to {base:.2f}, the royalty was posted on "
+                f"{action.entries[-1].base:.2f}",
+                ROWS_CHANGED,
+            )
+        elif not royalty.kept and base == royalty.base:
+            now = {one.document: one.base for one in royalty.invoices}
+            then = {one.document: one.base for one in by_document(rows).values() if one.base}
+            wrong = [one[1] for one in now.keys() | then.keys() if now.get(one, ZERO) != then.get(one, ZERO)]
+            if wrong:
+                yield self.difference(
+                    royalty.customer_name,
+                    What.SHARE_WRONG,
+                    f"{_names(wrong)}: the entries carry another base than the sales have",
+                    self.close_again,
+                )
 
     def statements(self) -> Iterator[DayDifference]:
         """Every franchise with a royalty in the ledger has its statement on the first entry."""

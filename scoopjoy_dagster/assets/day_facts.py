@@ -13,12 +13,12 @@ from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.past import FranchiseDay, Past
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
-from scoopjoy_dagster.accounting.royalties import SUBMITTED, RoyaltyPlan
+from scoopjoy_dagster.accounting.royalties import SUBMITTED, BaseInvoice, RoyaltyPlan
+from scoopjoy_dagster.accounting.shares import by_document
 from scoopjoy_dagster.accounting.shifts import Opening, unbooked_finding, unbooked_sales
 from scoopjoy_dagster.assets import royalties
-from scoopjoy_dagster.erpnext import pos, royalty_entries
+from scoopjoy_dagster.erpnext import pos, royalty_entries, royalty_shares
 from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries
-from scoopjoy_dagster.erpnext.invoice_royalty import invoice_rows
 from scoopjoy_dagster.erpnext.sales_totals import sales_by_franchise
 from scoopjoy_dagster.erpnext.shift_totals import (
     ClosedPayment,
@@ -27,6 +27,7 @@ from scoopjoy_dagster.erpnext.shift_totals import (
     outlet_days,
     shifts_of_days,
 )
+from scoopjoy_dagster.erpnext.single_sales import single_sales
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 
@@ -57,7 +58,7 @@ class DayFacts:
     @property
     def sales(self) -> Decimal:
         """Grand totals of all franchises' invoices, in INR, whatever the policy's base is."""
-        return royalties.sold(self.plan)
+        return self.plan.sales
 
     @property
     def pos_sales(self) -> Decimal:
@@ -94,7 +95,7 @@ def read_days(site: Site, policy: RoyaltyPolicy, days: Sequence[date]) -> dict[d
 
     books = site.books()
     first, last = days[0], days[-1]
-    reading = royalties.read_days(site, books, policy, days)
+    plans = royalties.read_days(site, books, policy, days)
     shifts = shifts_of_days(site, first, last)
     unbooked = unbooked_sales(
         pos.till_sales(site, first, last), pos.openings(site, first, last), site.day_end
@@ -104,13 +105,13 @@ def read_days(site: Site, policy: RoyaltyPolicy, days: Sequence[date]) -> dict[d
     for day in days:
         of_day = shifts.get(day, DayShifts())
         findings = [
-            *reading[day].plan.findings,
+            *plans[day].findings,
             *(_not_closed(shift, day) for shift in of_day.not_closed),
             *(unbooked_finding(one, "warning") for one in unbooked if one.day == day),
         ]
         facts = DayFacts(
             books,
-            reading[day].plan,
+            plans[day],
             of_day.closed,
             of_day.payments,
             tuple(findings),
@@ -173,7 +174,7 @@ def with_deliveries(site: Site, facts: DayFacts) -> DayFacts:
 
 
 def with_rows(site: Site, facts: DayFacts) -> DayFacts:
-    """The facts with each invoice of the day, for a report that is sent.
+    """The facts with each invoice of the day and the share that is posted of it, for a report that is sent.
 
     Raises:
         Rejected: somebody booked while the day was read.
@@ -182,11 +183,16 @@ def with_rows(site: Site, facts: DayFacts) -> DayFacts:
     counts = {
         one.royalty.customer: one.royalty.invoice_count for one in plan.actions if one.royalty.invoice_count
     }
-    rows = {
-        customer: [one.invoice for one in found]
-        for part in invoice_rows(site, facts.books, plan.policy, plan.day, counts)
-        for customer, found in part.items()
-    }
+    entries = {one.royalty.customer: [entry.name for entry in one.entries] for one in plan.actions}
+    rows: dict[str, list[BaseInvoice]] = {}
+    for part in single_sales(site, facts.books, plan.policy, plan.day, counts):
+        posted = royalty_shares.shares_of(site, [name for one in part for name in entries.get(one, ())])
+        shares = by_document(row for found in posted.values() for row in found)
+        for customer, sales in part.items():
+            rows[customer] = [
+                replace(one, share=shares[one.document].share if one.document in shares else ZERO)
+                for one in sales
+            ]
     return replace(facts, plan=royalties.with_rows(plan, rows))
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.past import Past
 from scoopjoy_dagster.assets.day_facts import DayFacts, read_past, with_rows
 from scoopjoy_dagster.erpnext.site import Site
@@ -127,7 +126,6 @@ def _invoice_rows(facts: DayFacts) -> list[dict[str, object]]:
         royalty = action.royalty
         if any(not invoice.name for invoice in royalty.invoices):
             continue
-        shares = royalty.shares(plan.policy.precision) if royalty.amount else {}
         rows += [
             {
                 "invoice": invoice.name,
@@ -138,7 +136,7 @@ def _invoice_rows(facts: DayFacts) -> list[dict[str, object]]:
                 "currency": invoice.currency,
                 "base": invoice.base,
                 "rate": royalty.rate,
-                "royalty": shares.get(invoice.name, ZERO),
+                "royalty": invoice.share,
             }
             for invoice in royalty.invoices
         ]

@@ -53,7 +53,6 @@ class Outcome:
         findings: exception rows; errors fail the asset.
         lines: what was done, line by line.
         facts: further figures by name, shown as they are.
-        record: what a later look compares with; kept in the outcome, too long to be shown.
     """
 
     asset: str
@@ -67,7 +66,6 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
     lines: tuple[PlanLine, ...] = ()
     facts: Mapping[str, str | int | Decimal] = field(default_factory=dict)
-    record: Mapping[str, Any] = field(default_factory=dict)
     requests: int = 0
     duration_s: float = 0.0
 
@@ -101,7 +99,6 @@ class Outcome:
             "amount": f"{self.amount:.2f}",
             "exceptions": [finding.as_dict() for finding in self.findings],
             "facts": {name: str(value) for name, value in self.facts.items()},
-            "record": dict(self.record),
             "requests": self.requests,
             "duration_s": round(self.duration_s, 3),
         }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from scoopjoy_dagster.accounting.findings import Finding
+from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
 from scoopjoy_dagster.assets import closed_shifts, hq_sync, invoices, reports, royalties
 from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
 from scoopjoy_dagster.assets.lineage import waits_for
@@ -15,7 +16,6 @@ from scoopjoy_dagster.assets.outcome import PlanLine
 from scoopjoy_dagster.assets.report_plans import planned_mails, read_readers
 from scoopjoy_dagster.assets.royalty_statements import plan_statements
 from scoopjoy_dagster.assets.tools import Tools
-from scoopjoy_dagster.erpnext.invoice_royalty import invoice_rows
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 
@@ -57,10 +57,10 @@ def preview_day(site: Site, tools: Tools, day: date, *, mails: bool = True) -> I
         tuple(shifts.findings),
     )
     books = site.books()
-    reading = royalties.read_days(site, books, policy, [day], re_rate=tools.close.re_rate)[day]
-    accounts = royalties.accounts_of(site, books, [reading.plan])
-    royalties.require(site, accounts, reading.plan)
-    plan = royalties.named(site, books, reading.plan)
+    plan = royalties.read_days(site, books, policy, [day], re_rate=tools.close.re_rate)[day]
+    accounts = royalties.accounts_of(site, books, [plan])
+    royalties.require(site, accounts, plan)
+    plan = royalties.complete(site, books, plan)
     lines, findings = royalties.foreseen(site, accounts, plan, now.date())
     yield Preview(royalties.NAME, tuple(lines), (*_before_closing(day, shifts.to_consolidate), *findings))
     if shifts.pending or plan.unsettled():
@@ -68,7 +68,7 @@ def preview_day(site: Site, tools: Tools, day: date, *, mails: bool = True) -> I
         for asset in (invoices.NAME, reports.NAME, hq_sync.NAME):
             yield Preview(asset, (PlanLine("wait", day.isoformat(), plan.due, reason),))
         return
-    yield Preview(invoices.NAME, tuple(_annotations(site, books, reading)))
+    yield Preview(invoices.NAME, tuple(_statements(site, books, plan)))
     facts = read_day(site, policy, day)
     yield Preview(reports.NAME, tuple(_mails(site, tools, facts)) if mails else ())
     yield Preview(hq_sync.NAME, tuple(_headquarters(tools, facts)))
@@ -90,39 +90,11 @@ def _before_closing(day: date, to_consolidate: int) -> list[Finding]:
     ]
 
 
-def _annotations(site: Site, books: Books, reading: royalties.DayReading) -> Iterator[PlanLine]:
-    plan = reading.plan
-    counts = {one.royalty.customer: one.royalty.invoice_count for one in plan.actions}
-    everybody = {**counts, **invoices.wrong_customers(plan, reading.sales.marked)}
-    for part in invoice_rows(site, books, plan.policy, plan.day, everybody):
-        rows = {
-            customer: [one.invoice for one in found] for customer, found in part.items() if customer in counts
-        }
-        detailed = royalties.with_rows(plan, rows)
-        changed = invoices.changed_annotations(detailed, part)
-        named = {
-            customer: [one.annotation.journal_entry for one in found] for customer, found in part.items()
-        }
-        due = {one.invoice for one in changed}
-        wanted = [
-            one
-            for action in detailed.actions
-            if action.royalty.customer in rows
-            and not invoices.stays(action.royalty, named[action.royalty.customer])
-            for _, one in invoices.wanted_annotations(
-                action, part[action.royalty.customer], plan.policy.precision
-            )
-        ]
-        for one in [*changed, *(one for one in wanted if one.invoice not in due)]:
-            kind = "create" if one.invoice in due else "adopt"
-            yield PlanLine(kind, one.invoice, one.share, f"{one.rate.normalize():f} %", one.journal_entry)
-    attached = invoices.read_statements(site, {plan.day: reading})
-    for due_statement in plan_statements(books, plan, attached):
-        action, entry = due_statement.action, due_statement.action.entries[0].name
-        kind = "adopt" if due_statement.present else "create"
-        yield PlanLine(
-            kind, action.royalty.customer_name, action.royalty.amount, due_statement.file_name, entry
-        )
+def _statements(site: Site, books: Books, plan: RoyaltyPlan) -> Iterator[PlanLine]:
+    for due in plan_statements(books, plan, invoices.read_statements(site, {plan.day: plan})):
+        kind = "adopt" if due.present else "create"
+        royalty = due.action.royalty
+        yield PlanLine(kind, royalty.customer_name, royalty.amount, due.file_name, due.entry)
 
 
 def _mails(site: Site, tools: Tools, facts: DayFacts) -> Iterator[PlanLine]:

@@ -1,15 +1,13 @@
 """`royalties`: every franchise owes exactly its royalty for the day."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 from functools import partial
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting.findings import Finding
-from scoopjoy_dagster.accounting.inputs import Sold, together
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import (
@@ -17,44 +15,38 @@ from scoopjoy_dagster.accounting.royalties import (
     BaseInvoice,
     RoyaltyPlan,
     plan_royalties,
-    with_named_invoices,
+    with_sales,
+    with_shares,
 )
+from scoopjoy_dagster.accounting.shares import Share
 from scoopjoy_dagster.assets import closed_shifts
-from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days, what_to_do
+from scoopjoy_dagster.assets.nightly import (
+    BACKFILL,
+    GROUP,
+    NOTHING_TO_FIX,
+    OWNERS,
+    Days,
+    close_days,
+    what_to_do,
+)
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.royalty_posting import BooksLocked, Posting
 from scoopjoy_dagster.assets.tools import TOOLS
-from scoopjoy_dagster.erpnext import royalty_entries
+from scoopjoy_dagster.erpnext import royalty_entries, royalty_shares
 from scoopjoy_dagster.erpnext.accounts import PostingAccounts, Unusable, posting_accounts
+from scoopjoy_dagster.erpnext.client import Written
 from scoopjoy_dagster.erpnext.errors import ERPNextError, NameTaken, Rejected
-from scoopjoy_dagster.erpnext.invoice_royalty import cancelled_since, invoice_rows
-from scoopjoy_dagster.erpnext.sales_totals import DaySales, day_sales
+from scoopjoy_dagster.erpnext.sales_totals import day_sales
+from scoopjoy_dagster.erpnext.single_sales import single_sales
 from scoopjoy_dagster.erpnext.site import Books, Site
 from scoopjoy_dagster.reporting.loading import load_ahead
 
 NAME = "royalties"
 
 
-@dataclass(frozen=True, slots=True)
-class DayReading:
-    """What the rule and the ledger say for a day, and what the invoices say of their royalty."""
-
-    plan: RoyaltyPlan
-    sales: DaySales
-
-    @property
-    def sold(self) -> Sold:
-        """What was sold to those that the plan is about."""
-        return together(
-            Sold(one.count, one.sales, one.newest)
-            for action in self.plan.actions
-            for one in action.royalty.invoices
-        )
-
-
 def read_days(
     site: Site, books: Books, policy: RoyaltyPolicy, days: Sequence[date], *, re_rate: bool = False
-) -> dict[date, DayReading]:
+) -> dict[date, RoyaltyPlan]:
     """These days: franchises, sums of their invoices, our entries and their ledger rows. Reads only.
 
     As many list calls for a month of a thousand franchises as for a day of one. With `re_rate` the plans are by today's terms.
@@ -66,62 +58,76 @@ def read_days(
     former = royalty_entries.former_franchises(
         site, franchises, [one for entries in posted.values() for one in entries], books.franchise_group
     )
-    found: dict[date, DayReading] = {}
+    found: dict[date, RoyaltyPlan] = {}
     for day in days:
-        sold, entries = sales.get(day, DaySales()), posted.get(day, [])
+        entries = posted.get(day, [])
         customers = {entry.customer for entry in entries}
-        the_plan = plan_royalties(
+        found[day] = plan_royalties(
             company=books.company,
             day=day,
             policy=policy,
             franchises=franchises,
-            invoices=sold.invoices,
+            invoices=sales.get(day, []),
             posted=entries,
             former=[one for one in former if one.customer in customers],
             company_currency=books.currency,
             re_rate=re_rate,
         )
-        found[day] = DayReading(the_plan, sold)
     return found
 
 
 def plan(site: Site, books: Books, policy: RoyaltyPolicy, day: date) -> RoyaltyPlan:
-    """What the rule and the ledger say for `day`; adjustments name the invoices that came and went. Reads only."""
-    return named(site, books, read_days(site, books, policy, [day])[day].plan)
+    """What the rule and the ledger say for `day`, with the shares of what is to be posted. Reads only."""
+    return complete(site, books, read_days(site, books, policy, [day])[day])
 
 
-def named(site: Site, books: Books, the_plan: RoyaltyPlan) -> RoyaltyPlan:
-    """The plan whose adjustments name the invoices that came and went since the last entry. Reads only, and only where
-    something is adjusted.
+def complete(site: Site, books: Books, the_plan: RoyaltyPlan) -> RoyaltyPlan:
+    """The plan with the shares of what is to be posted; adjustments name the sales that they follow. Reads only."""
+    return _with(
+        the_plan, (one for part in completed(site, books, the_plan, the_plan.actions) for one in part)
+    )
 
-    An invoice that names an entry was there when that was posted; an amended one names the entry of the one before, and is
-    told by when it was made.
 
-    Raises:
-        Rejected: somebody booked for these franchises while the day was read.
+def _with(the_plan: RoyaltyPlan, actions: Iterable[Action]) -> RoyaltyPlan:
+    """The plan with these actions in the places of those of the same franchises."""
+    new = {one.royalty.customer: one for one in actions}
+    return replace(the_plan, actions=tuple(new.get(one.royalty.customer, one) for one in the_plan.actions))
+
+
+def completed(
+    site: Site, books: Books, the_plan: RoyaltyPlan, actions: Iterable[Action]
+) -> Iterator[list[Action]]:
+    """Those of these actions that post something, with the rows of their entries, some franchises at a time. Reads only.
+
+    Looked at are also the franchises whose sums are right although a sale was touched since: it may have taken the place
+    of one that was cancelled. An action whose sales have changed since they were added up is refused.
     """
-    adjusted = [action for action in the_plan.actions if action.kind == "adjust"]
-    if not adjusted:
-        return the_plan
-    counts = {one.royalty.customer: one.royalty.invoice_count for one in adjusted if one.royalty.invoices}
-    since = {one.royalty.customer: max(entry.created for entry in one.entries) for one in adjusted}
-    rows = {
-        customer: found
-        for part in invoice_rows(site, books, the_plan.policy, the_plan.day, counts)
-        for customer, found in part.items()
-    }
-    added = {
-        customer: [
-            one.invoice.name
-            for one in found
-            if one.invoice.newest > since[customer]
-            or (one.modified > since[customer] and not one.annotation.journal_entry)
-        ]
-        for customer, found in rows.items()
-    }
-    cancelled = cancelled_since(site, books, the_plan.day, since)
-    detailed = with_rows(the_plan, {customer: [one.invoice for one in rows[customer]] for customer in rows})
-    return with_named_invoices(detailed, added, cancelled)
+    todo = {one.royalty.customer: one for one in actions if one.posts or one.touched_since}
+
+    def done(part: Mapping[str, Sequence[BaseInvoice]]) -> list[Action]:
+        chosen = [todo[customer] for customer in part if customer in todo]
+        posted = royalty_shares.shares_of(site, [entry.name for one in chosen for entry in one.entries])
+        return [_completed(one, part[one.royalty.customer], posted, the_plan) for one in chosen]
+
+    sold = {customer: one.royalty.invoice_count for customer, one in todo.items() if one.royalty.invoices}
+    nothing_left: dict[str, Sequence[BaseInvoice]] = {one: () for one in todo if one not in sold}
+    if nothing_left:
+        yield done(nothing_left)
+    for part in single_sales(site, books, the_plan.policy, the_plan.day, sold):
+        yield done(part)
+
+
+def _completed(
+    action: Action,
+    sales: Sequence[BaseInvoice],
+    posted: Mapping[str, Sequence[Share]],
+    the_plan: RoyaltyPlan,
+) -> Action:
+    rows = [row for entry in action.entries for row in posted.get(entry.name, ())]
+    try:
+        return with_shares(with_sales(action, sales), rows, the_plan.policy.precision)
+    except ValueError as problem:
+        return replace(action, kind="refuse", reason=str(problem))
 
 
 def with_rows(the_plan: RoyaltyPlan, rows: Mapping[str, Sequence[BaseInvoice]]) -> RoyaltyPlan:
@@ -175,12 +181,12 @@ def plan_days(
 ) -> Days:
     """The royalties of `days` from one reading, and what posts those of each day. `today` is site time."""
     books = site.books()
-    reading = read_days(site, books, policy, days, re_rate=re_rate)
-    accounts = accounts_of(site, books, (one.plan for one in reading.values()))
+    plans = read_days(site, books, policy, days, re_rate=re_rate)
+    accounts = accounts_of(site, books, plans.values())
 
     def post(day: date) -> Outcome:
-        require(site, accounts, reading[day].plan)
-        return post_royalties(site, accounts, reading[day], today=today, url=url)
+        require(site, accounts, plans[day])
+        return post_royalties(site, accounts, plans[day], today=today, url=url)
 
     return {day: partial(post, day) for day in days}
 
@@ -212,7 +218,7 @@ def foreseen(
     lines: list[PlanLine] = []
     for action in the_plan.actions:
         reason, who = action.reason, action.royalty.customer_name
-        if action.kind in {"create", "adjust"}:
+        if action.posts:
             if (problem := unusable.get(action.royalty.customer)) is not None:
                 lines.append(PlanLine("refuse", who, action.amount, problem.message))
                 continue
@@ -230,30 +236,30 @@ def foreseen(
 def post_royalties(
     site: Site,
     accounts: PostingAccounts,
-    reading: DayReading,
+    the_plan: RoyaltyPlan,
     *,
     today: date,
     url: Callable[[str, str], str],
 ) -> Outcome:
     """Post what is missing in the ledger of a day; a franchise that fails never hides the others. `today` is site time."""
     books = accounts.books
-    the_plan, sales = named(site, books, reading.plan), reading.sold
     day, policy = the_plan.day, the_plan.policy
     unusable = unusable_accounts(accounts, the_plan)
     findings = _known_before(books, the_plan, unusable)
     posting = Posting(site, books, policy, day, today)
-    posted = {
-        action.royalty.customer: (posting_date, done)
-        for action, posting_date, done in posting.post(
-            [one for one in the_plan.writes() if one.royalty.customer not in unusable]
-        )
-    }
+    posted: dict[str, tuple[date, Written | ERPNextError]] = {}
+    usable = [one for one in the_plan.actions if one.royalty.customer not in unusable]
+    for part in completed(site, books, the_plan, usable):
+        the_plan = _with(the_plan, part)
+        findings += [_sales_changed(one) for one in part if one.kind == "refuse"]
+        for action, posting_date, done in posting.post([one for one in part if one.posts]):
+            posted[action.royalty.customer] = posting_date, done
     findings += posting.series_behind()
     lines: list[PlanLine] = []
     written = adopted = 0
     for action in the_plan.actions:
         name, reason = "", action.reason
-        if action.kind in {"create", "adjust"}:
+        if action.posts:
             if (problem := unusable.get(action.royalty.customer)) is not None:
                 lines.append(PlanLine("refuse", action.royalty.customer_name, action.amount, problem.message))
                 continue
@@ -278,32 +284,21 @@ def post_royalties(
         adopted=adopted,
         skipped=sum(action.kind == "skip" for action in the_plan.actions),
         amount=the_plan.due,
-        plots={"royalty": the_plan.due, "sales": sold(the_plan)},
+        plots={"royalty": the_plan.due, "sales": the_plan.sales},
         findings=tuple(findings),
         lines=tuple(lines),
         facts={
             "policy_version": the_plan.policy_version,
-            "invoices": sales.invoices,
+            "invoices": sum(action.royalty.invoice_count for action in the_plan.actions),
             "base": str(sum((action.royalty.base for action in the_plan.actions), ZERO)),
             "currency": books.currency,
-        },
-        # The late changes sensor compares this with what it reads later.
-        record={
-            "sales": str(sales.sales),
-            "newest": sales.newest,
-            "customers": [action.royalty.customer for action in the_plan.actions],
         },
     )
 
 
-def sold(plan: RoyaltyPlan) -> Decimal:
-    """Grand totals of all franchises' invoices, in INR, whatever the policy's base is."""
-    return sum((invoice.sales for action in plan.actions for invoice in action.royalty.invoices), ZERO)
-
-
 def plan_line(action: Action, reason: str, document: str = "", url: str = "") -> PlanLine:
     """One line of the royalty plan as people see it: an adjustment shows its difference, all others the royalty."""
-    amount = action.amount if action.kind in {"create", "adjust", "refuse"} else action.royalty.amount
+    amount = action.amount if action.posts or action.kind == "refuse" else action.royalty.amount
     return PlanLine(action.kind, action.royalty.customer_name, amount, reason, document, url)
 
 
@@ -314,6 +309,17 @@ def _moved(action: Action, day: date, posting_date: date, locked: str) -> Findin
         action.royalty.customer_name,
         f"{action.amount:.2f} for {day} are posted on {posting_date}: {locked}",
         "Nothing is to do: the policy locked_days says so; the entry's remark names the day that it is for.",
+    )
+
+
+def _sales_changed(action: Action) -> Finding:
+    return Finding(
+        "error",
+        "sales changed while they were read",
+        action.royalty.customer_name,
+        f"{action.amount:.2f} are not in the ledger: {action.reason}",
+        NOTHING_TO_FIX.format(asset=NAME),
+        passes=True,
     )
 
 
@@ -330,6 +336,12 @@ def _unusable(action: Action, problem: Unusable) -> Finding:
 
 
 def _not_posted(action: Action, problem: ERPNextError) -> Finding:
+    """Why an entry was not posted. A warning where it only moves shares: the ledger is right without it."""
+    found = _refusal(action, problem)
+    return found if action.amount else replace(found, severity="warning")
+
+
+def _refusal(action: Action, problem: ERPNextError) -> Finding:
     if isinstance(problem, BooksLocked):
         return Finding(
             "error",
@@ -384,8 +396,8 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
 
         **Green** means: one submitted Journal Entry per franchise is in the ledger, receivable account with the franchise as
         party against royalty income with the cost center. Base: the day's submitted Sales Invoices of the franchise, returns
-        with their sign. Rate: the franchise's own, or the policy's default. Rounded once per franchise and day. It is an
-        accrual, not a tax invoice. A later change of sales is followed by one signed *adjustment* that says what changed, at
+        with their sign. Rate: the franchise's own, or the policy's default. Rounded once per franchise and day. The entry has a row
+        for each sale with its share; each sale shows its rate, share and entry. It is an accrual, not a tax invoice. A later change of sales is followed by one signed *adjustment* that says what changed, at
         the rate that the day was posted at; posted entries are never edited, cancelled or deleted. `re_rate: true` in the
         launchpad applies today's rates to the day.
 

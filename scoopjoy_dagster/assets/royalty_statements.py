@@ -15,9 +15,10 @@ from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.keys import revision_of
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.royalties import SUBMITTED, Action, RoyaltyPlan
+from scoopjoy_dagster.accounting.shares import Share, by_document
 from scoopjoy_dagster.assets.nightly import what_to_do
 from scoopjoy_dagster.assets.outcome import PlanLine
-from scoopjoy_dagster.erpnext import royalty_entries, statements
+from scoopjoy_dagster.erpnext import royalty_entries, royalty_shares, statements
 from scoopjoy_dagster.erpnext.client import RUN_FIELD
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.sales_totals import sales_by_franchise
@@ -28,6 +29,9 @@ from scoopjoy_dagster.reporting.loading import load_reporting
 if TYPE_CHECKING:
     from scoopjoy_dagster.reporting.model import RoyaltyStatement
 
+PART = 200
+"""Statements whose lines are read at a time."""
+
 AHEAD = 1000
 """PDFs that are made before they are taken: 24 MB."""
 
@@ -35,13 +39,13 @@ MonthToDate = Mapping[str, tuple[Decimal, Decimal]]
 """By customer: base and royalty of the month up to and including the business day, in INR."""
 
 
-def statement_of(plan: RoyaltyPlan, action: Action, currency: str) -> RoyaltyStatement:
-    """The royalty statement of a franchise whose royalty is in the ledger; its lines are empty where the plan has no rows."""
+def statement_of(
+    plan: RoyaltyPlan, action: Action, currency: str, shares: Iterable[Share] = ()
+) -> RoyaltyStatement:
+    """The royalty statement of a franchise whose royalty is in the ledger; its lines are the shares of its entries."""
     from scoopjoy_dagster.reporting.model import RoyaltyStatement, StatementEntry, StatementLine
 
     royalty = action.royalty
-    detailed = all(invoice.name for invoice in royalty.invoices)
-    shares = royalty.shares(plan.policy.precision) if detailed else {}
     return RoyaltyStatement(
         company=plan.company,
         customer=royalty.customer,
@@ -55,9 +59,11 @@ def statement_of(plan: RoyaltyPlan, action: Action, currency: str) -> RoyaltySta
         royalty=royalty.amount,
         invoices=royalty.invoice_count,
         newest_invoice=royalty.newest_invoice,
+        by_person=royalty.by_person,
         lines=tuple(
-            StatementLine(invoice.name, plan.day, invoice.is_return, invoice.base, shares[invoice.name])
-            for invoice in (royalty.invoices if detailed else ())
+            StatementLine(one.document[1], plan.day, one.base < 0, one.base, one.share)
+            for one in by_document(shares).values()
+            if one.base or one.share
         ),
         entries=tuple(
             StatementEntry(
@@ -131,17 +137,25 @@ def plan_statements(
     return found
 
 
-def with_lines(plan: RoyaltyPlan, due: Iterable[StatementDue], currency: str) -> list[StatementDue]:
-    """The same statements with a line for each invoice; `plan` has their rows."""
-    detailed = {action.royalty.customer: action for action in plan.actions}
-    return [
-        replace(
-            one,
-            action=detailed[one.action.royalty.customer],
-            statement=statement_of(plan, detailed[one.action.royalty.customer], currency),
-        )
-        for one in due
-    ]
+def with_lines(
+    site: Site, plan: RoyaltyPlan, due: Sequence[StatementDue], currency: str
+) -> Iterator[list[StatementDue]]:
+    """The same statements with a line for each sale that their entries carry, so many at a time; a list call for each part."""
+    for part in (due[start : start + PART] for start in range(0, len(due), PART)):
+        entries = [entry.name for one in part for entry in one.action.entries]
+        shares = royalty_shares.shares_of(site, entries)
+        yield [
+            replace(
+                one,
+                statement=statement_of(
+                    plan,
+                    one.action,
+                    currency,
+                    (row for entry in one.action.entries for row in shares.get(entry.name, ())),
+                ),
+            )
+            for one in part
+        ]
 
 
 @dataclass(slots=True)

@@ -1,26 +1,28 @@
 """Which closed days have changed since, and which of them a run is asked for: pure decisions, and what a sensor remembers.
 
-What belongs here: comparing a day as it was closed with the day as it is now, and dealing changed days out to ticks.
-What does not: reading ERPNext (`erpnext.changes`) or Dagster's storage (`automation.late_changes`).
+What belongs here: whether closing a closed day again would do something, and dealing changed days out to ticks.
+What does not: reading ERPNext or Dagster's storage (`automation.late_changes`).
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, NaiveDatetime, ValidationError
 
-from scoopjoy_dagster.accounting.inputs import Sold, together
+from scoopjoy_dagster.accounting.figures import FranchiseFigures, franchise_figures, with_names_of_now
 from scoopjoy_dagster.accounting.keys import digest
 from scoopjoy_dagster.accounting.money import ZERO
-from scoopjoy_dagster.accounting.royalties import Franchise
+from scoopjoy_dagster.accounting.royalties import Action, RoyaltyPlan
 from scoopjoy_dagster.automation.parcels import read_note
-from scoopjoy_dagster.erpnext.changes import DayNow, Touched
+from scoopjoy_dagster.erpnext.changes import Touched
+from scoopjoy_dagster.erpnext.deliveries import Told
+from scoopjoy_dagster.erpnext.shift_totals import DayShifts
 
 log = logging.getLogger(__name__)
 
@@ -59,68 +61,6 @@ class Memory(BaseModel):
         except ValidationError:
             log.warning("The cursor of late_changes is of another version; it begins again: %s", cursor)
             return cls()
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """A day as its newest close has recorded it.
-
-    Attributes:
-        record: number of the materialization, new with every close.
-        at: when that was, in site time, by this machine's clock; None where nothing is recorded.
-        franchises: how many the close knew.
-        sold: what was sold to those that it counted; None where nothing is recorded. Of a close by an earlier version only the
-            number of invoices is known.
-        customers: those that it counted, as they were called then.
-        royalties: what franchises owed for the day, in INR.
-        shifts: number of POS shifts; None where nothing is recorded.
-    """
-
-    record: int
-    at: datetime | None = None
-    franchises: int = 0
-    sold: Sold | None = None
-    customers: frozenset[str] = frozenset()
-    royalties: Decimal | None = None
-    shifts: int | None = None
-
-    @classmethod
-    def of(cls, record: int, at: datetime, royalties: Mapping[str, Any], shifts: Mapping[str, Any]) -> Closed:
-        """From the outcomes of `royalties` and `closed_shifts` (`assets.outcome.Outcome.as_dict`).
-
-        Of outcomes that cannot be read nothing is known: they may have been reported by a person.
-        """
-        try:
-            return cls._of(record, at, royalties, shifts)
-        except (AttributeError, TypeError, ValueError):
-            log.warning("What the close of a day has recorded cannot be read (materialization %d)", record)
-            return cls(record)
-
-    @classmethod
-    def _of(
-        cls, record: int, at: datetime, royalties: Mapping[str, Any], shifts: Mapping[str, Any]
-    ) -> Closed:
-        facts, kept = royalties.get("facts") or {}, royalties.get("record") or {}
-        seen, sales = shifts.get("seen"), _amount(kept.get("sales"))
-        invoices = facts.get("invoices")
-        sold = Sold(int(invoices or 0), sales or ZERO, str(kept.get("newest") or "")) if kept else None
-        return cls(
-            record,
-            at,
-            int(royalties.get("seen") or 0),
-            sold,
-            frozenset(kept.get("customers") or kept.get("terms") or ()),
-            _amount(royalties.get("amount")),
-            None if seen is None else int(seen),
-        )
-
-    def is_same(self, now: Sold) -> bool:
-        """Whether this is what was sold when the day was closed."""
-        if (
-            self.sold and not self.sold.newest
-        ):  # nothing was sold, or by an earlier version, which kept no sums
-            return self.sold.invoices == now.invoices
-        return self.sold == now
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,72 +147,103 @@ def _newest_first(days: Iterable[date], touched: Mapping[date, datetime]) -> lis
     ]
 
 
-def change_of(day: date, closed: Closed | None, now: DayNow, franchises: Collection[str]) -> Change | None:
-    """How a day differs from its close; None when it does not.
+def change_of(plan: RoyaltyPlan, shifts: DayShifts, told: Sequence[Told]) -> Change | None:
+    """What closing a closed day again would do; None when nothing.
 
-    Sales count of those whom the close counted, of whoever owes royalties for the day by the ledger, and of a franchise that
-    was made one since if its newest invoice was created after the close. Rates, exemptions and the policy are no difference:
-    a posted day keeps its own.
+    Where the figures of the whole chain were told, they show what the day was closed with. Else all that the plan would post
+    or refuse is a change; but no first entry of who sold nothing since the day was posted, as a franchise that has joined.
 
     Args:
-        day: the business day.
-        closed: what its newest close has recorded.
-        now: the day with the sales of all who are or were franchises.
-        franchises: the customers that are franchises now.
+        plan: the royalties of the day, complete where something is to be posted.
+        shifts: the POS shifts of the day.
+        told: what was told of the day last.
     """
-    closed = closed or Closed(record=0)
-    counted = closed.customers | now.payers | _joined(closed, now, franchises)
-    current = _sold(now, counted)
-    reasons: list[str] = []
-    if closed.sold is None:
-        reasons.append("closed by an older version, which has not recorded what it was closed with")
-    # A franchise without a royalty that was renamed since is only seen to be the same when everybody is counted.
-    elif not closed.is_same(current) and not closed.is_same(_sold(now, now.sold)):
-        reasons.append(_sold_changed(closed.sold, current))
-    # The record shows two decimals.
-    if closed.royalties is not None and closed.royalties != Decimal(f"{now.ledger:.2f}"):
-        reasons.append(
-            f"royalties of {closed.royalties:,.2f} when closed, {now.ledger:,.2f} in the ledger now"
-        )
-    if closed.shifts is not None and closed.shifts != now.shifts:
-        reasons.append(f"{_counted(closed.shifts, 'POS shift')} when closed, {now.shifts} now")
-    if now.open_shifts:
-        reasons.append(f"open POS shifts: {', '.join(now.open_shifts)}")
-    if not reasons:
+    whole = any(not one.figures.view for one in told)
+    acting = [
+        one for one in plan.actions if one.posts or (one.kind == "refuse" and (one.amount or one.entries))
+    ]
+    otherwise = [said for one in told if (said := _told_otherwise(one, plan, len(shifts.closed)))]
+    # An adjustment of 0.00 moves shares between sales: no figure shows it.
+    posted_at = max((entry.created for one in plan.actions for entry in one.entries), default="")
+    acts = any(
+        not one.amount if whole else one.kind != "create" or one.royalty.newest_invoice > posted_at
+        for one in acting
+        if one.posts or not whole
+    )
+    open_shifts = [one.name for one in shifts.not_closed]
+    if not (acts or otherwise or open_shifts):
         return None
+    reasons = [f"{one.royalty.customer_name}: {one.reason}" for one in acting] or otherwise
+    if open_shifts:
+        reasons = [*reasons, f"open POS shifts: {', '.join(open_shifts)}"]
+    sales = [one for action in plan.actions for one in action.royalty.invoices]
     state = digest(
         {
-            "sold": [current.invoices, current.sales, current.newest],
-            "ledger": now.ledger,
-            "shifts": now.shifts,
-            "open": list(now.open_shifts),
+            "actions": sorted([one.kind, f"{one.amount:.2f}"] for one in acting),
+            "sold": [
+                sum(one.count for one in sales),
+                plan.sales,
+                max((one.newest for one in sales), default=""),
+            ],
+            "posted": sum((_posted(one) for one in plan.actions), ZERO),
+            "shifts": len(shifts.closed),
+            "open": open_shifts,
         }
     )
-    # With the record in it, the same change after another close is another change.
-    key = digest({"record": closed.record, "state": state})[:16]
-    return Change(day, _short("; ".join(reasons)), state, f"late:{day.isoformat()}:{key}")
+    # With what is posted and told in it, the same change after another close is another change.
+    entries = sorted(entry.name for action in plan.actions for entry in action.entries)
+    key = digest({"entries": entries, "told": [one.at for one in told], "state": state})[:16]
+    return Change(plan.day, _short("; ".join(reasons)), state, f"late:{plan.day.isoformat()}:{key}")
 
 
-def _sold(now: DayNow, customers: Iterable[str]) -> Sold:
-    return together(now.sold[one] for one in customers if one in now.sold)
+def _posted(action: Action) -> Decimal:
+    return sum((one.amount for one in action.entries), ZERO)
 
 
-def _joined(closed: Closed, now: DayNow, franchises: Collection[str]) -> set[str]:
-    """Franchises of now that the close did not count, and that have an invoice that was made after it."""
-    return {
-        customer
-        for customer in now.sold.keys() & set(franchises) - closed.customers
-        if closed.at is None or datetime.fromisoformat(now.sold[customer].newest) > closed.at
-    }
+def _told_otherwise(told: Told, plan: RoyaltyPlan, shifts: int) -> str:
+    """How a day differs from figures that were told; empty when it does not.
+
+    What has become of the franchises is no difference: one that was renamed or merged, has left or joined them, pays another
+    rate or is exempt. The sales of one that has joined count where the newest was made after the figures were told.
+    """
+    before = told.figures
+    actions = {one.royalty.customer: one for one in plan.actions}
+    figures = [replace(franchise_figures(one), royalty=_posted(one)) for one in plan.actions]
+    then = with_names_of_now(before.franchises, figures)
+    now = [one for one in figures if one.customer in then or not before.view]
+    joined = [one for one in now if one.customer not in then and one.invoices]
+    gone = [one for customer, one in then.items() if customer not in actions and one.invoices]
+    changed = [
+        one.customer_name
+        for one in now
+        if one.customer in then and _is_other(then[one.customer], one, actions[one.customer])
+    ]
+    invoices, sales = sum(one.invoices for one in before.franchises), before.sales
+    invoices_now = sum(one.invoices for one in now)
+    sales_now = sum((sale.sales for one in now for sale in actions[one.customer].royalty.invoices), ZERO)
+    posted = sum((one.royalty for one in now), ZERO)
+    said = []
+    if (invoices, sales) != (invoices_now, sales_now):
+        said.append(
+            f"{_counted(invoices, 'sale')} of {sales:,.2f} told, {invoices_now} of {sales_now:,.2f} now"
+        )
+    if before.royalty != posted:
+        said.append(f"royalties of {before.royalty:,.2f} told, {posted:,.2f} posted now")
+    late = any(actions[one.customer].royalty.newest_invoice > told.at for one in joined)
+    if (gone or joined) and not (said and (changed or late)):
+        said = []
+    elif changed and not said:
+        said = [f"other sales than told of {', '.join(changed)}"]
+    if not before.view and before.shifts != shifts:
+        said.append(f"{_counted(before.shifts, 'closed POS shift')} told, {shifts} now")
+    return "; ".join(said)
 
 
-def _sold_changed(then: Sold, current: Sold) -> str:
-    if then.invoices and not then.newest:
-        return f"{_counted(then.invoices, 'invoice')} when closed, {current.invoices} now"
-    was = f"{_counted(then.invoices, 'invoice')} of {then.sales:,.2f}"
-    if (then.invoices, then.sales) == (current.invoices, current.sales):
-        return f"{was} when closed and now, but an invoice is another one"
-    return f"{was} when closed, {current.invoices} of {current.sales:,.2f} now"
+def _is_other(then: FranchiseFigures, now: FranchiseFigures, action: Action) -> bool:
+    """Whether something else was sold or posted. The base counts where the royalty follows it: another policy takes another base."""
+    if (then.invoices, then.royalty) != (now.invoices, now.royalty):
+        return True
+    return bool(action.entries) and not action.royalty.kept and then.base != now.base
 
 
 def decide(
@@ -318,20 +289,6 @@ def decide(
     return Decision(tuple(asked), remembered, "; ".join(parts))
 
 
-def too_few_franchises(closed: Closed | None, franchises: Sequence[Franchise]) -> str:
-    """Why nothing may be concluded: franchises are missing in bulk. Empty when they are not.
-
-    A renamed group or a permission taken away would make every day look changed, and its re-run take royalties back.
-    """
-    if closed is None or 2 * len(franchises) >= closed.franchises:
-        return ""
-    return (
-        f"ERPNext shows {len(franchises)} franchises, and the last close knew {closed.franchises}: nothing is requested. "
-        "See the Customer Group, SCOOPJOY_FRANCHISE_GROUP and the user's permissions; if so many have really left, "
-        "run the days by hand"
-    )
-
-
 def _counted(number: int | str, what: str) -> str:
     return f"{number} {what}" + ("" if str(number) == "1" else "s")
 
@@ -340,13 +297,6 @@ def _days(days: Iterable[date]) -> str:
     named = sorted(day.isoformat() for day in days)
     more = f" and {len(named) - DAYS_NAMED} more" if len(named) > DAYS_NAMED else ""
     return ", ".join(named[:DAYS_NAMED]) + more
-
-
-def _amount(text: object) -> Decimal | None:
-    try:
-        return Decimal(str(text))
-    except InvalidOperation:
-        return None
 
 
 def _short(text: str) -> str:

@@ -5,31 +5,35 @@ returned or cancelled, a POS device comes back online with a shift of last week.
 the difference; this sensor is who runs it. A new rate is no change of a posted day, which keeps its own.
 
 It looks in two ways. By `modified`, every tick: cheap, and quick to notice, but blind for what leaves no timestamp
-(a document deleted, a backup restored, a change by SQL) and woken by our own annotations. So a touched day is only a
-candidate, and each day of the window is compared with its record in turn, touched or not, at least once an hour.
+(a document deleted, a backup restored, a change by SQL). So a touched day is only a
+candidate, and each day of the window is compared in turn, touched or not, at least once an hour. It is compared with the books:
+with the royalties that are posted, the shifts, and the figures that were told last.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from scoopjoy_dagster.assets import closed_shifts, royalties
-from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
+from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
+from scoopjoy_dagster.assets import royalties
 from scoopjoy_dagster.automation.nightly import REASON, TRIGGERED_BY, Job
 from scoopjoy_dagster.automation.state import in_flight_days, settled_days
+from scoopjoy_dagster.erpnext.deliveries import told_last
 from scoopjoy_dagster.erpnext.errors import ERPNextError
-from scoopjoy_dagster.erpnext.royalty_entries import franchises
-from scoopjoy_dagster.partitions import day_of, site_time
+from scoopjoy_dagster.erpnext.shift_totals import DayShifts, shifts_of_days
+from scoopjoy_dagster.erpnext.site import Books, Site
+from scoopjoy_dagster.partitions import day_of
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
+from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 
 if TYPE_CHECKING:
-    from scoopjoy_dagster.automation.changed_days import Change, Closed, Memory
+    from scoopjoy_dagster.automation.changed_days import Change, Memory
 
 NAME = "late_changes"
 
@@ -47,9 +51,6 @@ ROTATION_S = 3600
 FEWEST_PER_TICK = 8
 REQUESTS_PER_TICK = 3
 """Runs that one tick asks for at most: the night's run needs room."""
-
-PAGE = 1000
-"""Materializations that Dagster's storage is asked for at a time."""
 
 
 def build(
@@ -77,6 +78,7 @@ def build(
     def late_changes(
         context: dg.SensorEvaluationContext,
         erpnext: ERPNextResource,
+        royalty_policy: RoyaltyPolicyResource,
         clock: ClockResource,
     ) -> dg.SensorResult | dg.SkipReason:
         from scoopjoy_dagster.automation import changed_days
@@ -103,24 +105,13 @@ def build(
                 turn = changed_days.turn(
                     memory, touched, window=window, settled=settled, in_flight=in_flight, share=share
                 )
-                closed = newest_closes(instance, {*turn.compare, max(settled)})
-                known = franchises(site, books.franchise_group)
-                missing = changed_days.too_few_franchises(closed.get(max(settled)), known)
-                if missing:
-                    return _skip(missing, memory)
-                franchises_now = {one.customer for one in known}
-                # Whoever was a franchise when a day was closed still counts with its invoices of the day.
-                customers = franchises_now.union(*(one.customers for one in closed.values()))
-                now = changes.read_days(site, books, customers, turn.compare)
+                found = read_changes(site, books, royalty_policy.policy, turn.compare, turn.touched.keys())
         except ERPNextError as problem:
             return _skip(f"ERPNext could not be read, the next tick tries again: {problem}", memory)
-        found = [
-            changed_days.change_of(day, closed.get(day), now[day], franchises_now) for day in turn.compare
-        ]
         decision = changed_days.decide(
             memory,
             turn,
-            [change for change in found if change],
+            found,
             touched,
             window=window,
             limit=REQUESTS_PER_TICK,
@@ -134,45 +125,28 @@ def build(
     return late_changes
 
 
-def newest_closes(instance: dg.DagsterInstance, days: Collection[date]) -> dict[date, Closed]:
-    """What Dagster's storage says of the newest close of each of these days; a day without one is missing."""
-    from scoopjoy_dagster.automation.changed_days import Closed
+def read_changes(
+    site: Site, books: Books, policy: RoyaltyPolicy, days: Sequence[date], touched: Collection[date]
+) -> list[Change]:
+    """Those of these days, oldest first, that closing again would do something on. Reads only.
 
-    shifts = {day: _outcome(one) for day, one in _newest(instance, closed_shifts.NAME, days).items()}
-    return {
-        day: Closed.of(
-            one.storage_id,
-            site_time(datetime.fromtimestamp(one.timestamp, UTC)),
-            _outcome(one),
-            shifts.get(day, {}),
-        )
-        for day, one in _newest(instance, royalties.NAME, days).items()
-    }
+    A fixed number of list calls, and three more for a day on which something is to be posted, or which was touched: on such a
+    day a sale may have taken the place of a cancelled one of the same amount.
+    """
+    from scoopjoy_dagster.automation.changed_days import change_of
 
-
-def _newest(
-    instance: dg.DagsterInstance, asset: str, days: Collection[date]
-) -> dict[date, dg.EventLogRecord]:
-    """The newest materialization of an asset for each day: one query, newest first."""
-    found: dict[date, dg.EventLogRecord] = {}
-    cursor: str | None = None
-    while missing := sorted(day.isoformat() for day in set(days) - found.keys()):
-        wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=missing)
-        page = instance.fetch_materializations(wanted, limit=PAGE, cursor=cursor)
-        for record in page.records:
-            if record.partition_key and day_of(record.partition_key) not in found:
-                found[day_of(record.partition_key)] = record
-        if not page.has_more:
-            break
-        cursor = page.cursor
-    return found
-
-
-def _outcome(record: dg.EventLogRecord) -> Mapping[str, object]:
-    """The outcome that a materialization carries; empty for one that was reported by other means."""
-    event = record.asset_materialization
-    value = event.metadata[OUTCOME_KEY].value if event and OUTCOME_KEY in event.metadata else None
-    return value if isinstance(value, Mapping) else {}
+    if not days:
+        return []
+    plans = royalties.read_days(site, books, policy, days)
+    shifts = shifts_of_days(site, days[0], days[-1])
+    told = told_last(site, books.company, days)
+    found = []
+    for day in days:
+        plan = plans[day]
+        if plan.writes() or (day in touched and any(one.touched_since for one in plan.actions)):
+            plan = royalties.complete(site, books, plan)
+        found.append(change_of(plan, shifts.get(day, DayShifts()), told.get(day, ())))
+    return [one for one in found if one]
 
 
 def _request(change: Change) -> dg.RunRequest:

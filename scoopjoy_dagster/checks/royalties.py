@@ -43,8 +43,7 @@ class Figures:
     @cached_property
     def plans(self) -> Mapping[date, RoyaltyPlan]:
         """The plans of the days as they are now: after posting, nothing but adopting and skipping."""
-        reading = royalties.read_days(self.site, self.books, self.policy, self.days)
-        return {day: one.plan for day, one in reading.items()}
+        return royalties.read_days(self.site, self.books, self.policy, self.days)
 
     @cached_property
     def franchises(self) -> Mapping[str, str]:

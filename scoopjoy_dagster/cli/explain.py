@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from difflib import get_close_matches
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from scoopjoy_dagster.accounting.day_record import BookedEntry
 from scoopjoy_dagster.accounting.keys import day_of_key, normalised, royalty_key, without_revision
 from scoopjoy_dagster.accounting.royalties import BY_DEFAULT, Action, Franchise, RoyaltyPlan
+from scoopjoy_dagster.accounting.shares import Share
 from scoopjoy_dagster.accounting.verification import entries_by_customer, plan_of
 from scoopjoy_dagster.cli.closing import closable_day
 from scoopjoy_dagster.cli.explanation import Explanation, print_explanation
@@ -88,7 +89,7 @@ def explain(site: Site, settings: Settings, subject: str, day_text: str | None, 
         action,
         _rate_source(franchises, action),
         tuple(entries.get(royalty.customer, ())),
-        {one.invoice: one for one in record.annotated},
+        _shares(record.shares, action),
         tuple(one for one in plan.findings if one.who.partition(": ")[0] == royalty.customer_name),
         tuple(range_reading.read_deliveries(site, books.company, day, day, ["report", "hq"])),
         tuple(one for one in record.others if one.customer == royalty.customer),
@@ -193,6 +194,12 @@ def _unknown(subject: str, day: date, actions: Sequence[Action]) -> str:
 
 
 # -- how the amount came about --------------------------------------------------------------------------------
+
+
+def _shares(rows: Iterable[Share], action: Action) -> tuple[Share, ...]:
+    """The rows of the entries of a franchise."""
+    mine = {one.name for one in action.entries}
+    return tuple(one for one in rows if one.entry in mine)
 
 
 def _rate_source(franchises: Sequence[Franchise], action: Action) -> str:

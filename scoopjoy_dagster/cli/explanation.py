@@ -5,6 +5,7 @@ Not here: finding out what is meant, and reading it (`explain`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -15,12 +16,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from scoopjoy_dagster.accounting.day_record import Annotated, BookedEntry, OtherRoyalty
+from scoopjoy_dagster.accounting.day_record import BookedEntry, OtherRoyalty
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.keys import revision_of
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import SUBMITTED, Action
+from scoopjoy_dagster.accounting.shares import Document, Share
 from scoopjoy_dagster.erpnext.range_reading import DeliveryRecord
 from scoopjoy_dagster.erpnext.site import Books
 
@@ -34,7 +36,7 @@ class Explanation:
     Attributes:
         rate_source: where the rate came from.
         entries: our entries of franchise and day, first one first, cancelled ones included.
-        carried: what each invoice says of its royalty.
+        shares: the rows of the entries that stand.
         findings: what a close would say about the franchise.
         deliveries: what was told about the day, over all channels.
         others: royalty entries of the franchise posted on the day that are not ours.
@@ -47,7 +49,7 @@ class Explanation:
     action: Action
     rate_source: str
     entries: tuple[BookedEntry, ...]
-    carried: dict[str, Annotated]
+    shares: tuple[Share, ...]
     findings: tuple[Finding, ...]
     deliveries: tuple[DeliveryRecord, ...]
     others: tuple[OtherRoyalty, ...] = ()
@@ -67,11 +69,16 @@ class Explanation:
         """Whether the ledger holds what the rule says, and nothing besides."""
         return self.action.kind in {"adopt", "skip"} and not self.others
 
+    def rows_of(self, document: Document) -> list[Share]:
+        """The rows about a sale, oldest entry first."""
+        return [one for one in self.shares if one.document == document]
+
     @property
-    def shares(self) -> dict[str, Decimal]:
-        """Each invoice's share of the royalty by the rule."""
-        royalty = self.action.royalty
-        return royalty.shares(self.policy.precision) if royalty.invoices else {}
+    def no_sales(self) -> dict[Document, list[Share]]:
+        """The rows about documents that are no sales of the day now."""
+        sales = {one.document for one in self.action.royalty.invoices}
+        gone = dict.fromkeys(one.document for one in self.shares if one.document not in sales)
+        return {document: self.rows_of(document) for document in gone}
 
     @property
     def rounding(self) -> str:
@@ -81,7 +88,7 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of `--json`: amounts are exact decimal strings."""
-        royalty, shares = self.action.royalty, self.shares
+        royalty = self.action.royalty
         return {
             "business_day": self.day.isoformat(),
             "company": self.books.company,
@@ -96,17 +103,18 @@ class Explanation:
                     "is_return": one.is_return,
                     "currency": one.currency,
                     "base": f"{one.base:.2f}",
-                    "share": f"{shares[one.name]:.2f}",
-                    "carried": _carried(self.carried.get(one.name)),
+                    **_posted(self.rows_of(one.document)),
                 }
                 for one in royalty.invoices
             ],
+            "no_sales_now": [{"invoice": name, **_posted(rows)} for (_, name), rows in self.no_sales.items()],
             "base": f"{royalty.base:.2f}",
             "rate": _plain(royalty.rate),
             "rate_source": self.rate_source,
             "product": _plain(self.product),
             "rounding": self.rounding,
             "royalty": f"{royalty.amount:.2f}",
+            "by_person": f"{royalty.by_person:.2f}",
             "entries": [_entry(one) for one in self.entries],
             "ledger": f"{self.ledger:.2f}",
             "not_ours": [{"journal_entry": one.name, "amount": f"{one.amount:.2f}"} for one in self.others],
@@ -131,10 +139,13 @@ def _plain(number: Decimal) -> str:
     return f"{number.normalize():f}"
 
 
-def _carried(one: Annotated | None) -> dict[str, str] | None:
-    if one is None:
-        return None
-    return {"rate": _plain(one.rate), "share": f"{one.share:.2f}", "journal_entry": one.journal_entry}
+def _posted(rows: Sequence[Share]) -> dict[str, Any]:
+    """What the entries say of a sale."""
+    return {
+        "posted_base": f"{sum((one.base for one in rows), ZERO):.2f}",
+        "share": f"{sum((one.share for one in rows), ZERO):.2f}",
+        "journal_entries": [one.entry for one in rows],
+    }
 
 
 def _entry(one: BookedEntry) -> dict[str, Any]:
@@ -166,13 +177,16 @@ def print_explanation(out: Console, found: Explanation) -> None:
         f"Royalty of [bold]{escape(royalty.customer_name)}[/] ({escape(royalty.customer)}) "
         f"for [bold]{found.day}[/], {escape(found.books.company)}\n"
     )
-    out.print(_invoices(found) if royalty.invoices else "No submitted Sales Invoices count for this day.")
+    nothing = "No submitted Sales Invoices count for this day."
+    out.print(_invoices(found) if royalty.invoices or found.shares else nothing)
     say(
         f"\nBase       {royalty.base:.2f} {currency}, {found.policy.base.field} of {len(royalty.invoices)} invoices"
     )
     say(f"Rate       {_plain(royalty.rate)} %, {escape(found.rate_source)}")
     say(f"Product    {_plain(found.product)} exactly, rounded {found.rounding}")
-    say(f"Royalty    {royalty.amount:.2f} {currency} by the rule")
+    if royalty.by_person:
+        say(f"Besides    {royalty.by_person:.2f} {currency} that a person entered in ERPNext, and that stay")
+    say(f"Royalty    {royalty.amount:.2f} {currency}{'' if royalty.by_person else ' by the rule'}")
     say(f"Policy     {escape(found.policy_sentence)}\n")
     for number, one in enumerate(found.entries):
         _print_entry(out, one, number)
@@ -201,22 +215,21 @@ def print_explanation(out: Console, found: Explanation) -> None:
 
 def _invoices(found: Explanation) -> Table:
     table = Table("Sales Invoice", "", box=None, pad_edge=False)
-    for column in ("Base", "Share", "Carries"):
+    for column in ("Base", "Share"):
         table.add_column(column, justify="right")
-    table.add_column("Names")
-    shares = found.shares
+    table.add_column("Posted by")
+
+    def add(name: str, notes: Sequence[str], base: Decimal, rows: Sequence[Share]) -> None:
+        share = sum((one.share for one in rows), ZERO)
+        entries = ", ".join(one.entry for one in rows) or "no entry"
+        table.add_row(escape(name), ", ".join(notes), f"{base:.2f}", f"{share:.2f}", escape(entries))
+
     for one in found.action.royalty.invoices:
-        carried = found.carried[one.name]
         notes = ["return"] if one.is_return else []
         notes += [one.currency] if one.currency != found.books.currency else []
-        table.add_row(
-            escape(one.name),
-            ", ".join(notes),
-            f"{one.base:.2f}",
-            f"{shares[one.name]:.2f}",
-            f"{carried.share:.2f}",
-            escape(carried.journal_entry or "no entry"),
-        )
+        add(one.name, notes, one.base, found.rows_of(one.document))
+    for (_, name), rows in found.no_sales.items():
+        add(name, ["no sale now"], ZERO, rows)
     return table
 
 

@@ -57,9 +57,8 @@ def run_setup(out: Console, settings: Settings, *, desk: bool, dry_run: bool) ->
         ERPNextError: the site refused something, or something of the site is in the way.
     """
     with _client(settings) as client:
-        script = settings.annotation_script == "on"
         steps = read_installation(
-            client, desk=desk, script=script, series=settings.royalty_series, role=settings.report_role
+            client, desk=desk, series=settings.royalty_series, role=settings.report_role
         )
         if all(step.kind == "leave" for step in steps):
             out.print("Everything is installed.")

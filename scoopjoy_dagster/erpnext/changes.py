@@ -1,32 +1,25 @@
-"""What has changed on the site since a moment of its own clock, and what business days look like now.
+"""What was touched on the site since a moment of its own clock: four list calls, however many franchises there are.
 
-What belongs here: the reads of the `late_changes` sensor, a fixed number of list calls however many franchises there
-are. What does not: deciding whether a day has changed (`automation.changed_days`), and anything that writes.
+What does not belong here: deciding whether a day has changed (`automation.changed_days`), and anything that writes.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
 
-from scoopjoy_dagster.accounting.inputs import Sold, together
 from scoopjoy_dagster.accounting.keys import day_of_key, digest, key_range
-from scoopjoy_dagster.accounting.money import ZERO, exact
-from scoopjoy_dagster.accounting.policy import Base
-from scoopjoy_dagster.accounting.royalties import CANCELLED, SUBMITTED, PostedEntry
+from scoopjoy_dagster.accounting.royalties import CANCELLED, SUBMITTED
 from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
-from scoopjoy_dagster.erpnext.royalty_entries import entries_between
-from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, rows_by_day, sale_rows
+from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, rows_by_day
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What a look by `modified` has found. A touched day may have changed; most often it was only annotated.
+    """What a look by `modified` has found. A touched day may have changed.
 
     Attributes:
         days: business days that a touched document is about, each with when one was touched last, in site time.
@@ -37,25 +30,6 @@ class Touched:
     days: Mapping[date, datetime] = field(default_factory=dict)
     newest: datetime | None = None
     fingerprint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DayNow:
-    """A business day as ERPNext has it now.
-
-    Attributes:
-        sold: by customer of those asked for and of `payers`, what was sold.
-        payers: parties of our submitted royalty entries of the day by the ledger, which follows a renamed Customer.
-        ledger: what franchises owe by our royalty entries of the day, in INR.
-        shifts: number of submitted POS Opening Entries that began on the day.
-        open_shifts: names of those that are open.
-    """
-
-    sold: Mapping[str, Sold] = field(default_factory=dict)
-    payers: frozenset[str] = frozenset()
-    ledger: Decimal = ZERO
-    shifts: int = 0
-    open_shifts: tuple[str, ...] = ()
 
 
 def newest_modification(site: Site, books: Books) -> datetime | None:
@@ -131,73 +105,6 @@ class _Found:
     def touch(self, day: date, row: Row) -> None:
         at = _moment(row)
         self.days[day] = max(at, self.days.get(day, at))
-
-
-def read_days(
-    site: Site, books: Books, customers: Collection[str], days: Collection[date]
-) -> dict[date, DayNow]:
-    """These business days as they are now, with the filters by which royalties are computed and shifts are closed.
-
-    `customers` are those whose sales are read, besides those who owe royalties for the days.
-    """
-    if not days:
-        return {}
-    first, last = min(days), max(days)
-    entries = {
-        day: [one for one in found if one.docstatus == SUBMITTED]
-        for day, found in entries_between(site, books, first, last).items()
-    }
-    payers = {day: frozenset(one.customer for one in found if one.customer) for day, found in entries.items()}
-    sold = _sold(site, books, {*customers, *(one for day in days for one in payers.get(day, ()))}, days)
-    shifts: dict[date, list[Row]] = defaultdict(list)
-    for row in site.client.rows(
-        "POS Opening Entry",
-        ["name", "status", "period_start_date"],
-        [["docstatus", "=", SUBMITTED], ["company", "=", books.company], *pos.began(site, first, last)],
-    ):
-        shifts[pos.day_of(site, row)].append(row)
-    return {
-        day: DayNow(
-            sold[day],
-            payers.get(day, frozenset()),
-            _owed(entries.get(day, ())),
-            len(shifts[day]),
-            tuple(str(row["name"]) for row in shifts[day] if row["status"] == "Open"),
-        )
-        for day in days
-    }
-
-
-def _owed(entries: Sequence[PostedEntry]) -> Decimal:
-    return sum((one.amount for one in entries), ZERO)
-
-
-def _sold(
-    site: Site, books: Books, customers: Collection[str], days: Collection[date]
-) -> dict[date, dict[str, Sold]]:
-    """The sales of these days to these customers, added up by the server."""
-    rows = sale_rows(
-        site,
-        [
-            *("posting_date", "customer"),
-            site.dialect.count("invoices"),
-            site.dialect.total(Base.GRAND_TOTAL.field, "sales"),
-            site.dialect.newest("creation", "newest"),
-        ],
-        [
-            ["company", "=", books.company],
-            ["posting_date", "in", sorted(day.isoformat() for day in days)],
-            ["customer", "in", sorted(customers)],
-        ],
-        group_by="posting_date, customer",
-        order_by="posting_date asc, customer asc",
-    )
-    found: dict[date, dict[str, Sold]] = {day: {} for day in days}
-    for row in rows:
-        of_day, customer = found[_day(row["posting_date"])], str(row["customer"])
-        more = Sold(int(row["invoices"]), exact(row["sales"]), str(row["newest"]))
-        of_day[customer] = together([of_day.get(customer, Sold()), more])
-    return found
 
 
 def _day(value: object) -> date:

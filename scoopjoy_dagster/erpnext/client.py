@@ -8,7 +8,6 @@ Writes: a document of ours is inserted *once*, by its unique key, whatever happe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -17,15 +16,12 @@ from scoopjoy_dagster.accounting.keys import normalised
 from scoopjoy_dagster.clean_text import released
 from scoopjoy_dagster.erpnext.errors import (
     Ambiguous,
-    Cause,
     Duplicate,
     ERPNextError,
     Forbidden,
     NameTaken,
     NotFound,
     Rejected,
-    Transient,
-    plain_text,
 )
 from scoopjoy_dagster.erpnext.remembered import Remembered
 from scoopjoy_dagster.erpnext.session import Kind, Session, encode
@@ -45,15 +41,8 @@ RECORDS = frozenset({"ScoopJoy Delivery"})
 
 INSERT_ATTEMPTS = 4
 
-_LOST = ("frappe.exceptions.QueryDeadlockError", "frappe.exceptions.QueryTimeoutError")
-"""How ERPNext's last line about a document begins that was rolled back because another writer was there first."""
-
 PAGE = 2000
 """Rows that a paged list asks for at once: about a megabyte, and some 90 ms of ERPNext's time."""
-
-
-class _Lost(Transient):
-    """Documents of a bulk update were rolled back because another writer was there first."""
 
 
 class KeyTaken(Rejected):
@@ -274,47 +263,6 @@ class Client:
         )
         return dict(answer["data"])
 
-    def bulk_update(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        """Set fields of many documents in one request; not atomic.
-
-        Where one of them lost against another writer, all are sent again: the database may have rolled back those before
-        it, too, which ERPNext tells as saved.
-
-        Args:
-            documents: `doctype`, `docname` and the fields to set.
-
-        Returns:
-            For each document that failed: its name and ERPNext's message. The others are saved.
-        """
-        failed: dict[str, str] = {}
-        if not documents:
-            return failed
-        with suppress(_Lost):
-            for attempt in self.session.attempts((_Lost,)):
-                with attempt:
-                    failed = self._bulk_update(documents)
-                    if any(lost(message) for message in failed.values()):
-                        raise _Lost(
-                            "update documents",
-                            "another writer was there first",
-                            exc_type="QueryDeadlockError",
-                            cause=Cause.CONFLICT,
-                        )
-        return failed
-
-    def _bulk_update(self, documents: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        message = self.call(
-            "frappe.client.bulk_update",
-            {"docs": encode([dict(one) for one in documents]).decode()},
-            doing=f"update {len(documents)} documents",
-            kind="repeatable write",
-        )
-        failed: dict[str, str] = {}
-        for one in (message or {}).get("failed_docs", []):
-            lines = str(one.get("exc", "")).strip().splitlines()
-            failed[str(one["doc"]["docname"])] = plain_text(lines[-1]) if lines else "ERPNext gave no reason"
-        return failed
-
     def delete(self, doctype: str, name: str) -> None:
         """Delete a document; one that is gone already is fine."""
         try:
@@ -340,11 +288,6 @@ def adopt(found: Row, digest: str, doing: str, *, ours: bool) -> Written:
             f"{name} has the key {found[KEY_FIELD]} with other amounts: another run wrote it; run the day again",
         )
     return Written(name, created=ours)
-
-
-def lost(message: str) -> bool:
-    """Whether a document of a bulk update was only rolled back because another writer was there first."""
-    return message.startswith(_LOST)
 
 
 def _path(doctype: str, name: str | None = None) -> str:

@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 
 from scoopjoy_dagster.accounting.comparisons import BookedRow, CustomerSales, ShiftFigures
 from scoopjoy_dagster.accounting.keys import day_of_key, key_range
@@ -20,7 +19,6 @@ from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.shifts import SUBMITTED, TillSale, unbooked_sales
 from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
-from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, SHARE
 from scoopjoy_dagster.erpnext.royalty_entries import ledger_rows
 from scoopjoy_dagster.erpnext.sale_documents import sale_rows
 from scoopjoy_dagster.erpnext.sales_totals import summed
@@ -260,24 +258,3 @@ def account_kinds(site: Site, books: Books, accounts: Iterable[str]) -> AccountK
         frozenset(receivable | {str(row["name"]) for row in rows if row["account_type"] == "Receivable"}),
         frozenset(income | {str(row["name"]) for row in rows if row["root_type"] == "Income"}),
     )
-
-
-# -- shares -------------------------------------------------------------------------------------------------------
-
-
-def shares_by_entry(site: Site, books: Books, first: date, last: date) -> dict[date, dict[str, Decimal]]:
-    """Shares that the sales of each day carry, summed by the server for each Journal Entry they name; two list calls."""
-    rows = sale_rows(
-        site,
-        ["posting_date", ENTRY, site.dialect.total(SHARE, "shares")],
-        [
-            ["company", "=", books.company],
-            ["posting_date", "between", [first.isoformat(), last.isoformat()]],
-        ],
-        group_by=f"posting_date, {ENTRY}",
-        order_by=f"posting_date asc, {ENTRY} asc",
-    )
-    found: dict[date, dict[str, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
-    for row in rows:
-        found[date.fromisoformat(str(row["posting_date"]))][str(row[ENTRY] or "")] += exact(row["shares"])
-    return found

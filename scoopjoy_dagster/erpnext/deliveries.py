@@ -7,13 +7,13 @@ delivered, and a person can look it up.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from scoopjoy_dagster.accounting.figures import DayFigures
-from scoopjoy_dagster.accounting.keys import day_prefix, delivery_key, normalised
-from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Written
+from scoopjoy_dagster.accounting.keys import day_of_key, day_prefix, delivery_key, normalised
+from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Row, Written
 from scoopjoy_dagster.erpnext.site import Site
 
 DOCTYPE = "ScoopJoy Delivery"
@@ -42,7 +42,7 @@ class Delivery:
     @property
     def view(self) -> str:
         """Which outlets a report was about (`View.key`, which stands before its digest); empty: the whole chain."""
-        return self.digest.rpartition("-")[0]
+        return _view_of(self.digest)
 
 
 def deliveries(
@@ -95,6 +95,46 @@ def figures_told(site: Site, delivered: Iterable[Delivery], revision: int) -> Da
         return None
     rows = site.client.rows(DOCTYPE, ["name", FIGURES_FIELD], [["name", "=", newest.name]])
     return DayFigures.from_text(str(rows[0][FIGURES_FIELD] or "")) if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Figures of a day that somebody holds, and when they were recorded, in site time as ERPNext writes it."""
+
+    figures: DayFigures
+    at: str
+
+
+def told_last(site: Site, company: str, days: Collection[date]) -> dict[date, list[Told]]:
+    """What was told last of each of these days: of the whole chain, or else of each view of some outlets; two list calls."""
+    rows = site.client.rows(
+        DOCTYPE,
+        ["name", "channel", "business_day", "creation", KEY_FIELD, DIGEST_FIELD],
+        [
+            ["business_day", "in", sorted(day.isoformat() for day in days)],
+            ["channel", "in", ["report", "hq"]],
+        ],
+        order_by="creation asc, name asc",
+    )
+    newest: dict[date, dict[str, Row]] = defaultdict(dict)
+    for row in rows:
+        day = date.fromisoformat(str(row["business_day"]))
+        if day_of_key(str(row[KEY_FIELD]), str(row["channel"]), company) == day:
+            newest[day][_view_of(str(row[DIGEST_FIELD] or ""))] = row
+    chosen = {day: [views[""]] if "" in views else [*views.values()] for day, views in newest.items()}
+    names = [str(row["name"]) for rows in chosen.values() for row in rows]
+    kept = {
+        str(row["name"]): DayFigures.from_text(str(row[FIGURES_FIELD] or ""))
+        for row in site.client.rows(DOCTYPE, ["name", FIGURES_FIELD], [["name", "in", names]])
+    }
+    return {
+        day: [Told(figures, str(row["creation"])) for row in rows if (figures := kept.get(str(row["name"])))]
+        for day, rows in chosen.items()
+    }
+
+
+def _view_of(digest: str) -> str:
+    return digest.rpartition("-")[0]
 
 
 def record_delivery(

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from scoopjoy_dagster.erpnext import annotation_script, desk_schema, series_options
+from scoopjoy_dagster.erpnext import desk_schema, series_options
 from scoopjoy_dagster.erpnext.client import Client, Row
 from scoopjoy_dagster.erpnext.custom_doctype import doctype_step
 from scoopjoy_dagster.erpnext.errors import Forbidden, NotFound, Rejected
 from scoopjoy_dagster.erpnext.install_step import InstallStep
 from scoopjoy_dagster.erpnext.naming_series import ROYALTY_SERIES
 from scoopjoy_dagster.erpnext.report_role import REPORT_ROLE, role_step
-from scoopjoy_dagster.erpnext.schema import DELIVERY_DOCTYPE, FIELDS, CustomField
+from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS
+from scoopjoy_dagster.erpnext.schema import (
+    AMEND_SCRIPTS,
+    DELIVERY_DOCTYPE,
+    EARLIER_FIELDS,
+    FIELDS,
+    SHARE_DOCTYPE,
+    SHARE_REPORT,
+    CustomField,
+)
 from scoopjoy_dagster.erpnext.series_options import SeriesOptions
 
 __all__ = [
@@ -29,26 +39,33 @@ FIELD_COLUMNS = [
     "name",
     "dt",
     "fieldname",
+    "label",
     "fieldtype",
+    "options",
     "unique",
     "no_copy",
     "read_only",
     "allow_on_submit",
     "in_list_view",
+    "is_virtual",
 ]
 
 
-PARENTS = {"POS Closing Entry Detail": "POS Closing Entry"}
-"""Parent of each child DocType that we extend; a list of child rows must name it."""
+PARENTS = {"POS Closing Entry Detail": "POS Closing Entry", SHARE_DOCTYPE["name"]: "Journal Entry"}
+"""Parent of each child DocType that has fields of ours; a list of child rows must name it."""
 
 WITHOUT_DESK = ", or do without the desk (SCOOPJOY_BATCH_RUN_DESK=off)"
 
 
 def fields_by_doctype() -> dict[str, list[str]]:
-    """Names of our custom fields, by DocType."""
-    found: dict[str, list[str]] = {}
+    """Names of our custom fields that a list can show, by DocType."""
+    found: dict[str, list[str]] = {
+        SHARE_DOCTYPE["name"]: [field["fieldname"] for field in SHARE_DOCTYPE["fields"]]
+    }
     for one in FIELDS:
-        found.setdefault(one.doctype, []).append(one.fieldname)
+        if not one.is_virtual:
+            name = f"{one.fieldname}.name as row_name" if one.fieldtype == "Table" else one.fieldname
+            found.setdefault(one.doctype, []).append(name)
     return found
 
 
@@ -59,11 +76,11 @@ class SiteState:
     Attributes:
         fields: rows of Custom Field (`FIELD_COLUMNS`) on the DocTypes that we extend.
         doctypes: our DocTypes that are there, by name, each with its child rows.
-        form_script: the row of our Client Script; None when there is none.
+        form_script: the row of the Client Script of the Batch Run form; None when there is none.
+        amend_scripts: the rows of our Client Scripts for amendments, by name.
         workspace: whether our Workspace is there.
         may_make_workspace: whether the user may make a public Workspace.
-        server_script: the row of our Server Script; None when there is none.
-        may_make_server_script: whether the user may read and make a Server Script.
+        report: the row of our Report; None when there is none.
         series: what can be chosen as naming series of a Journal Entry; None when it was not asked for.
         report_role: whether our Role is there; None when it was not asked for.
     """
@@ -71,10 +88,10 @@ class SiteState:
     fields: Sequence[Row] = ()
     doctypes: Mapping[str, Row] = field(default_factory=dict)
     form_script: Row | None = None
+    amend_scripts: Mapping[str, Row] = field(default_factory=dict)
     workspace: bool = False
     may_make_workspace: bool = True
-    server_script: Row | None = None
-    may_make_server_script: bool = True
+    report: Row | None = None
     series: SeriesOptions | None = None
     report_role: bool | None = None
 
@@ -83,7 +100,6 @@ def plan_installation(
     state: SiteState,
     *,
     desk: bool = True,
-    script: bool = False,
     series: Sequence[str] = ROYALTY_SERIES,
     role: str = REPORT_ROLE,
 ) -> list[InstallStep]:
@@ -92,20 +108,32 @@ def plan_installation(
     Args:
         state: of the site.
         desk: whether the Batch Run desk is wanted; without it, one that is there is left alone.
-        script: whether the Server Script that annotates invoices is wanted; likewise.
         series: naming series of royalty entries.
         role: of those who get the report; it is made if it is ours, any other is the site's own.
     """
     by_name = {(str(row["dt"]), str(row["fieldname"])): row for row in state.fields}
-    steps = [step for one in FIELDS if (step := _field_step(one, by_name.get((one.doctype, one.fieldname))))]
-    delivery = doctype_step(DELIVERY_DOCTYPE, state.doctypes.get(DELIVERY_DOCTYPE["name"]))
-    steps += [delivery] if delivery else []
+    # The rows before the table that holds them, and that before the fields that look into it.
+    steps = [
+        step
+        for wanted in (SHARE_DOCTYPE, DELIVERY_DOCTYPE)
+        if (step := doctype_step(wanted, state.doctypes.get(wanted["name"])))
+    ]
+    steps += [step for one in FIELDS if (step := _field_step(one, by_name.get((one.doctype, one.fieldname))))]
+    for sale in SALE_DOCUMENTS:
+        for fieldname, label in EARLIER_FIELDS.items():
+            row = by_name.get((sale.doctype, fieldname))
+            if row and label.startswith(f"{row['label']} ("):
+                steps.append(_earlier_step(row, fieldname, label))
+    steps += [
+        replace(step, optional=True)
+        for wanted in AMEND_SCRIPTS
+        if (step := _script_step(wanted, state.amend_scripts.get(wanted["name"])))
+    ]
+    report = _report_step(state.report)
+    steps += [report] if report else []
     options = series_options.plan_options(state.series, series) if state.series else None
     steps += [options] if options else []
     steps += [role_step()] if role == REPORT_ROLE and state.report_role is False else []
-    may = state.may_make_server_script
-    server = annotation_script.script_step(state.server_script, may=may) if script else None
-    steps += [server] if server else []
     return steps + (plan_desk(state) if desk else [])
 
 
@@ -116,7 +144,7 @@ def plan_desk(state: SiteState) -> list[InstallStep]:
         for wanted in desk_schema.DESK_DOCTYPES
         if (step := doctype_step(wanted, state.doctypes.get(wanted["name"]), otherwise=WITHOUT_DESK))
     ]
-    script = _script_step(state.form_script)
+    script = _script_step(desk_schema.form_script(), state.form_script, otherwise=WITHOUT_DESK)
     steps += [script] if script else []
     if not state.workspace:
         steps.append(_workspace_step(may=state.may_make_workspace))
@@ -132,22 +160,45 @@ def _field_step(wanted: CustomField, row: Row | None) -> InstallStep | None:
     wrong = {flag: int(value) for flag, value in wanted.flags().items() if bool(row[flag]) != value}
     # A site may show or hide a field in its lists as it likes, and may let people edit what we only read.
     needed = {
-        flag: value for flag, value in wrong.items() if flag in {"unique", "no_copy", "allow_on_submit"}
+        flag: value
+        for flag, value in wrong.items()
+        if flag in {"unique", "no_copy", "allow_on_submit", "is_virtual"}
     }
-    if not needed:
-        return None
-    reason = ", ".join(f"{flag} must be {'on' if value else 'off'}" for flag, value in sorted(needed.items()))
-    return InstallStep("change", "Custom Field", wanted.name, reason, needed)
+    reasons = [f"{flag} must be {'on' if value else 'off'}" for flag, value in sorted(needed.items())]
+    body: dict[str, Any] = dict(needed)
+    if wanted.is_virtual and row["options"] != wanted.options:
+        reasons.append("its expression is not the one of this version")
+        body["options"] = wanted.options
+    return InstallStep("change", "Custom Field", wanted.name, ", ".join(reasons), body) if reasons else None
 
 
-def _script_step(row: Row | None) -> InstallStep | None:
-    """A script that the site has disabled is kept up to date and stays disabled."""
-    wanted = desk_schema.form_script()
+def _earlier_step(row: Row, fieldname: str, label: str) -> InstallStep:
+    return InstallStep(
+        "change",
+        "Custom Field",
+        str(row["name"]),
+        "an earlier version wrote it; it keeps its values, and the form shows it where it has one",
+        {"label": label, "depends_on": f"eval:doc.{fieldname}"},
+    )
+
+
+def _report_step(row: Row | None) -> InstallStep | None:
+    name = str(SHARE_REPORT["name"])
+    if row is None:
+        return InstallStep("create", "Report", name, "it is not there", SHARE_REPORT, optional=True)
+    if row["ref_doctype"] != SHARE_REPORT["ref_doctype"]:
+        reason = f"the site has a report of this name on {row['ref_doctype']}"
+        return InstallStep("leave", "Report", name, reason, {}, optional=True)
+    return None
+
+
+def _script_step(wanted: Mapping[str, Any], row: Row | None, *, otherwise: str = "") -> InstallStep | None:
+    """A script that the site has disabled is kept up to date and stays disabled. `otherwise`: what can be done without it."""
     name = str(wanted["name"])
     if row is None:
         return InstallStep("create", "Client Script", name, "it is not there", wanted)
     if (row["dt"], row["view"]) != (wanted["dt"], wanted["view"]):
-        reason = f"there is one of this name for the {row['view']} of {row['dt']}; rename it{WITHOUT_DESK}"
+        reason = f"there is one of this name for the {row['view']} of {row['dt']}; rename it{otherwise}"
         return InstallStep("refuse", "Client Script", name, reason, {})
     if str(row["script"] or "") == wanted["script"]:
         return None
@@ -183,40 +234,29 @@ def read_site_state(client: Client) -> SiteState:
         "Custom Field", FIELD_COLUMNS, [["dt", "in", sorted({one.doctype for one in FIELDS})]]
     )
     doctypes = {}
-    for wanted in (DELIVERY_DOCTYPE, *desk_schema.DESK_DOCTYPES):
+    for wanted in (SHARE_DOCTYPE, DELIVERY_DOCTYPE, *desk_schema.DESK_DOCTYPES):
         name = str(wanted["name"])
         try:
             doctypes[name] = client.get("DocType", name)
         except NotFound:
             continue
-    scripts = client.rows(
-        "Client Script", ["name", "dt", "view", "script"], [["name", "=", desk_schema.FORM_SCRIPT]]
-    )
-    server_script, may_make_server_script = _server_script(client)
+    names = [desk_schema.FORM_SCRIPT, *(wanted["name"] for wanted in AMEND_SCRIPTS)]
+    scripts = {
+        str(row["name"]): row
+        for row in client.rows("Client Script", ["name", "dt", "view", "script"], [["name", "in", names]])
+    }
+    reports = client.rows("Report", ["name", "ref_doctype"], [["name", "=", SHARE_REPORT["name"]]])
     return SiteState(
         fields=fields,
         doctypes=doctypes,
-        form_script=scripts[0] if scripts else None,
+        form_script=scripts.pop(desk_schema.FORM_SCRIPT, None),
+        amend_scripts=scripts,
         workspace=client.exists("Workspace", desk_schema.WORKSPACE),
         may_make_workspace=may_make_workspace(client),
-        server_script=server_script,
-        may_make_server_script=may_make_server_script,
+        report=reports[0] if reports else None,
         series=series_options.read_customised(client),
         report_role=client.exists("Role", REPORT_ROLE),
     )
-
-
-def _server_script(client: Client) -> tuple[Row | None, bool]:
-    """Our Server Script, and whether the user may make one: who may not is not shown any."""
-    try:
-        rows = client.rows(
-            annotation_script.DOCTYPE,
-            ["name", "script_type", "api_method", "script"],
-            [["name", "=", annotation_script.NAME]],
-        )
-    except Forbidden:
-        return None, False
-    return (rows[0] if rows else None), True
 
 
 def may_make_workspace(client: Client) -> bool:
@@ -238,12 +278,11 @@ def read_installation(
     client: Client,
     *,
     desk: bool = True,
-    script: bool = False,
     series: Sequence[str] = ROYALTY_SERIES,
     role: str = REPORT_ROLE,
 ) -> list[InstallStep]:
     """The plan for a site as it stands: see `read_site_state` and `plan_installation`."""
-    return plan_installation(read_site_state(client), desk=desk, script=script, series=series, role=role)
+    return plan_installation(read_site_state(client), desk=desk, series=series, role=role)
 
 
 def install(client: Client, steps: Iterable[InstallStep], tell: Callable[[InstallStep], None]) -> None:

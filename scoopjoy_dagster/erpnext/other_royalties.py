@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from scoopjoy_dagster.accounting.day_record import OtherRoyalty
 from scoopjoy_dagster.accounting.money import ZERO, exact
+from scoopjoy_dagster.accounting.royalties import CANCELLED
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client, Filter, Row
 from scoopjoy_dagster.erpnext.site import Books, Site
 
@@ -130,7 +131,8 @@ def _amended_from_ours(client: Client, heads: Sequence[Row]) -> set[str]:
         rows = client.rows(
             "Journal Entry",
             ["name", KEY_FIELD, "amended_from"],
-            [["name", "in", sorted(set(before.values()))]],
+            # v15 lets a client amend an entry that is not cancelled: that one is in the ledger besides ours.
+            [["name", "in", sorted(set(before.values()))], ["docstatus", "=", CANCELLED]],
         )
         parents = {str(row["name"]): row for row in rows}
         ours |= {name for name, parent in before.items() if parents.get(parent, {}).get(KEY_FIELD)}

@@ -10,7 +10,6 @@ from typing import Literal
 
 from scoopjoy_dagster.accounting.shifts import named
 from scoopjoy_dagster.erpnext import (
-    annotation_script,
     deliveries,
     desk_schema,
     installation,
@@ -33,11 +32,11 @@ PERMISSIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Customer", ("read",)),
     ("Customer Group", ("read",)),
     ("Accounting Dimension", ("read",)),
-    ("Sales Invoice", ("read", "write")),
+    ("Sales Invoice", ("read",)),
     ("Journal Entry", ("read", "create", "submit")),
     ("GL Entry", ("read",)),
     ("POS Opening Entry", ("read",)),
-    ("POS Invoice", ("read", "write")),
+    ("POS Invoice", ("read",)),
     ("POS Closing Entry", ("read", "create", "write", "submit")),
     ("POS Profile", ("read",)),
     ("File", ("read", "create", "delete")),
@@ -103,7 +102,6 @@ def check_site(site: Site, *, time_zone: str, day: date, desk: bool = True) -> I
         (CUSTOM_FIELDS, _fields),
         ("naming series", _naming_series),
         *([("batch run desk", _desk)] if desk else []),
-        *([("annotation script", _annotation_script)] if site.settings.annotation_script else []),
         ("user permissions", _user_permissions),
         ("accounts", _accounts),
         ("entry fields", _entry_fields),
@@ -171,21 +169,6 @@ def _line(site: Site) -> Iterator[Check]:
         yield Check("ok", "what that means", dialect.implies)
 
 
-def _annotation_script(site: Site) -> Iterator[Check]:
-    try:
-        annotation_script.annotate(site.client, [])
-    except Rejected as problem:
-        yield Check(
-            "warning",
-            "annotation script",
-            f"{problem}; invoices are saved as documents, 50 ms each",
-            "Allow Server Scripts on the site (bench set-config -g server_script_enabled 1), and run `scoopjoy setup` as a user with "
-            f"the role {annotation_script.ROLE}; one that is disabled is enabled in ERPNext; {annotation_script.WITHOUT}.",
-        )
-    else:
-        yield Check("ok", "annotation script", f"{annotation_script.NAME} answers")
-
-
 def _login(site: Site) -> Iterator[Check]:
     user = site.client.call("frappe.auth.get_logged_user", doing="find the user")
     yield Check("ok", "login", f"as {user}")
@@ -207,10 +190,11 @@ def _time_zone(site: Site, wanted: str) -> Iterator[Check]:
 
 def _fields(site: Site) -> Iterator[Check]:
     try:
-        steps = installation.read_installation(site.client, desk=False, series=(), role="")
+        planned = installation.read_installation(site.client, desk=False, series=(), role="")
     except Forbidden:
         yield from _fields_by_use(site)
         return
+    steps = [step for step in planned if not step.optional]
     if len(steps) == 1:
         yield Check("error", CUSTOM_FIELDS, steps[0].sentence, "Run `scoopjoy setup`.", "setup")
     elif steps:
@@ -225,8 +209,12 @@ def _fields(site: Site) -> Iterator[Check]:
         yield Check(
             "ok",
             CUSTOM_FIELDS,
-            "all installed: unique keys, and royalty fields that may change after submit",
+            "all installed: unique keys, the shares in royalty entries, and what sales show of them",
         )
+        for step in planned:
+            if step.kind != "leave":
+                what = f"{step.doctype} {step.name}"
+                yield Check("warning", what, step.reason, "Run `scoopjoy setup`.", "setup")
 
 
 def _fields_by_use(site: Site) -> Iterator[Check]:

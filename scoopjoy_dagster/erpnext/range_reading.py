@@ -14,7 +14,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from scoopjoy_dagster.accounting.day_record import (
-    Annotated,
     BookedEntry,
     DayRecord,
     OtherRoyalty,
@@ -26,16 +25,17 @@ from scoopjoy_dagster.accounting.money import ZERO, exact
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import (
     CANCELLED,
+    SUBMITTED,
     BaseInvoice,
     FormerFranchise,
     Franchise,
     PostedEntry,
 )
 from scoopjoy_dagster.accounting.shifts import unbooked_sales
-from scoopjoy_dagster.erpnext import deliveries, invoice_royalty, pos, royalty_entries, statements
-from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
+from scoopjoy_dagster.erpnext import deliveries, pos, royalty_entries, royalty_shares, statements
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Row
 from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties
-from scoopjoy_dagster.erpnext.sale_documents import sale_rows
+from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, rows_by_day
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 
@@ -84,10 +84,11 @@ def read_days(
         last: last business day.
         headquarters: whether there is a headquarters that must have acknowledged each day.
     """
-    invoices, annotated = _invoices(site, books, policy, customers, first, last)
+    invoices = _invoices(site, books, policy, customers, first, last)
     booked = _entries(site, books, first, last)
     posted = [entry.posted for entries in booked.values() for entry in entries]
     former = royalty_entries.former_franchises(site, customers, posted, books.franchise_group)
+    shares = royalty_shares.shares_of(site, (one.name for one in posted if one.docstatus == SUBMITTED))
     attached = frozenset(statements.attached_statements(site, sorted({entry.name for entry in posted})))
     told = _told(read_deliveries(site, books.company, first, last, ["hq"])) if headquarters else {}
     openings = pos.openings(site, first, last, remember=False)
@@ -101,7 +102,7 @@ def read_days(
         DayRecord(
             day,
             tuple(invoices.get(day, ())),
-            tuple(annotated.get(day, ())),
+            tuple(row for one in booked.get(day, ()) for row in shares.get(one.posted.name, ())),
             tuple(booked.get(day, ())),
             _of_day(former, booked.get(day, ())),
             attached,
@@ -119,7 +120,7 @@ def _of_day(former: Iterable[FormerFranchise], entries: Iterable[BookedEntry]) -
     return tuple(one for one in former if one.customer in present)
 
 
-# -- invoices and what they say of their royalty --------------------------------------------------------------
+# -- sales ------------------------------------------------------------------------------------------------------
 
 
 def _invoices(
@@ -129,53 +130,35 @@ def _invoices(
     customers: Sequence[Franchise],
     first: date,
     last: date,
-) -> tuple[dict[date, list[BaseInvoice]], dict[date, list[Annotated]]]:
-    """Invoices of franchises with their annotations, and the annotated invoices of everybody else."""
-    of_days: list[Filter] = [
-        ["company", "=", books.company],
-        ["posting_date", "between", [first.isoformat(), last.isoformat()]],
-    ]
-    names = [one.customer for one in customers]
-    marks = [invoice_royalty.RATE, invoice_royalty.SHARE, invoice_royalty.ENTRY]
+) -> dict[date, list[BaseInvoice]]:
+    """The sales to franchises."""
     amounts = sorted({policy.base.field, Base.GRAND_TOTAL.field})
-    own = sale_rows(
-        site,
-        ["name", "posting_date", "customer", *amounts, "is_return", "currency", *marks],
-        [*of_days, ["customer", "in", names]],
-    )
-    others = sale_rows(
-        site,
-        ["name", "posting_date", "customer", *marks],
-        [
-            *of_days,
-            [invoice_royalty.ENTRY, "is", "set"],
-            *([["customer", "not in", names]] if names else []),
-        ],
-    )
     invoices: dict[date, list[BaseInvoice]] = defaultdict(list)
-    for row in own:
-        invoices[_date(row["posting_date"])].append(
-            BaseInvoice(
-                str(row["name"]),
-                str(row["customer"]),
-                exact(row[policy.base.field]),
-                bool(row["is_return"]),
-                str(row["currency"]),
-                exact(row[Base.GRAND_TOTAL.field]),
+    for sale in SALE_DOCUMENTS:
+        for row in rows_by_day(
+            site,
+            sale.doctype,
+            ["name", "posting_date", "customer", *amounts, "is_return", "currency"],
+            [
+                ["docstatus", "=", SUBMITTED],
+                *sale.only(site),
+                ["company", "=", books.company],
+                ["posting_date", "between", [first.isoformat(), last.isoformat()]],
+                ["customer", "in", [one.customer for one in customers]],
+            ],
+        ):
+            invoices[_date(row["posting_date"])].append(
+                BaseInvoice(
+                    str(row["name"]),
+                    str(row["customer"]),
+                    exact(row[policy.base.field]),
+                    bool(row["is_return"]),
+                    str(row["currency"]),
+                    exact(row[Base.GRAND_TOTAL.field]),
+                    doctype=sale.doctype,
+                )
             )
-        )
-    annotated: dict[date, list[Annotated]] = defaultdict(list)
-    for row in [*own, *others]:
-        annotated[_date(row["posting_date"])].append(
-            Annotated(
-                str(row["name"]),
-                str(row["customer"]),
-                exact(row[invoice_royalty.RATE]),
-                exact(row[invoice_royalty.SHARE]),
-                str(row[invoice_royalty.ENTRY] or ""),
-            )
-        )
-    return invoices, annotated
+    return invoices
 
 
 # -- entries and the general ledger -----------------------------------------------------------------------------

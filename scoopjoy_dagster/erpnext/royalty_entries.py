@@ -18,6 +18,7 @@ from scoopjoy_dagster.accounting.royalties import (
     Franchise,
     PostedEntry,
 )
+from scoopjoy_dagster.erpnext import royalty_shares
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD, Filter, Row
 from scoopjoy_dagster.erpnext.site import Books, Site
 
@@ -127,6 +128,7 @@ def _posted(row: Row, now: Row, booked: LedgerSide | None) -> PostedEntry:
         adjusts=str(row[ENTRY_ADJUSTS_FIELD] or ""),
         created=str(row["creation"]),
         account=booked.account if booked else "",
+        amended=row is not now,
     )
 
 
@@ -230,10 +232,11 @@ def former_franchises(
 def entry_document(
     site: Site, books: Books, action: Action, day: date, posting_date: date, locked: str = ""
 ) -> Row:
-    """The Journal Entry of an action: the party on the receivable row only, the cost center sent, submitted at once.
+    """The Journal Entry of an action with its shares: the party on the receivable row only, the cost center sent, submitted at once.
 
     `posting_date` is the business day `day`, or a later one because of `locked`, why nothing can be posted on it.
-    A negative amount swaps the sides; ERPNext would take a negative debit silently.
+    A negative amount swaps the sides; ERPNext would take a negative debit silently. An adjustment of 0.00 debits and credits the
+    franchise with the shares that it moves: ERPNext refuses an entry without amounts.
     """
     royalty = action.royalty
     remark = f"Royalty for {royalty.customer_name} on {day.isoformat()}"
@@ -243,9 +246,22 @@ def entry_document(
     if posting_date != day:
         late = f"posted on {posting_date.isoformat()} because {locked}"
         remark, reason = f"{remark}, {late}", f"{reason}; {late}"
-    owes = action.amount > 0
-    side, other = ("debit", "credit") if owes else ("credit", "debit")
-    amount = abs(action.amount)
+    side, other = ("credit", "debit") if action.amount < 0 else ("debit", "credit")
+    amount = abs(action.amount) or sum((one.share for one in action.shares if one.share > 0), ZERO)
+    party: Row = {
+        **books.entry_fields.rows,
+        # An adjustment clears the account that the first entry is on, whichever is the party's now.
+        "account": (action.entries[0].account if action.entries else "")
+        or books.receivable(royalty.customer),
+        "party_type": "Customer",
+        "party": royalty.customer,
+        "cost_center": books.cost_center,
+    }
+    income: Row = {
+        **books.entry_fields.rows,
+        "account": books.income_account,
+        "cost_center": books.cost_center,
+    }
     document: Row = {
         **books.entry_fields.entry,
         "voucher_type": "Journal Entry",
@@ -261,23 +277,10 @@ def entry_document(
         ENTRY_REASON_FIELD: reason,
         **site.dialect.remark(remark),
         "accounts": [
-            {
-                **books.entry_fields.rows,
-                # An adjustment clears the account that the first entry is on, whichever is the party's now.
-                "account": (action.entries[0].account if action.entries else "")
-                or books.receivable(royalty.customer),
-                "party_type": "Customer",
-                "party": royalty.customer,
-                "cost_center": books.cost_center,
-                f"{side}_in_account_currency": amount,
-            },
-            {
-                **books.entry_fields.rows,
-                "account": books.income_account,
-                "cost_center": books.cost_center,
-                f"{other}_in_account_currency": amount,
-            },
+            {**party, f"{side}_in_account_currency": amount},
+            {**(income if action.amount else party), f"{other}_in_account_currency": amount},
         ],
+        royalty_shares.TABLE: royalty_shares.table_rows(action.shares, day, royalty.customer),
     }
     if action.adjusts:
         document[ENTRY_ADJUSTS_FIELD] = action.adjusts

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -12,35 +12,8 @@ from scoopjoy_dagster.accounting.money import ZERO, exact
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice
 from scoopjoy_dagster.erpnext.client import Row
-from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, RATE, SHARE
 from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, SaleDocument, rows_by_day, sale_rows
 from scoopjoy_dagster.erpnext.site import Books, Site
-
-
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """Invoices of one customer and day that say the same of their royalty: rate in percent, Journal Entry (empty: none).
-
-    `share` is the sum of what they carry, in INR.
-    """
-
-    entry: str
-    rate: Decimal
-    invoices: int
-    share: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class DaySales:
-    """The sales of one business day: Sales Invoices, and POS Invoices that are in the ledger (see `sale_documents`).
-
-    Attributes:
-        invoices: one for each customer and currency, added up.
-        marked: by customer, what its invoices say of their royalty.
-    """
-
-    invoices: tuple[BaseInvoice, ...] = ()
-    marked: Mapping[str, Sequence[Marked]] = field(default_factory=dict)
 
 
 def summed(base: Base) -> str:
@@ -49,8 +22,8 @@ def summed(base: Base) -> str:
 
 
 def _grouped(site: Site, sale: SaleDocument, first: date, last: date) -> list[Row]:
-    """Submitted sales of the company on the days from `first` to `last`, added up by business day, customer, currency and annotation."""
-    group = ["posting_date", "customer", "currency", ENTRY, RATE]
+    """Submitted sales of the company on the days from `first` to `last`, added up by business day, customer and currency."""
+    group = ["posting_date", "customer", "currency"]
     return rows_by_day(
         site,
         sale.doctype,
@@ -58,8 +31,8 @@ def _grouped(site: Site, sale: SaleDocument, first: date, last: date) -> list[Ro
             *group,
             site.dialect.count("invoices"),
             *(site.dialect.total(base.field, summed(base)) for base in Base),
-            site.dialect.total(SHARE, "shares"),
             site.dialect.newest("creation", "newest"),
+            site.dialect.newest("modified", "touched"),
         ],
         [
             ["docstatus", "=", 1],
@@ -73,44 +46,25 @@ def _grouped(site: Site, sale: SaleDocument, first: date, last: date) -> list[Ro
     )
 
 
-def day_sales(site: Site, policy: RoyaltyPolicy, first: date, last: date) -> dict[date, DaySales]:
-    """Every business day from `first` to `last` that has sales, of all customers; two grouped list calls.
-
-    All customers, because an invoice may carry the royalty of a customer that is no franchise any more.
-    """
-    rows = [row for one in SALE_DOCUMENTS for row in _grouped(site, one, first, last)]
+def day_sales(site: Site, policy: RoyaltyPolicy, first: date, last: date) -> dict[date, list[BaseInvoice]]:
+    """Every business day from `first` to `last` that has sales: one for each customer and currency, added up; two grouped list calls."""
     invoices: dict[date, dict[tuple[str, str], BaseInvoice]] = defaultdict(dict)
-    marked: dict[date, dict[str, dict[tuple[str, Decimal], Marked]]] = defaultdict(lambda: defaultdict(dict))
-    for row in rows:
-        day, customer, currency = (
-            date.fromisoformat(str(row["posting_date"])),
-            str(row["customer"]),
-            str(row["currency"]),
-        )
-        count = int(row["invoices"])
+    for row in (row for one in SALE_DOCUMENTS for row in _grouped(site, one, first, last)):
+        day = date.fromisoformat(str(row["posting_date"]))
+        customer, currency = str(row["customer"]), str(row["currency"])
         more = BaseInvoice(
             "",
             customer,
             exact(row[summed(policy.base)]),
             currency=currency,
             sales=exact(row[summed(Base.GRAND_TOTAL)]),
-            count=count,
+            count=int(row["invoices"]),
             newest=str(row["newest"]),
+            touched=str(row["touched"]),
         )
         known = invoices[day].get((customer, currency))
         invoices[day][customer, currency] = _together(known, more) if known else more
-        mark = Marked(str(row[ENTRY] or ""), exact(row[RATE]), count, exact(row["shares"]))
-        before = marked[day][customer].get((mark.entry, mark.rate))
-        if before:  # of another currency, or of the other DocType
-            mark = replace(mark, invoices=mark.invoices + before.invoices, share=mark.share + before.share)
-        marked[day][customer][mark.entry, mark.rate] = mark
-    return {
-        day: DaySales(
-            tuple(found.values()),
-            {customer: tuple(marks.values()) for customer, marks in marked[day].items()},
-        )
-        for day, found in invoices.items()
-    }
+    return {day: list(found.values()) for day, found in invoices.items()}
 
 
 def _together(one: BaseInvoice, other: BaseInvoice) -> BaseInvoice:
@@ -120,6 +74,7 @@ def _together(one: BaseInvoice, other: BaseInvoice) -> BaseInvoice:
         sales=one.sales + other.sales,
         count=one.count + other.count,
         newest=max(one.newest, other.newest),
+        touched=max(one.touched, other.touched),
     )
 
 

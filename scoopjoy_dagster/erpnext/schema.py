@@ -1,11 +1,12 @@
-"""What `scoopjoy setup` installs on a site: our custom fields and the DocType of delivery records."""
+"""What `scoopjoy setup` installs on a site: our custom fields, the rows of royalty entries, and the DocType of delivery records."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
-from scoopjoy_dagster.erpnext import deliveries, invoice_royalty, royalty_entries
+from scoopjoy_dagster.erpnext import deliveries, royalty_entries, royalty_shares
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD
 from scoopjoy_dagster.erpnext.custom_doctype import rights
 from scoopjoy_dagster.erpnext.dialects.interface import UNCOUNTED_FIELD
@@ -28,6 +29,7 @@ class CustomField:
     read_only: bool = False
     allow_on_submit: bool = False
     in_list_view: bool = False
+    is_virtual: bool = False
 
     @property
     def name(self) -> str:
@@ -55,47 +57,61 @@ class CustomField:
             "read_only": self.read_only,
             "allow_on_submit": self.allow_on_submit,
             "in_list_view": self.in_list_view,
+            "is_virtual": self.is_virtual,
         }
 
 
 def _royalty_of(doctype: str) -> list[CustomField]:
-    """What an invoice says of its royalty, written after it was submitted."""
-    return [
-        CustomField(
-            doctype,
-            invoice_royalty.RATE,
+    """What a sale shows of its royalty: evaluated when it is read, and never written."""
+    after = "remarks"
+    found = []
+    for fieldname, label, fieldtype, description in (
+        (
+            royalty_shares.SALE_RATE,
             "Royalty Rate",
             "Percent",
-            "remarks",
-            "Rate in percent at which this invoice bore royalty.",
-            no_copy=True,
-            read_only=True,
-            allow_on_submit=True,
+            "Rate in percent at which this sale bore royalty.",
         ),
-        CustomField(
-            doctype,
-            invoice_royalty.SHARE,
+        (
+            royalty_shares.SALE_SHARE,
             "Royalty Share",
             "Currency",
-            invoice_royalty.RATE,
-            "This invoice's share of its franchise's royalty of the day.",
-            options="Company:company:default_currency",
-            no_copy=True,
-            read_only=True,
-            allow_on_submit=True,
+            "This sale's share of its franchise's royalty of the day.",
         ),
-        CustomField(
-            doctype,
-            invoice_royalty.ENTRY,
+        (
+            royalty_shares.SALE_ENTRY,
             "Royalty Journal Entry",
             "Data",
-            invoice_royalty.SHARE,
-            "The Journal Entry that posted the royalty of the day.",
-            no_copy=True,
-            read_only=True,
-            allow_on_submit=True,
+            "The Journal Entries that posted the royalty of this sale.",
         ),
-    ]
+    ):
+        found.append(
+            CustomField(
+                doctype,
+                fieldname,
+                label,
+                fieldtype,
+                after,
+                description,
+                options=royalty_shares.EXPRESSIONS[fieldname],
+                no_copy=True,
+                read_only=True,
+                # A form that was open while the share changed is saved all the same: v15 compares what it sends.
+                allow_on_submit=True,
+                is_virtual=True,
+            )
+        )
+        after = fieldname
+    return found
+
+
+EARLIER_FIELDS = {
+    "custom_royalty_rate": "Royalty Rate (until shares were kept in the entry)",
+    "custom_royalty_share": "Royalty Share (until shares were kept in the entry)",
+    "custom_royalty_journal_entry": "Royalty Journal Entry (until shares were kept in the entry)",
+}
+"""Fields that earlier versions wrote on Sales Invoices and POS Invoices, and what they are called now. They keep their values, and
+the form shows them where they have one."""
 
 
 def _stamp(doctype: str, after: str) -> list[CustomField]:
@@ -214,6 +230,17 @@ FIELDS: tuple[CustomField, ...] = (
         no_copy=True,
         read_only=True,
     ),
+    CustomField(
+        "Journal Entry",
+        royalty_shares.TABLE,
+        "Royalty Shares",
+        "Table",
+        royalty_entries.ENTRY_REASON_FIELD,
+        "The sales behind this entry, each with its share; of an adjustment, the differences.",
+        options=royalty_shares.DOCTYPE,
+        no_copy=True,
+        read_only=True,
+    ),
     *_stamp("POS Closing Entry", "status"),
     CustomField(
         "POS Closing Entry",
@@ -238,6 +265,104 @@ FIELDS: tuple[CustomField, ...] = (
     ),
     *(field for sale in SALE_DOCUMENTS for field in _royalty_of(sale.doctype)),
 )
+
+SHARE_DOCTYPE: dict[str, Any] = {
+    "name": royalty_shares.DOCTYPE,
+    "module": "Custom",
+    "custom": 1,
+    "istable": 1,
+    "editable_grid": 1,
+    "fields": [
+        {"fieldname": "document_type", "label": "Document Type", "fieldtype": "Data", "read_only": 1},
+        # No link: a link would keep people from cancelling their own invoice.
+        {
+            "fieldname": "document",
+            "label": "Document",
+            "fieldtype": "Data",
+            "read_only": 1,
+            "in_list_view": 1,
+            "search_index": 1,
+        },
+        {
+            "fieldname": "business_day",
+            "label": "Business Day",
+            "fieldtype": "Date",
+            "read_only": 1,
+            "in_list_view": 1,
+        },
+        {
+            "fieldname": "franchise",
+            "label": "Franchise",
+            "fieldtype": "Link",
+            "options": "Customer",
+            "read_only": 1,
+        },
+        *(
+            {
+                "fieldname": fieldname,
+                "label": label,
+                "fieldtype": "Currency",
+                "options": "Company:company:default_currency",
+                "read_only": 1,
+                "in_list_view": 1,
+            }
+            for fieldname, label in (("royalty_base", "Base"), ("royalty_share", "Share"))
+        ),
+    ],
+}
+
+SHARE_REPORT: dict[str, Any] = {
+    "name": "Royalty Shares",
+    "report_name": "Royalty Shares",
+    "ref_doctype": "Journal Entry",
+    "report_type": "Report Builder",
+    "is_standard": "No",
+    "json": json.dumps(
+        {
+            "filters": [
+                ["Journal Entry", "docstatus", "=", "1", False],
+                [royalty_shares.DOCTYPE, "document", "is", "set", False],
+            ],
+            "fields": [
+                ["name", "Journal Entry"],
+                *(
+                    [fieldname, royalty_shares.DOCTYPE]
+                    for fieldname in (
+                        "business_day",
+                        "franchise",
+                        "document_type",
+                        "document",
+                        "royalty_base",
+                    )
+                ),
+                [royalty_entries.ENTRY_RATE_FIELD, "Journal Entry"],
+                ["royalty_share", royalty_shares.DOCTYPE],
+            ],
+            "order_by": "`tabJournal Entry`.`posting_date` desc",
+            "add_totals_row": 1,
+            "page_length": 100,
+        }
+    ),
+}
+"""The shares of all sales as a list: a sale shows its share in its form, and ERPNext lists no virtual field."""
+
+AMEND_SCRIPTS: tuple[dict[str, Any], ...] = tuple(
+    {
+        "name": f"ScoopJoy {doctype}",
+        "dt": doctype,
+        "view": "Form",
+        "enabled": 1,
+        "script": f"""// Installed by `scoopjoy setup`. Amend copies all fields, and our key is unique: it stays on the cancelled document.
+frappe.ui.form.on("{doctype}", {{
+	onload(frm) {{
+		if (frm.is_new() && frm.doc.amended_from) frm.doc.{KEY_FIELD} = "";
+	}},
+}});
+""",
+    }
+    for doctype in ("Journal Entry", "POS Closing Entry")
+)
+"""Client Scripts without which ERPNext refuses every amendment of a document of ours: "ScoopJoy Key must be unique"."""
 
 DELIVERY_SERIES = "SJ-DLV-.YYYY.-.#####"
 

@@ -39,7 +39,6 @@ class BookSettings:
         royalty_series: naming series of royalty Journal Entries, one for each parallel request.
         royalty_batch: royalty entries per request at most.
         entry_fields: further fields of each entry and its account rows.
-        annotation_script: whether a Server Script of the site annotates invoices.
         day_ends_at: when a business day ends, on the next date and in site time; midnight: a business day is a date.
     """
 
@@ -51,7 +50,6 @@ class BookSettings:
     royalty_series: tuple[str, ...] = ROYALTY_SERIES
     royalty_batch: int = 100
     entry_fields: EntryFields = field(default_factory=EntryFields)
-    annotation_script: bool = False
     day_ends_at: time = time.min
 
 

@@ -66,13 +66,15 @@ def _idle(frame: str, row: Row) -> bool:
 def statement_digest(statement: RoyaltyStatement) -> str:
     """The first 32 hex digits of a SHA-256 over the content of the statement.
 
-    Of the invoices it is their number, their base, and when the newest was created: the lines follow from that. The month to
+    Of the invoices it is their number, their base, and when the newest was created: the lines follow from that, and what a person
+    added from the entries. The month to
     date is left out for the reason that the history is: a late change of another day does not make the statement of this day
     wrong. So is what the franchise is called (see `report_digest`), and the policy in words: its version says it.
     """
     content = _shallow(statement)
     for name in (
         "lines",
+        "by_person",
         "month_to_date_base",
         "month_to_date_royalty",
         "customer",

@@ -175,6 +175,8 @@ class RoyaltyStatement:
     """Number of invoices, also where their lines have not been read."""
     newest_invoice: str = ""
     """When the newest of them was created, in site time."""
+    by_person: Decimal = Decimal(0)
+    """What a person added to the royalty when amending an entry; it has no line."""
     month_to_date_base: Decimal | None = None
     month_to_date_royalty: Decimal | None = None
 

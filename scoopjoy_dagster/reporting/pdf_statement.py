@@ -56,6 +56,11 @@ def statement_pdf(statement: RoyaltyStatement, *, made_by: str = "") -> bytes:
     open_amount = statement.royalty - statement.posted
     if open_amount:
         document.text(f"{money(open_amount, currency)} of the royalty of this day is not posted yet.", "care")
+    if statement.by_person:
+        document.text(
+            f"{money(statement.by_person, currency)} of the royalty were entered by hand besides "
+            f"{percent(statement.rate)} of the sales."
+        )
     if statement.month_to_date_base is not None and statement.month_to_date_royalty is not None:
         document.text(
             f"{day:%B %Y} up to and including this day: sales {money(statement.month_to_date_base, currency)}, "
@@ -98,6 +103,8 @@ def statement_pdf(statement: RoyaltyStatement, *, made_by: str = "") -> bytes:
         ),
         count(len(statement.lines), "invoice"),
     )
+    if statement.invoices and not statement.lines:
+        document.text("The royalty was posted without the shares of its invoices.", "small")
     return document.render()
 
 

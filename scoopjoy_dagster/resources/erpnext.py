@@ -38,9 +38,6 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     entry_fields: str = Field(
         default="", description="Further fields of an entry and its account rows, `fieldname=value` pairs."
     )
-    annotation_script: bool = Field(
-        default=False, description="Whether a Server Script of the site annotates invoices."
-    )
     day_ends_at: str = Field(
         default="00:00", description="When a business day ends, HH:MM on the next date, in site time."
     )
@@ -145,7 +142,6 @@ class ERPNextResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             royalty_series=tuple(self.royalty_series),
             royalty_batch=self.royalty_batch,
             entry_fields=EntryFields.parse(self.entry_fields),
-            annotation_script=self.annotation_script,
             day_ends_at=time.fromisoformat(self.day_ends_at),
         )
 

@@ -76,23 +76,17 @@ def test_a_royalty_of_sums_knows_how_many_invoices_there_are_and_when_the_newest
     assert (nothing.royalty.invoice_count, nothing.royalty.newest_invoice) == (0, "")
 
 
+def test_the_sales_of_a_day_are_the_grand_totals_of_all_its_invoices() -> None:
+    assert plan(added_up(ROWS)).sales == Decimal("1192.39")
+    assert isinstance(plan([]).sales, Decimal)
+
+
 def test_two_currencies_of_a_customer_are_two_sums_of_one_royalty() -> None:
     foreign = replace(ROWS[0], name="SINV-4", currency="USD", base=Decimal(100), newest="2026-11-22 23:00:00")
     (action, _) = plan(added_up([*ROWS, foreign])).actions
     assert [one.currency for one in action.royalty.invoices] == ["INR", "USD"]
     assert (action.royalty.invoice_count, action.royalty.base) == (3, Decimal("1100.50"))
     assert action.royalty.newest_invoice == "2026-11-22 23:00:00"
-
-
-def test_the_shares_of_invoices_that_are_added_up_are_not_known() -> None:
-    (action, _) = plan(added_up(ROWS)).actions
-    with pytest.raises(ValueError, match=r"^the invoices of Adyar are added up: their shares are not known$"):
-        action.royalty.shares(2)
-    mixed = replace(action.royalty, invoices=(ROWS[0], *action.royalty.invoices))
-    with pytest.raises(ValueError, match="are added up"):
-        mixed.shares(2)
-    each = plan(ROWS).actions[0].royalty
-    assert each.shares(2) == {"SINV-1": Decimal("32.04"), "SINV-2": Decimal("48.00")}
 
 
 MONEY = st.decimals(-100_000, 1_000_000, places=2)
@@ -180,7 +174,7 @@ def test_a_former_franchise_keeps_its_royalty_and_its_invoices_are_listed() -> N
     detailed = made.with_rows(rows_of("Adyar", "Bandra"))
     royalty = detailed.actions[0].royalty
     assert [one.name for one in royalty.invoices] == ["SINV-1", "SINV-2"]
-    assert sum(royalty.shares(2).values()) == royalty.amount == Decimal("80.04")
+    assert royalty.amount == Decimal("80.04")
     assert [one.name for one in detailed.actions[1].royalty.invoices] == ["SINV-3"]
 
 

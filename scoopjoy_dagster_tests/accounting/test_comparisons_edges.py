@@ -18,7 +18,6 @@ from scoopjoy_dagster.accounting.comparisons import (
     headquarters_equals_ours,
     invoices_counted_and_summed,
     outlets_seen,
-    shares_equal_royalties,
     shifts_closed,
     usual_day,
 )
@@ -393,68 +392,6 @@ def entry(name: str, amount: str, revision: int = 0, customer: str = "Adyar", **
     key = royalty_key("ScoopJoy", DAY, customer, revision)
     posted = PostedEntry(name, key, 1, Decimal(amount), customer=customer)
     return replace(posted, **more)  # type: ignore[arg-type]
-
-
-def test_shares_are_judged_by_franchise_over_all_its_entries_and_told() -> None:
-    entries = [
-        entry("JV-1", "80"),
-        entry("JV-2", "-5", 1),
-        entry("JV-3", "10", customer="Bandra"),
-        entry("JV-4", "7", customer="Colaba"),
-    ]
-    shares = {
-        "JV-1": Decimal(75),
-        "JV-3": Decimal("9.5"),
-        "JV-9": Decimal(3),
-        "": Decimal(2),
-        "JV-8": Decimal(0),
-    }
-    assert shares_equal_royalties(entries, shares) == Verdict(
-        FAILS,
-        Decimal(92),
-        Decimal("89.5"),
-        "The invoices carry 89.50, the ledger holds 92.00.",
-        (
-            Difference("Colaba", Decimal(-7)),
-            Difference("invoices of JV-9", Decimal(3)),
-            Difference("invoices without a Journal Entry", Decimal(2)),
-            Difference("Bandra", Decimal("-0.5")),
-        ),
-    )
-    right = shares_equal_royalties(entries[:2], {"JV-2": Decimal(75), "": Decimal(0)})
-    assert right == Verdict(
-        HOLDS, Decimal(75), Decimal(75), "The invoices carry 75.00, the ledger holds 75.00."
-    )
-    nothing = shares_equal_royalties([], {})
-    assert (nothing.ok, str(nothing.expected), str(nothing.actual)) == (True, "0", "0")
-
-
-def test_entries_without_a_party_are_a_franchise_by_their_key_and_named_by_the_entry() -> None:
-    blind = [
-        entry("JV-1", "80", customer="", key=royalty_key("ScoopJoy", DAY, "Adyar", 0)),
-        entry("JV-2", "-5", customer="", key=royalty_key("ScoopJoy", DAY, "ADYAR", 1)),
-    ]
-    assert shares_equal_royalties(blind, {"JV-1": Decimal(75)}).ok
-    assert shares_equal_royalties(blind, {}).worst == (Difference("JV-1", Decimal(-75)),)
-
-
-def test_entries_of_a_renamed_customer_are_one_franchise_s_whatever_their_keys_say() -> None:
-    entries = [
-        entry("JV-1", "80", key=royalty_key("ScoopJoy", DAY, "Besant", 0)),
-        entry("JV-2", "-5", 1),
-    ]
-    assert shares_equal_royalties(entries, {"JV-1": Decimal(75)}).ok
-
-
-def test_parties_in_another_case_are_one_franchise() -> None:
-    entries = [entry("JV-1", "80"), entry("JV-2", "-5", 1, customer="ADYAR ")]
-    assert shares_equal_royalties(entries, {"JV-1": Decimal(75)}).ok
-
-
-def test_only_submitted_entries_owe() -> None:
-    for docstatus in (0, 2):
-        entries = [entry("JV-1", "80"), entry("JV-2", "5", 1, docstatus=docstatus)]
-        assert shares_equal_royalties(entries, {"JV-1": Decimal(80)}).ok
 
 
 def day_figures(**royalties: str) -> DayFigures:

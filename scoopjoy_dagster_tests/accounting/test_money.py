@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoopjoy_dagster.accounting.money import Rounding, allocate, exact, quantum, rounded
+from scoopjoy_dagster.accounting.money import Rounding, apportion, exact, quantum, rounded
 
 AMOUNTS = st.decimals(min_value=-(10**9), max_value=10**9, places=2)
 
@@ -35,25 +35,36 @@ def test_a_rounded_amount_is_never_negative_zero() -> None:
     assert str(rounded(Decimal("-0.001"))) == "0.00"
 
 
-@given(total=AMOUNTS, weights=st.lists(AMOUNTS, min_size=1, max_size=60))
-def test_shares_add_up_to_the_paisa_and_are_within_one_paisa_of_their_proportion(
-    total: Decimal, weights: list[Decimal]
+@given(
+    st.lists(st.decimals(-(10**9), 10**9, places=4), min_size=1, max_size=60),
+    st.integers(-200, 200),
+    st.sampled_from([0, 2, 3]),
+)
+def test_rounded_parts_add_up_to_the_total_and_stay_near_what_they_were(
+    parts: list[Decimal], besides: int, precision: int
 ) -> None:
-    whole = sum(weights, Decimal(0))
-    if whole == 0:
-        assert allocate(Decimal(0), weights) == [Decimal(0)] * len(weights)
-        return
-    shares = allocate(total, weights)
+    unit = quantum(precision)
+    total = rounded(sum(parts, Decimal(0)), precision) + besides * unit
+    shares = apportion(total, parts, precision)
     assert sum(shares) == total
-    for share, weight in zip(shares, weights, strict=True):
-        assert share == share.quantize(quantum(2))
-        assert abs(share - total * weight / whole) < Decimal("0.0100001")
+    most = unit * (3 + abs(besides) // len(parts))
+    for share, part in zip(shares, parts, strict=True):
+        assert share == share.quantize(unit)
+        assert abs(share - part) <= most
 
 
-def test_weights_that_cancel_out_cannot_carry_a_total() -> None:
-    with pytest.raises(ValueError, match="weights that add up to zero"):
-        allocate(Decimal(1), [Decimal(5), Decimal(-5)])
+def test_the_paise_that_are_left_go_to_the_parts_that_lost_most_and_round_again() -> None:
+    thirds = [Decimal("0.0334"), Decimal("0.0333"), Decimal("0.0333")]
+    assert apportion(Decimal("0.10"), thirds) == [Decimal("0.04"), Decimal("0.03"), Decimal("0.03")]
+    assert apportion(Decimal("0.13"), thirds) == [Decimal("0.05"), Decimal("0.04"), Decimal("0.04")]
+    assert apportion(Decimal("0.05"), thirds) == [Decimal("0.02"), Decimal("0.02"), Decimal("0.01")]
+    assert [str(one) for one in apportion(Decimal(0), [Decimal("-0.001"), Decimal("0.001")])] == [
+        "0.00",
+        "0.00",
+    ]
 
 
-def test_the_paise_that_are_left_go_to_the_shares_that_lost_most() -> None:
-    assert allocate(Decimal("0.10"), [Decimal(1)] * 3) == [Decimal("0.04"), Decimal("0.03"), Decimal("0.03")]
+def test_nothing_has_no_parts() -> None:
+    assert apportion(Decimal(0), []) == []
+    with pytest.raises(ValueError, match="split over nothing"):
+        apportion(Decimal(1), [])

@@ -23,6 +23,7 @@ from scoopjoy_dagster.accounting.royalties import (
     Franchise,
     PostedEntry,
     RoyaltyPlan,
+    with_shares,
 )
 from scoopjoy_dagster.accounting.totals import ledger_against_rule
 from scoopjoy_dagster_tests.accounting.planning import DAY, plan_of_day
@@ -217,4 +218,4 @@ def test_the_shares_of_the_invoices_add_up_to_the_royalty(amounts: list[Decimal]
     (action,) = the_plan.actions
     if action.royalty.base == 0:
         return
-    assert sum(action.royalty.shares(2).values()) == action.royalty.amount
+    assert sum(one.share for one in with_shares(action, (), 2).shares) == action.royalty.amount

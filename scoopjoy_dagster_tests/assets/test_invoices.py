@@ -1,4 +1,4 @@
-"""`invoices`: every invoice carries its share, the shares add up, and every royalty has its statement, once."""
+"""`invoices`: every sale shows its share, the shares add up, and every royalty has its statement, once."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from scoopjoy_dagster.erpnext import invoice_royalty, statement_files
+from scoopjoy_dagster.erpnext import statement_files
 from scoopjoy_dagster.erpnext.statement_files import StatementFile
 from scoopjoy_dagster.reporting.numbers import money
-from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster_tests.world import (
     BANJARA,
     DAY,
     FRANCHISES,
-    GELATO,
     HEBBAL,
-    INDIRANAGAR,
-    KORAMANGALA,
+    NO_ROYALTY,
     RATES,
     THANE,
     World,
+    carried,
     change,
     entries,
     exact,
     owed,
+    shown,
 )
 
 MANY = "/api/method/frappe.client.insert_many"
@@ -43,7 +42,7 @@ def settled(chain: World) -> World:
     return chain
 
 
-def annotated(chain: World, customer: str) -> list[dict[str, Any]]:
+def sales(chain: World, customer: str) -> list[dict[str, Any]]:
     return [
         doc
         for doc in chain.erpnext.documents("Sales Invoice", customer=customer, posting_date=DAY.isoformat())
@@ -51,8 +50,9 @@ def annotated(chain: World, customer: str) -> list[dict[str, Any]]:
     ]
 
 
-def shares(chain: World, customer: str) -> Decimal:
-    return sum((exact(doc[invoice_royalty.SHARE]) for doc in annotated(chain, customer)), Decimal(0))
+def shares(chain: World, customer: str) -> dict[str, tuple[Decimal, Decimal, str]]:
+    """What each sale of a customer shows: rate, share, entries."""
+    return {doc["name"]: shown(chain.erpnext, doc["name"]) for doc in sales(chain, customer)}
 
 
 def statements(chain: World, entry: str) -> list[dict[str, Any]]:
@@ -70,24 +70,24 @@ def pdf_text(chain: World, file: dict[str, Any]) -> str:
     return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(content)).pages)
 
 
-def test_annotations_are_exact_and_add_up(settled: World) -> None:
-    day = settled.close("invoices")
-    assert day.success
+def test_every_sale_shows_its_royalty_as_soon_as_it_is_posted_and_the_shares_add_up(settled: World) -> None:
     for customer in FRANCHISES:
-        assert shares(settled, customer) == owed(settled.erpnext, customer)
-        first = entries(settled.erpnext, customer)
-        for doc in annotated(settled, customer):
-            assert Decimal(str(doc[invoice_royalty.RATE])) == RATES[customer]
-            assert (doc[invoice_royalty.ENTRY] or "") == (first[0]["name"] if first else "")
-    sale, second, back = annotated(settled, THANE)
-    assert [exact(doc[invoice_royalty.SHARE]) for doc in (sale, second, back)] == [
+        found = shares(settled, customer)
+        assert found
+        assert sum(share for _, share, _ in found.values()) == owed(settled.erpnext, customer)
+        posted = entries(settled.erpnext, customer)
+        named = {(rate, entry) for rate, _, entry in found.values()}
+        assert named == {(RATES[customer], one["name"]) for one in posted} or customer == HEBBAL
+    assert [share for _, share, _ in shares(settled, THANE).values()] == [
         Decimal("75.00"),
         Decimal("5.00"),
         Decimal("-7.50"),
     ]
-    outcome = day.outcome("invoices")
+    before = settled.erpnext.documents("Sales Invoice")
+    outcome = settled.close("invoices").outcome("invoices")
     assert Decimal(outcome["amount"]) == sum(settled.owed().values())
-    assert outcome["seen"] == 8
+    assert (outcome["seen"], outcome["written"]) == (5, 5)
+    assert settled.erpnext.documents("Sales Invoice") == before
 
 
 def test_a_re_run_writes_nothing(settled: World) -> None:
@@ -114,29 +114,27 @@ def other_policy(chain: World) -> None:
     ],
     ids=["moved out", "disabled", "another policy"],
 )
-def test_what_was_posted_gets_its_shares_and_its_statement_whatever_has_become_of_the_franchise(
+def test_what_was_posted_keeps_its_shares_and_gets_its_statement_whatever_has_become_of_the_franchise(
     settled: World, what: Callable[[World], None], sold_since: str
 ) -> None:
     """The royalties are posted; before `invoices` runs, the franchise leaves or the policy changes, and sales come."""
-    if Decimal(sold_since):
-        settled.invoice(THANE, sold_since)
+    before = shares(settled, THANE)
+    since = {settled.invoice(THANE, sold_since): NO_ROYALTY} if Decimal(sold_since) else {}
     what(settled)
     assert settled.close("invoices").success
-    assert shares(settled, THANE) == owed(settled.erpnext, THANE) == Decimal("72.50")
+    assert carried(settled.erpnext, THANE) == owed(settled.erpnext, THANE) == Decimal("72.50")
+    assert shares(settled, THANE) == {**before, **since}
     (entry,) = entries(settled.erpnext, THANE)
-    assert {doc[invoice_royalty.ENTRY] for doc in annotated(settled, THANE)} == {entry["name"]}
     (file,) = statements(settled, entry["name"])
     assert "72.50" in pdf_text(settled, file)
-    again = settled.close("invoices")
-    assert again.outcome("invoices")["written"] == 0
+    again = settled.close("royalties", "invoices")
+    assert [again.outcome(asset)["written"] for asset in ("royalties", "invoices")] == [0, 0]
 
 
-def test_invoices_of_others_are_not_touched(settled: World) -> None:
+def test_sales_to_others_show_no_royalty(settled: World) -> None:
     other = settled.invoice("Hotel Blue Lagoon", "100")
-    assert settled.close("invoices").success
-    (doc,) = settled.erpnext.documents("Sales Invoice", name=other)
-    assert not doc[invoice_royalty.ENTRY]
-    assert not doc[invoice_royalty.RATE]
+    assert settled.close("royalties", "invoices").success
+    assert shown(settled.erpnext, other) == NO_ROYALTY
 
 
 def test_a_statement_is_attached_to_each_entry_once_and_is_private(settled: World) -> None:
@@ -153,16 +151,18 @@ def test_a_statement_is_attached_to_each_entry_once_and_is_private(settled: Worl
         assert expected in text
 
 
-def test_annotations_and_statements_follow_an_adjustment(settled: World) -> None:
+def test_shares_and_statements_follow_an_adjustment(settled: World) -> None:
     assert settled.close("invoices").success
     (first,) = entries(settled.erpnext, THANE)
     (old,) = statements(settled, first["name"])
     others = {file["name"] for file in settled.erpnext.documents("File")} - {old["name"]}
-    settled.invoice(THANE, "1000")
+    before = shares(settled, THANE)
+    late = settled.invoice(THANE, "1000")
     assert settled.close("royalties", "invoices").success
-    assert shares(settled, THANE) == owed(settled.erpnext, THANE) == Decimal("147.50")
-    assert {doc[invoice_royalty.ENTRY] for doc in annotated(settled, THANE)} == {first["name"]}
     adjustment = entries(settled.erpnext, THANE)[1]
+    new_sale = {late: (RATES[THANE], Decimal("75.00"), adjustment["name"])}
+    assert shares(settled, THANE) == {**before, **new_sale}
+    assert carried(settled.erpnext, THANE) == owed(settled.erpnext, THANE) == Decimal("147.50")
     (new,) = statements(settled, first["name"])
     assert new["name"] != old["name"]
     assert statements(settled, adjustment["name"]) == []
@@ -174,33 +174,13 @@ def test_annotations_and_statements_follow_an_adjustment(settled: World) -> None
     assert settled.erpnext.requests.writes == 0
 
 
-def test_a_franchise_that_owes_nothing_any_more_has_empty_annotations_or_zero_shares(settled: World) -> None:
+def test_the_sales_of_a_franchise_that_owes_nothing_any_more_show_shares_of_nothing(settled: World) -> None:
     assert settled.close("invoices").success
     change(settled.erpnext, "Customer", THANE, custom_royalty_exempt=1)
     assert settled.close("royalties", "invoices", launchpad={"close": {"re_rate": True}}).success
-    assert owed(settled.erpnext, THANE) == shares(settled, THANE) == 0
-
-
-def test_one_invoice_that_cannot_be_saved_is_an_exception_row_and_the_others_are_saved(
-    settled: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A person cancels an invoice while its annotation is on its way."""
-    (stuck,) = [doc["name"] for doc in annotated(settled, BANJARA)]
-    write = invoice_royalty.write_annotations
-
-    def cancel_then_write(site: Any, annotations: Any) -> Any:
-        seed.cancel_document(settled.erpnext, "Sales Invoice", stuck)
-        return write(site, annotations)
-
-    monkeypatch.setattr("scoopjoy_dagster.assets.invoices.write_annotations", cancel_then_write)
-    day = settled.close("invoices")
-    assert not day.success
-    (row,) = day.exceptions("invoices")
-    assert (row["what"], row["who"]) == ("invoice not annotated", stuck)
-    assert "cancelled" in row["message"].lower()
-    for customer in (THANE, KORAMANGALA, GELATO, INDIRANAGAR):
-        assert shares(settled, customer) == owed(settled.erpnext, customer)
-    assert len(settled.erpnext.documents("File")) == 5
+    assert owed(settled.erpnext, THANE) == 0
+    both = ", ".join(one["name"] for one in entries(settled.erpnext, THANE))
+    assert set(shares(settled, THANE).values()) == {(Decimal(0), Decimal("0.00"), both)}
 
 
 @pytest.mark.parametrize(
@@ -223,13 +203,6 @@ def test_a_fault_on_an_upload_leaves_one_file(
     assert rule.hit == 1
     for entry in entries(settled.erpnext):
         assert len(statements(settled, entry["name"])) == 1
-
-
-@pytest.mark.parametrize("kind", ["committed_never_answered", "bad_gateway_before_commit", "deadlock"])
-def test_a_fault_on_the_annotations_is_repeated(settled: World, kind: str) -> None:
-    settled.erpnext.faults.add(kind, path="bulk_update")
-    assert settled.close("invoices").success
-    assert shares(settled, THANE) == owed(settled.erpnext, THANE)
 
 
 def test_one_statement_that_cannot_be_attached_hides_nobody(settled: World) -> None:
@@ -276,8 +249,7 @@ def test_nothing_is_told_of_a_day_whose_royalties_are_not_settled(chain: World) 
 def test_an_exempt_franchise_has_no_statement(settled: World) -> None:
     assert settled.close("invoices").success
     assert not [file for file in settled.erpnext.documents("File") if HEBBAL in file["file_name"]]
-    (doc,) = annotated(settled, HEBBAL)
-    assert not doc[invoice_royalty.ENTRY]
+    assert list(shares(settled, HEBBAL).values()) == [NO_ROYALTY]
 
 
 def test_a_statement_shows_the_month_to_date_of_its_franchise(settled: World) -> None:
@@ -287,7 +259,7 @@ def test_a_statement_shows_the_month_to_date_of_its_franchise(settled: World) ->
     settled.invoice(THANE, "9999", DAY.replace(day=1) - timedelta(days=1))  # last month
     assert settled.close("royalties", day=before).success
     assert settled.close("invoices").success
-    base = sum((exact(doc["base_grand_total"]) for doc in annotated(settled, THANE)), Decimal(0))
+    base = sum((exact(doc["base_grand_total"]) for doc in sales(settled, THANE)), Decimal(0))
     (first,) = entries(settled.erpnext, THANE)
     (file,) = statements(settled, first["name"])
     text = " ".join(pdf_text(settled, file).split())

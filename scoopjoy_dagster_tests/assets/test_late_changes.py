@@ -16,7 +16,7 @@ from openpyxl import load_workbook
 from pypdf import PdfReader
 
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
-from scoopjoy_dagster.erpnext import invoice_royalty, royalty_entries
+from scoopjoy_dagster.erpnext import royalty_entries
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, POLICY_FIELD, RUN_FIELD
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster_tests.world import (
@@ -24,12 +24,14 @@ from scoopjoy_dagster_tests.world import (
     FRANCHISES,
     INDIRANAGAR,
     MANAGERS,
+    NO_ROYALTY,
     NOW,
     RATES,
     THANE,
     Close,
     World,
     by_rule,
+    carried,
     change,
     entries,
     exact,
@@ -37,6 +39,7 @@ from scoopjoy_dagster_tests.world import (
     merge,
     owed,
     rename,
+    shown,
 )
 
 pytestmark = pytest.mark.usefixtures("quick_charts")
@@ -92,16 +95,10 @@ def told(chain: World, channel: str) -> list[dict[str, Any]]:
     return chain.erpnext.documents("ScoopJoy Delivery", channel=channel)
 
 
-def annotated(chain: World, customer: str) -> dict[str, tuple[Decimal, Decimal, str]]:
-    return {
-        doc["name"]: (
-            Decimal(str(doc[invoice_royalty.RATE] or 0)),
-            exact(doc[invoice_royalty.SHARE]),
-            doc[invoice_royalty.ENTRY] or "",
-        )
-        for doc in chain.erpnext.documents("Sales Invoice", customer=customer, docstatus=1)
-        if doc["posting_date"] == DAY.isoformat()
-    }
+def shares(chain: World, customer: str) -> dict[str, tuple[Decimal, Decimal, str]]:
+    """What each sale of the day shows: rate, share, entries; a cancelled one, too."""
+    found = chain.erpnext.documents("Sales Invoice", customer=customer, posting_date=DAY.isoformat())
+    return {doc["name"]: shown(chain.erpnext, doc["name"]) for doc in found}
 
 
 def statement_text(chain: World, entry: str) -> str:
@@ -160,6 +157,7 @@ def test_a_late_change_is_one_adjustment_and_all_that_was_told_follows(
     closed: World, late: Callable[[World], Decimal], why: str
 ) -> None:
     before = {one["name"] for one in closed.erpnext.documents("File")}
+    showed = shares(closed, THANE)
     rate = late(closed)
     run = closed.close()
     first, adjustment = adjusted_once(closed, run)
@@ -169,9 +167,17 @@ def test_a_late_change_is_one_adjustment_and_all_that_was_told_follows(
     assert f"royalty 72.50 -> {expected}: " in adjustment[REASON]
     assert why in adjustment[REASON]
 
-    carried = annotated(closed, THANE)
-    assert sum(share for _, share, _ in carried.values()) == expected
-    assert {(one_rate, entry) for one_rate, _, entry in carried.values()} == {(rate, first["name"])}
+    assert carried(closed.erpnext, THANE) == expected
+    difference = expected - Decimal("72.50")
+    show = shares(closed, THANE)
+    assert sum(share for _, share, _ in show.values()) == expected
+    (moved,) = (name for name, one in show.items() if one != showed.get(name))
+    if moved in showed:  # cancelled: both entries say it, and together nothing
+        both = ", ".join(sorted([first["name"], adjustment["name"]]))
+        assert show[moved] == (rate, Decimal("0.00"), both)
+        assert difference == -showed[moved][1]
+    else:
+        assert show[moved] == (rate, difference, adjustment["name"])
 
     now = {one["name"] for one in closed.erpnext.documents("File")}
     assert len(now - before) == len(before - now) == 1
@@ -244,7 +250,7 @@ def test_the_reason_names_the_invoices_that_came_and_went(closed: World) -> None
 
 
 def test_the_reason_names_only_what_came_and_went_since_the_entry_before(closed: World) -> None:
-    """A cancelled invoice says for ever that it bore royalty, and one that was added may not be annotated yet."""
+    """What the first adjustment has named is in its rows, and the second one goes on from there."""
     gone = of_thane(closed, is_return=0)[1]
     seed.cancel_document(closed.erpnext, "Sales Invoice", gone)
     first = closed.invoice(THANE, "10")
@@ -318,32 +324,35 @@ def test_a_person_s_wish_applies_today_s_rates_to_a_posted_day_and_they_stay(clo
     assert adjustment[REASON] == "royalty 72.50 -> 87.00: rate 7.5 % -> 9 %"
     (row,) = run.warnings("royalties", "royalty policy overridden")
     assert "re_rate" in row["message"]
-    assert {one_rate for one_rate, *_ in annotated(closed, THANE).values()} == {Decimal(9)}
+    assert {one_rate for one_rate, *_ in shares(closed, THANE).values()} == {Decimal(9)}
+    assert carried(closed.erpnext, THANE) == Decimal("87.00")
     nothing_more(closed)
     closed.invoice(THANE, "100")
     assert closed.close().success
     assert owed(closed.erpnext, THANE) == Decimal("96.00")
 
 
-def test_a_person_s_wish_takes_a_former_franchise_s_royalty_back_and_its_invoices_say_so(
+def test_a_person_s_wish_takes_a_former_franchise_s_royalty_back_and_its_sales_show_it(
     closed: World,
 ) -> None:
     move_out(closed)
-    _, adjustment = adjusted_once(closed, closed.close(launchpad={"close": {"re_rate": True}}))
+    first, adjustment = adjusted_once(closed, closed.close(launchpad={"close": {"re_rate": True}}))
     assert exact(adjustment["total_debit"]) == Decimal("72.50")
     assert owed(closed.erpnext, THANE) == Decimal(0)
-    assert set(annotated(closed, THANE).values()) == {(Decimal(0), Decimal("0.00"), "")}
+    both = f"{first['name']}, {adjustment['name']}"
+    assert set(shares(closed, THANE).values()) == {(Decimal(0), Decimal("0.00"), both)}
     nothing_more(closed)
 
 
 def test_a_late_sale_of_a_former_franchise_is_told_and_not_charged(closed: World) -> None:
     move_out(closed)
-    closed.invoice(THANE, "1000")
+    late = closed.invoice(THANE, "1000")
     run = closed.close()
     assert run.success
     assert owed(closed.erpnext, THANE) == Decimal("72.50")
     (row,) = run.warnings("royalties", "former franchise")
     assert "966.68 then and are 1966.68 now" in row["message"]
+    assert shown(closed.erpnext, late) == NO_ROYALTY
     nothing_more(closed)
 
 
@@ -374,14 +383,14 @@ def test_what_was_posted_on_another_base_stays_until_a_person_runs_it_on_that_ba
 
 
 def test_two_merged_franchises_owe_what_both_were_posted_and_a_late_sale_alone(closed: World) -> None:
-    before = {**annotated(closed, THANE), **annotated(closed, INDIRANAGAR)}
+    before = {**shares(closed, THANE), **shares(closed, INDIRANAGAR)}
     both = owed(closed.erpnext, THANE) + owed(closed.erpnext, INDIRANAGAR)
     merge(closed.erpnext, THANE, INDIRANAGAR)
     run = closed.close()
     assert run.success
     assert run.outcome("royalties")["written"] == 0
     assert owed(closed.erpnext, INDIRANAGAR) == both
-    assert annotated(closed, INDIRANAGAR) == before
+    assert shares(closed, INDIRANAGAR) == before
     added = closed.invoice(INDIRANAGAR, "100")
     run = closed.close()
     assert run.success
@@ -390,9 +399,9 @@ def test_two_merged_franchises_owe_what_both_were_posted_and_a_late_sale_alone(c
     assert owed(closed.erpnext, INDIRANAGAR) == both + rate
     assert adjustment[REASON].endswith(f"; {added} added")
     assert adjustment[REASON].count("->") == 2  # the royalty and the base of Indiranagar's own entry
-    now = annotated(closed, INDIRANAGAR)
-    assert {name: now[name] for name in before} == before
-    assert sum(share for _, share, _ in now.values()) == both + rate
+    now = {added: (rate, rate.quantize(Decimal("0.01")), adjustment["name"])}
+    assert shares(closed, INDIRANAGAR) == {**before, **now}
+    assert sum(share for _, share, _ in {**before, **now}.values()) == both + rate
     nothing_more(closed)
 
 

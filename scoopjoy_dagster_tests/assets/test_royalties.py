@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import defaultdict
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ from scoopjoy_dagster.assets.outcome import Outcome
 from scoopjoy_dagster.erpnext import royalty_entries
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, RUN_FIELD, Client
 from scoopjoy_dagster.erpnext.errors import ERPNextError
+from scoopjoy_dagster.erpnext.royalty_shares import DOCTYPE
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster_tests.world import (
@@ -34,6 +36,7 @@ from scoopjoy_dagster_tests.world import (
     World,
     amend,
     by_rule,
+    carried,
     change,
     entries,
     exact,
@@ -46,9 +49,27 @@ INSERT = "/api/method/frappe.client.insert_many"
 
 
 def settled(chain: World) -> None:
-    """The ledger holds what the rule says, franchise by franchise, and balances."""
+    """The ledger holds what the rule says, franchise by franchise, and balances; the entries carry each sale once."""
     assert chain.owed() == chain.expected()
     assert ledger_balance(chain.erpnext) == 0
+    for customer in FRANCHISES:
+        assert carried(chain.erpnext, customer) == owed(chain.erpnext, customer)
+        if entries(chain.erpnext, customer):
+            assert posted_bases(chain, customer) == sold_bases(chain, customer)
+
+
+def posted_bases(chain: World, customer: str) -> dict[str, Decimal]:
+    """The base of each sale by the entries that stand."""
+    found: dict[str, Decimal] = defaultdict(Decimal)
+    for row in chain.erpnext.documents(DOCTYPE, franchise=customer, docstatus=1):
+        found[row["document"]] += exact(row["royalty_base"])
+    return {name: base for name, base in found.items() if base}
+
+
+def sold_bases(chain: World, customer: str) -> dict[str, Decimal]:
+    of_day = {"customer": customer, "posting_date": DAY.isoformat(), "docstatus": 1}
+    sales = chain.erpnext.documents("Sales Invoice", **of_day)
+    return {doc["name"]: exact(doc["base_grand_total"]) for doc in sales}
 
 
 def post(site: Site) -> Outcome:
@@ -470,21 +491,68 @@ def test_an_amendment_that_is_still_a_draft_is_to_be_submitted(chain: World) -> 
     settled(chain)
 
 
-def test_an_entry_that_a_person_amended_to_another_amount_is_followed_by_the_difference(chain: World) -> None:
+def adjustments(chain: World) -> list[tuple[Decimal, str]]:
+    """Amount of each adjustment of the franchise at Thane, and which entry it adjusts."""
+    return [
+        (exact(doc["accounts"][0]["debit"]) - exact(doc["accounts"][0]["credit"]), doc[ADJUSTS])
+        for doc in entries(chain.erpnext, THANE)
+        if doc["docstatus"] == 1 and doc[ADJUSTS]
+    ]
+
+
+ADJUSTS = royalty_entries.ENTRY_ADJUSTS_FIELD
+
+
+@pytest.mark.parametrize("added", ["100", "-2.50"])
+def test_what_a_person_changed_by_amending_an_entry_stands_until_a_person_takes_it_back(
+    chain: World, added: str
+) -> None:
     chain.a_day()
     assert chain.close("royalties").success
     (entry,) = entries(chain.erpnext, THANE)
     seed.cancel_document(chain.erpnext, "Journal Entry", entry["name"])
-    heir = amend(chain.erpnext, entry["name"], Decimal("70.00"))
+    heir = amend(chain.erpnext, entry["name"], Decimal("72.50") + Decimal(added))
+    for _ in range(2):
+        chain.erpnext.requests.reset()
+        day = chain.close("royalties")
+        assert day.success
+        assert chain.erpnext.requests.writes == 0
+        (row,) = day.warnings("royalties", "royalty changed by a person")
+        assert (row["who"], row["action"]) == (
+            THANE,
+            f"To go back to the rule, run `scoopjoy close --date {DAY} --re-rate`.",
+        )
+        assert f"{heir} differ by {Decimal(added):+.2f} from 7.5 % of 966.68" in row["message"]
+    assert owed(chain.erpnext, THANE) == Decimal("72.50") + Decimal(added)
+    assert carried(chain.erpnext, THANE) == Decimal("72.50")
+
+    chain.invoice(THANE, "1000")
+    assert chain.close("royalties").success
+    assert owed(chain.erpnext, THANE) == Decimal("147.50") + Decimal(added)
+    assert carried(chain.erpnext, THANE) == Decimal("147.50")
+
+    assert chain.close("royalties", launchpad={"close": {"re_rate": True}}).success
+    settled(chain)
+    assert adjustments(chain) == [(Decimal("75.00"), heir), (-Decimal(added), heir)]
+    assert chain.close("royalties").warnings("royalties", "royalty changed by a person") == []
+    settled(chain)
+
+
+def test_an_amount_that_is_not_an_amendment_is_put_right(chain: World) -> None:
+    """Somebody changed an entry and its ledger in the database."""
+    chain.a_day()
+    assert chain.close("royalties").success
+    (entry,) = entries(chain.erpnext, THANE)
+    with chain.erpnext.site.transaction():
+        for table, of_entry in (("GL Entry", "voucher_no"), ("Journal Entry Account", "parent")):
+            for column in ("debit", "credit"):
+                chain.erpnext.site.db.run(
+                    f'UPDATE "tab{table}" SET {column} = 172.5 WHERE {of_entry} = ? AND {column} > 0',
+                    (entry["name"],),
+                )
     assert chain.close("royalties").success
     settled(chain)
-    (adjustment,) = (
-        doc
-        for doc in entries(chain.erpnext, THANE)
-        if doc["docstatus"] == 1 and doc[KEY_FIELD].endswith(":1")
-    )
-    assert exact(adjustment["total_debit"]) == Decimal("2.50")
-    assert adjustment[royalty_entries.ENTRY_ADJUSTS_FIELD] == heir
+    assert adjustments(chain) == [(Decimal(-100), entry["name"])]
 
 
 def test_a_person_s_own_journal_entry_for_a_franchise_is_none_of_our_business(chain: World) -> None:

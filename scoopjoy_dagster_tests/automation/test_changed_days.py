@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -11,24 +11,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoopjoy_dagster.accounting.inputs import Sold, together
-from scoopjoy_dagster.accounting.royalties import Franchise
+from scoopjoy_dagster.accounting.figures import DayFigures, franchise_figures
+from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
+from scoopjoy_dagster.accounting.royalties import BaseInvoice, Franchise, PostedEntry, RoyaltyPlan
+from scoopjoy_dagster.accounting.shifts import Opening
 from scoopjoy_dagster.automation.changed_days import (
     REASON_LENGTH,
     Change,
-    Closed,
     Memory,
     Turn,
     change_of,
     decide,
-    too_few_franchises,
     turn,
 )
-from scoopjoy_dagster.erpnext.changes import DayNow, Touched
+from scoopjoy_dagster.erpnext.changes import Touched
+from scoopjoy_dagster.erpnext.deliveries import Told
+from scoopjoy_dagster.erpnext.shift_totals import ClosedShift, DayShifts
+from scoopjoy_dagster_tests.accounting.planning import plan_of_day
+from scoopjoy_dagster_tests.accounting.sums import added_up
 
 FIRST = date(2026, 11, 1)
 MOMENT = datetime(2026, 11, 23, 10, 0)
-THANE = Franchise("Franchise Thane", "Franchise Thane", Decimal("7.5"))
 
 
 def days(count: int) -> list[date]:
@@ -190,143 +193,271 @@ def test_a_memory_comes_back_from_its_cursor_as_it_was(memory: Memory) -> None:
 # -- what a change is ---------------------------------------------------------------------------------------------------
 
 
-CLOSED_AT = datetime(2026, 11, 2, 1, 0)
+CLOSED_AT = datetime(2026, 11, 23, 1, 0)
 EARLY, LATE = (str(CLOSED_AT + timedelta(hours=hours)) for hours in (-2, 2))
+OPENING = Opening("POS-OPE-1", "ScoopJoy", "POS Bandra", "cashier", CLOSED_AT, "Open")
+SALES = st.lists(
+    st.tuples(st.sampled_from("ABCD"), st.sampled_from(["100", "7", "-20"])), min_size=1, max_size=5
+)
 
 
-def sold(*amounts: str, newest: str = EARLY) -> Sold:
-    return together(Sold(1, Decimal(amount), newest) for amount in amounts)
+def sale(customer: str, amount: str = "100", newest: str = EARLY, base: str = "") -> BaseInvoice:
+    return BaseInvoice("S", customer, Decimal(base or amount), sales=Decimal(amount), newest=newest)
 
 
-def of_thane(*amounts: str, newest: str = EARLY, **more: object) -> DayNow:
-    parts = {THANE.customer: sold(*amounts, newest=newest)} if amounts else {}
-    return replace(DayNow(parts), **more)  # type: ignore[arg-type]
+def pays(names: Collection[str] = "ABCD", rate: str = "5", *, exempt: bool = False) -> list[Franchise]:
+    return [Franchise(one, f"Franchise {one}", Decimal(rate), exempt) for one in names]
 
 
-def closed_as(now: DayNow, record: int = 7, customers: Sequence[str] = (THANE.customer,)) -> Closed:
-    counted = together(one for customer, one in now.sold.items() if customer in customers)
-    return Closed(record, CLOSED_AT, 1, counted, frozenset(customers), now.ledger, now.shifts)
+def now(
+    *sales: BaseInvoice,
+    franchises: Sequence[Franchise] = tuple(pays()),
+    posted: Sequence[PostedEntry] = (),
+    policy: RoyaltyPolicy | None = None,
+) -> RoyaltyPlan:
+    return plan_of_day(
+        *added_up(sales), franchises=franchises, posted=posted, policy=policy or RoyaltyPolicy()
+    )
 
 
-def compared(
-    closed: Closed | None, now: DayNow, franchises: Sequence[str] = (THANE.customer,)
-) -> Change | None:
-    return change_of(FIRST, closed, now, franchises)
+def close(plan: RoyaltyPlan, view: str = "") -> tuple[list[PostedEntry], Told]:
+    """The entries that a plan posts, and what is told of the day then: of all, or of the franchises of a view."""
+    posted = [
+        PostedEntry(
+            f"JE-{one.key}",
+            one.key,
+            1,
+            one.amount,
+            customer=one.royalty.customer,
+            base=one.royalty.base,
+            rate=one.royalty.rate,
+            policy=one.royalty.policy_version,
+            terms=one.royalty.terms,
+            created=str(CLOSED_AT),
+        )
+        for one in plan.writes()
+    ]
+    names = {one.customer: one.name for one in posted}
+    figures = [
+        replace(franchise_figures(one), entry=names.get(one.royalty.customer, "")) for one in plan.actions
+    ]
+    seen = [one for one in figures if one.customer in (view or "ABCDX")]
+    total = sum(
+        (
+            one.sales
+            for a in plan.actions
+            if a.royalty.customer in (view or "ABCDX")
+            for one in a.royalty.invoices
+        ),
+        Decimal(0),
+    )
+    royalty = sum((one.royalty for one in seen), Decimal(0))
+    return posted, Told(DayFigures(total, royalty, Decimal(0), 0, tuple(seen), view), str(CLOSED_AT))
 
 
-def test_the_change_of_another_close_has_another_key() -> None:
-    then, now = of_thane("100"), of_thane("100", "50")
-    first, second = (compared(closed_as(then, record=n), now) for n in (7, 8))
+def party(posted: Sequence[PostedEntry], old: str, new: str) -> list[PostedEntry]:
+    """The entries after ERPNext renamed a customer, or merged it into another."""
+    return [replace(one, customer=new if one.customer == old else one.customer) for one in posted]
+
+
+def changed_by(plan: RoyaltyPlan, *told: Told, shifts: DayShifts | None = None) -> Change | None:
+    return change_of(plan, shifts or DayShifts(), told)
+
+
+@given(SALES, st.booleans(), st.booleans())
+def test_a_day_as_it_was_closed_has_not_changed_and_one_more_sale_changes_it(
+    parts: list[tuple[str, str]], exempt: bool, is_told: bool
+) -> None:
+    franchises = pays(exempt=exempt)
+    sales = [sale(*one) for one in parts]
+    posted, told = close(now(*sales, franchises=franchises))
+    known = [told] if is_told else []
+    assert changed_by(now(*sales, franchises=franchises, posted=posted), *known) is None
+    more = now(*sales, sale("A", "200", newest=LATE), franchises=franchises, posted=posted)
+    assert bool(changed_by(more, *known)) is (is_told or not exempt)
+
+
+def test_a_franchise_that_joined_after_the_close_is_charged_for_what_it_sold_since_alone() -> None:
+    posted, _ = close(now(sale("A")))
+    for newest in (EARLY, LATE):
+        assert bool(changed_by(now(sale("A"), sale("B", newest=newest), posted=posted))) is (newest == LATE)
+
+
+@pytest.mark.parametrize("what", ["told", "posted"])
+def test_the_change_after_another_close_has_another_key(what: str) -> None:
+    posted, told = close(now(sale("A")))
+    later = replace(told, at=LATE) if what == "told" else told
+    other = [replace(one, name="JE-2") for one in posted] if what == "posted" else posted
+    first = changed_by(now(sale("A"), sale("B"), posted=posted), told)
+    second = changed_by(now(sale("A"), sale("B"), posted=other), later)
     assert first
     assert second
     assert first.state == second.state
     assert first.run_key != second.run_key
 
 
-def test_a_ledger_with_more_decimals_than_the_record_shows_is_no_change() -> None:
-    now = of_thane("100", ledger=Decimal("7.500"))
-    assert compared(closed_as(now), now) is None
+def test_a_sale_in_the_place_of_another_is_another_state() -> None:
+    posted, told = close(now(sale("A")))
+    states = {
+        change.state
+        for newest in (EARLY, LATE)
+        if (change := changed_by(now(sale("A"), sale("B", newest=newest), posted=posted), told))
+    }
+    assert len(states) == 2
 
 
 def test_a_reason_fits_into_a_tag_however_many_shifts_are_open() -> None:
-    now = of_thane("100", shifts=90, open_shifts=tuple(f"POS-OPE-2026-{n:05d}" for n in range(90)))
-    found = compared(closed_as(of_thane("100")), now)
+    opened = [replace(OPENING, name=f"POS-OPE-2026-{n:05d}") for n in range(90)]
+    found = changed_by(now(), shifts=DayShifts(not_closed=tuple(opened)))
     assert found
-    assert found.reason.startswith("0 POS shifts when closed, 90 now; open POS shifts: POS-OPE-2026-00000")
-    assert len(found.reason) <= REASON_LENGTH
+    assert found.reason.startswith("open POS shifts: POS-OPE-2026-00000, ")
+    assert len(found.reason) == REASON_LENGTH
 
 
-@pytest.mark.parametrize("closed", [None, Closed(3, CLOSED_AT)])
-def test_a_day_without_any_record_has_changed(closed: Closed | None) -> None:
-    found = compared(closed, of_thane("100"))
-    assert found
-    assert "has not recorded" in found.reason
+# -- names and terms ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("kept", "changed"),
-    [
-        ({"sold": "2:digest", "terms": {THANE.customer: "7.5 %"}}, False),
-        ({"sales": "100.00", "newest": EARLY, "customers": [THANE.customer]}, False),
-        ({"sales": "100.01", "newest": EARLY, "customers": [THANE.customer]}, True),
-        ({"sales": "100.00", "newest": LATE, "customers": [THANE.customer]}, True),
-    ],
-    ids=["of an earlier version", "the same", "another amount", "another invoice"],
-)
-def test_a_day_is_compared_with_what_its_close_has_recorded(kept: dict[str, object], changed: bool) -> None:
-    """An earlier version recorded a digest that says nothing to this one: only the number is compared."""
-    outcome = {"facts": {"invoices": 1, "base": "100.00"}, "record": kept, "amount": "7.50", "seen": 6}
-    closed = Closed.of(3, CLOSED_AT, outcome, {"seen": 0})
-    assert bool(compared(closed, of_thane("100", ledger=Decimal("7.50")))) is changed
-    more = compared(closed, of_thane("100", "1", ledger=Decimal("7.50")))
-    assert more
-    assert "when closed, 2" in more.reason
-
-
-# -- whose sales count --------------------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.sampled_from(["100", "-20", "0"]), max_size=3), st.booleans(), st.booleans())
-def test_it_is_no_change_what_has_become_of_a_franchise(
-    amounts: list[str], still_one: bool, owes: bool
-) -> None:
-    payers = frozenset({THANE.customer} if owes else ())
-    now = of_thane(*amounts, payers=payers)
-    assert compared(closed_as(now), now, [THANE.customer] if still_one else []) is None
-    more = of_thane(*amounts, "1", payers=payers)
-    assert compared(closed_as(now), more, [])
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from(["100", "7"])), min_size=1, max_size=5),
-    st.sampled_from("ABCD"),
-    st.sampled_from("ABCDX"),
-    st.booleans(),
-)
+@given(SALES, st.sampled_from("ABCD"), st.sampled_from("ABCDX"), st.booleans())
 def test_renaming_and_merging_customers_changes_no_day_and_hides_no_change(
-    sales: list[tuple[str, str]], old: str, new: str, owes: bool
+    parts: list[tuple[str, str]], old: str, new: str, exempt: bool
 ) -> None:
-    def day(*more: tuple[str, str], renamed: bool = True) -> DayNow:
-        found: dict[str, Sold] = {}
-        for customer, amount in [*sales, *more]:
-            name = new if renamed and customer == old else customer
-            found[name] = together([found.get(name, Sold()), sold(amount, newest=LATE if more else EARLY)])
-        return DayNow(found, frozenset(found) if owes else frozenset())
+    posted, told = close(now(*(sale(*one) for one in parts), franchises=pays(exempt=exempt)))
 
-    closed = closed_as(day(renamed=False), customers="ABCD")
-    franchises = ({*"ABCD"} - {old}) | {new}
-    assert compared(closed, day(), sorted(franchises)) is None
-    assert compared(closed, day((old, "3")), sorted(franchises))
+    def day(*more: BaseInvoice) -> RoyaltyPlan:
+        sales = [*(sale(*one) for one in parts), *more]
+        return now(
+            *(replace(one, customer=new if one.customer == old else one.customer) for one in sales),
+            franchises=pays(sorted(({*"ABCD"} - {old}) | {new}), exempt=exempt),
+            posted=party(posted, old, new),
+        )
+
+    assert changed_by(day(), told) is None
+    assert changed_by(day(sale(old, "300", LATE)), told)
+
+
+@given(SALES, st.sets(st.sampled_from("ABCD")), st.sampled_from(["5", "9", "150", "0"]), st.booleans())
+def test_new_terms_change_no_day(
+    parts: list[tuple[str, str]], exempt: set[str], rate: str, net: bool
+) -> None:
+    """Nor does another base of the policy: each sale here has a tax in it."""
+    sales = [sale(customer, amount, base=str(int(amount) * 2)) for customer, amount in parts]
+    then = [*pays({*"ABCD"} - exempt), *pays(exempt, exempt=True)]
+    posted, told = close(now(*sales, franchises=then))
+    policy = RoyaltyPolicy(base=Base.NET_TOTAL, default_rate=Decimal(3)) if net else None
+    read = [replace(one, base=one.sales) for one in sales] if net else sales
+    for is_exempt in (False, True):
+        other = pays(rate=rate, exempt=is_exempt)
+        assert changed_by(now(*read, franchises=other, posted=posted, policy=policy), told) is None
+
+
+@given(SALES, st.sets(st.sampled_from("ABCD")), st.booleans())
+def test_a_list_of_franchises_that_came_back_short_requests_nothing(
+    parts: list[tuple[str, str]], listed: set[str], exempt: bool
+) -> None:
+    sales = [sale(*one) for one in parts]
+    posted, told = close(now(*sales, franchises=pays(exempt=exempt)))
+    short = now(*sales, franchises=pays(listed, exempt=exempt), posted=posted)
+    assert changed_by(short, told) is None
+    assert changed_by(short) is None
 
 
 @given(st.integers(-90, 90))
-def test_the_invoices_of_a_customer_that_has_joined_change_a_day_when_the_newest_is_younger_than_its_close(
+def test_the_sales_of_a_customer_that_has_joined_change_a_day_when_the_newest_is_younger_than_what_was_told(
     minutes: int,
 ) -> None:
-    now = of_thane("100", newest=str(CLOSED_AT + timedelta(minutes=minutes)))
-    assert bool(compared(closed_as(now, customers=()), now)) is (minutes > 0)
+    posted, told = close(now(sale("A"), franchises=pays("A")))
+    joined = sale("B", newest=str(CLOSED_AT + timedelta(minutes=minutes)))
+    assert bool(changed_by(now(sale("A"), joined, posted=posted), told)) is (minutes > 0)
 
 
-# -- whether anything can be concluded -----------------------------------------------------------------------------------
+# -- what was told ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("known", "now", "blocked"), [(6, 3, False), (6, 2, True), (1, 0, True), (0, 0, False)]
-)
-def test_fewer_than_half_of_the_franchises_are_too_few(known: int, now: int, blocked: bool) -> None:
-    assert bool(too_few_franchises(Closed(1, franchises=known), [THANE] * now)) is blocked
+def test_a_base_that_changes_alone_changes_a_day_whose_royalty_follows_it() -> None:
+    posted, told = close(now(sale("A", base="80")))
+    found = changed_by(now(sale("A", base="90"), posted=posted), told)
+    assert found
+    assert found.reason == "Franchise A: royalty 4.00 -> 4.50: base 80.00 -> 90.00"
 
 
-def test_before_the_first_close_there_is_nothing_to_compare_the_number_of_franchises_with() -> None:
-    assert too_few_franchises(None, []) == ""
+def test_equal_sums_of_other_franchises_that_pay_nothing_are_a_change() -> None:
+    exempt = pays(exempt=True)
+    _, told = close(now(sale("A"), sale("B"), franchises=exempt))
+    found = changed_by(now(sale("A"), sale("A"), franchises=exempt), told)
+    assert found
+    assert found.reason == "other sales than told of Franchise A, Franchise B"
 
 
-def test_an_outcome_that_was_reported_by_other_means_is_a_close_of_which_nothing_is_known() -> None:
-    assert Closed.of(3, CLOSED_AT, {}, {}) == Closed(3, CLOSED_AT)
+@pytest.mark.parametrize(("customer", "is_found"), [("A", True), ("B", False)])
+def test_where_only_some_outlets_were_told_their_franchises_are_compared(
+    customer: str, is_found: bool
+) -> None:
+    exempt = pays(exempt=True)
+    _, told = close(now(sale("A"), sale("B"), franchises=exempt), view="A")
+    closed = DayShifts((ClosedShift(OPENING, "POS-CLO-1", 1, 0, Decimal(1)),))
+    assert changed_by(now(sale("A"), sale("B"), franchises=exempt), told, shifts=closed) is None
+    late = now(sale("A"), sale("B"), sale(customer, newest=LATE), franchises=exempt)
+    assert bool(changed_by(late, told)) is is_found
 
 
-@pytest.mark.parametrize("facts", ["x", {"invoices": "abc"}, 5])
-def test_of_an_outcome_that_cannot_be_read_nothing_is_known(facts: object) -> None:
-    """A person can report a materialization with whatever metadata."""
-    reported = {"facts": facts, "record": {"sales": "1.00"}}
-    assert Closed.of(3, CLOSED_AT, reported, {}) == Closed(3)
+def test_where_only_some_outlets_were_told_whatever_is_to_be_posted_for_others_is_a_change() -> None:
+    posted, told = close(now(sale("A"), sale("B")), view="A")
+    found = changed_by(now(sale("A"), sale("B"), sale("B"), posted=posted), told)
+    assert found
+    assert found.reason == "Franchise B: royalty 5.00 -> 10.00: base 100.00 -> 200.00"
+
+
+@pytest.mark.parametrize(("then", "since"), [("AB", "A"), ("A", "AB")], ids=["gone", "joined"])
+def test_another_amount_is_a_change_where_a_franchise_without_sales_has_gone_or_joined(
+    then: str, since: str
+) -> None:
+    _, told = close(now(sale("A"), franchises=pays(then, exempt=True)))
+    found = changed_by(now(sale("A", "101"), franchises=pays(since, exempt=True)), told)
+    assert found
+    assert found.reason == "1 sale of 100.00 told, 1 of 101.00 now"
+
+
+def test_an_entry_that_is_lost_is_a_change_where_a_franchise_that_pays_nothing_has_gone() -> None:
+    _, told = close(now(sale("A"), sale("B"), franchises=[*pays("A"), *pays("B", exempt=True)]))
+    assert changed_by(now(sale("A"), franchises=pays("A")), told)
+
+
+def test_what_a_person_has_changed_in_an_entry_is_told() -> None:
+    posted, told = close(now(sale("A")))
+    amended = [replace(one, amount=Decimal(6), amended=True) for one in posted]
+    assert changed_by(now(sale("A"), posted=amended)) is None
+    found = changed_by(now(sale("A"), posted=amended), told)
+    assert found
+    assert found.reason == "royalties of 5.00 told, 6.00 posted now"
+
+
+# -- what a run would do ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_shares_that_move_between_sales_of_equal_amounts_are_a_change(is_told: bool) -> None:
+    posted, told = close(now(sale("A")))
+    plan = now(sale("A"), posted=posted)
+    moved = replace(plan, actions=(replace(plan.actions[0], kind="adjust", reason="on other sales"),))
+    found = changed_by(moved, *([told] if is_told else []))
+    assert found
+    assert found.reason == "Franchise A: on other sales"
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_an_entry_that_a_person_cancelled_is_a_change_and_a_mistyped_rate_is_none(is_told: bool) -> None:
+    posted, told = close(now(sale("A")))
+    known = [told] if is_told else []
+    assert changed_by(now(sale("A"), franchises=pays(rate="150"), posted=posted), *known) is None
+    cancelled = [replace(one, docstatus=2, amount=Decimal(0)) for one in posted]
+    found = changed_by(now(sale("A"), posted=cancelled), *known)
+    assert found
+    assert "5.00 of 5.00" in found.reason
+
+
+def test_the_same_sums_with_another_thing_to_do_are_another_state() -> None:
+    posted, told = close(now(sale("A")))
+    one, other = (changed_by(now(sale("A"), sale(late), posted=posted), told) for late in "AB")
+    assert one
+    assert other
+    assert one.state != other.state

@@ -27,7 +27,6 @@ from scoopjoy_dagster.automation import retention
 from scoopjoy_dagster.automation.alert import Links
 from scoopjoy_dagster.automation.desk.run_facts import read_run as read_batch_run
 from scoopjoy_dagster.automation.facts import read_run
-from scoopjoy_dagster.automation.late_changes import newest_closes
 from scoopjoy_dagster.automation.nightly import TRIGGERED_BY
 from scoopjoy_dagster.automation.outbox import pending
 from scoopjoy_dagster.automation.recovery import closed_by
@@ -36,7 +35,6 @@ from scoopjoy_dagster.local.home import prepare_home
 from scoopjoy_dagster.local.postgres import EmbeddedPostgres
 from scoopjoy_dagster.partitions import day_of
 from scoopjoy_dagster_tests.automation.world import DAYS, Close, origin, refusal
-from scoopjoy_dagster_tests.world import DAY, World
 
 ENDED = ["2026-03-01", "2026-03-02", "2026-03-03"]
 OURS = {"nightly_close", "watchdog", "retention"}
@@ -300,18 +298,6 @@ def test_days_stay_as_they_are_and_alerts_and_batch_runs_say_the_same(close: Clo
     close.ledger_ok = True
     assert close.run(ENDED[1]).is_success
     assert settled_days(close.instance, DAYS, ENDED) == {ENDED[0], ENDED[1]}
-
-
-def test_late_changes_read_the_newest_close_as_before(
-    full_chain: World, instance: dg.DagsterInstance
-) -> None:
-    full_chain.instance = instance
-    full_chain.a_day()
-    assert full_chain.close().success
-    before = newest_closes(instance, {DAY})
-    assert before[DAY].customers
-    assert retention.purge(instance, LATER - timedelta(days=90), location=None, jobs=OURS).rows > 10
-    assert newest_closes(instance, {DAY}) == before
 
 
 RUN_PAGE = """

@@ -41,9 +41,6 @@ def _numbers(_context: click.Context, _option: click.Parameter, text: str) -> li
 @click.option("--url", help="A real ERPNext, on which `scoopjoy setup` was run. Default: the embedded one.")
 @click.option("--key", envvar="ERPNEXT_API_KEY", help="API key there; or ERPNEXT_API_KEY.")
 @click.option("--secret", envvar="ERPNEXT_API_SECRET", help="API secret there; or ERPNEXT_API_SECRET.")
-@click.option(
-    "--annotation-script", is_flag=True, help="--url has our Server Script: measure nights with it, too."
-)
 @click.option("--test-site", is_flag=True, help="Yes, --url is a test site: cancelled documents stay on it.")
 @click.option(
     "--day", type=click.DateTime(["%Y-%m-%d"]), help="Last business day that is used. Default: yesterday."
@@ -64,7 +61,6 @@ def main(
     url: str | None,
     key: str | None,
     secret: str | None,
-    annotation_script: bool,
     test_site: bool,
     day: datetime | None,
     file: Path | None,
@@ -84,7 +80,6 @@ def main(
             raise click.UsageError(
                 "The benchmark posts and cancels documents and leaves them behind. If the site is a test site, say --test-site."
             )
-        options["scripted"] = annotation_script
         options["real_site"] = {"ERPNEXT_URL": url, "ERPNEXT_API_KEY": key, "ERPNEXT_API_SECRET": secret}
     found = results.Results("a real site" if url else f"embedded, latency model {LATENCY}")
     try:

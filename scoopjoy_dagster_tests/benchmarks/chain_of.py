@@ -48,12 +48,12 @@ def amount_of(day: date, place: int, number: int) -> Decimal:
 
 
 def prepare(erpnext: SandboxERPNext) -> None:
-    """Masters, our custom fields and our Server Script; the site must be serving."""
+    """Masters and our custom fields; the site must be serving."""
     seed.master_data(erpnext)
-    owner = erpnext.administrator
-    with Session(erpnext.url, owner.api_key, owner.api_secret) as session:
+    robot = erpnext.robot
+    with Session(erpnext.url, robot.api_key, robot.api_secret) as session:
         client = Client(session)
-        install(client, read_installation(client, script=True), lambda _step: None)
+        install(client, read_installation(client), lambda _step: None)
 
 
 def build(erpnext: SandboxERPNext, chain: Chain) -> None:

@@ -1,7 +1,7 @@
 """Many closed days on the embedded ERPNext, written straight into its database: a year takes seconds, not hours.
 
-The rows are those that a close leaves behind: invoices with their shares, royalty entries with their ledger rows,
-statements, and headquarters' acknowledgements. They follow from the program's own rule, so a verification finds them
+The rows are those that a close leaves behind: royalty entries with their shares and ledger rows, statements, and
+headquarters' acknowledgements; and the invoices. They follow from the program's own rule, so a verification finds them
 right; that the rule itself is right is the business of other tests.
 """
 
@@ -16,11 +16,17 @@ from typing import Any
 
 from scoopjoy_dagster.accounting.keys import delivery_key
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
-from scoopjoy_dagster.accounting.royalties import Action, BaseInvoice, Franchise, plan_royalties
+from scoopjoy_dagster.accounting.royalties import (
+    Action,
+    BaseInvoice,
+    Franchise,
+    plan_royalties,
+    with_shares,
+)
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, POLICY_FIELD, Client
 from scoopjoy_dagster.erpnext.installation import install, read_installation
-from scoopjoy_dagster.erpnext.invoice_royalty import ENTRY, RATE, SHARE
 from scoopjoy_dagster.erpnext.royalty_entries import ENTRY_BASE_FIELD, ENTRY_RATE_FIELD
+from scoopjoy_dagster.erpnext.royalty_shares import DOCTYPE, TABLE, table_rows
 from scoopjoy_dagster.erpnext.session import Session
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
@@ -81,9 +87,10 @@ def _close(erpnext: SandboxERPNext, day: date, chain: Sequence[Franchise], each:
         invoices=invoices,
         posted=[],
     )
-    posted = plan.writes()
+    posted = [with_shares(one, [], 2) for one in plan.writes()]
     _store(erpnext, "Sales Invoice", [row for action in posted for row in _invoice_rows(day, action)])
     _store(erpnext, "Journal Entry", [_entry_row(day, action) for action in posted])
+    _store(erpnext, DOCTYPE, [row for action in posted for row in _share_rows(day, action)])
     _store(erpnext, "GL Entry", [row for action in posted for row in _ledger_rows(day, action)])
     _store(erpnext, "File", [_statement_row(day, action) for action in posted])
     told = {
@@ -109,7 +116,6 @@ def _name(day: date, action: Action) -> str:
 
 
 def _invoice_rows(day: date, action: Action) -> list[dict[str, Any]]:
-    shares = action.royalty.shares(2)
     return [
         {
             "name": one.name,
@@ -121,9 +127,6 @@ def _invoice_rows(day: date, action: Action) -> list[dict[str, Any]]:
             "currency": "INR",
             "base_grand_total": float(one.base),
             "base_net_total": float(one.base),
-            RATE: float(action.royalty.rate),
-            SHARE: float(shares[one.name]),
-            ENTRY: _name(day, action),
         }
         for one in action.royalty.invoices
     ]
@@ -144,6 +147,24 @@ def _entry_row(day: date, action: Action) -> dict[str, Any]:
         ENTRY_BASE_FIELD: float(action.royalty.base),
         ENTRY_RATE_FIELD: float(action.royalty.rate),
     }
+
+
+def _share_rows(day: date, action: Action) -> list[dict[str, Any]]:
+    name = _name(day, action)
+    return [
+        {
+            **row,
+            "name": f"{name}-{number}",
+            "docstatus": 1,
+            "parent": name,
+            "parenttype": "Journal Entry",
+            "parentfield": TABLE,
+            "idx": number,
+            "royalty_base": float(row["royalty_base"]),
+            "royalty_share": float(row["royalty_share"]),
+        }
+        for number, row in enumerate(table_rows(action.shares, day, action.royalty.customer), start=1)
+    ]
 
 
 def _ledger_rows(day: date, action: Action) -> list[dict[str, Any]]:

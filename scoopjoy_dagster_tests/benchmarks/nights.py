@@ -37,19 +37,13 @@ def by_step(act: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def night(bench: Workbench, franchises: int, invoices: int, *, naive: bool) -> dict[str, Any]:
-    """(a), (b) and (d): one night, the same day again, and an earlier day by the naive way, in one process.
-
-    Another day beside, in a process of its own: the same night with the annotation script, where the site has it.
-    """
-    chain = bench.chain(franchises, invoices, 3)
+    """(a), (b) and (d): one night, the same day again, and the day before by the naive way, in one process."""
+    chain = bench.chain(franchises, invoices, 2)
     acts = [iso("close", chain.last, chain.last)] * 2
     if naive:
-        acts.append(iso("naive", chain.days[0]))
+        acts.append(iso("naive", chain.first))
     with bench.site(chain) as site:
         found = bench.measure(site, chain, acts)
-        if bench.scripted:
-            act = iso("close", chain.days[1], chain.days[1])
-            (scripted,) = bench.measure(site | {"SCOOPJOY_ANNOTATION_SCRIPT": "on"}, chain, [act])["acts"]
     first, again, *rest = found["acts"]
     told = {
         "franchises": franchises,
@@ -58,8 +52,6 @@ def night(bench: Workbench, franchises: int, invoices: int, *, naive: bool) -> d
         "night": {**figures(first), "steps": by_step(first)},
         "again": {**figures(again), "steps": by_step(again)},
     }
-    if bench.scripted:
-        told["scripted"] = {**figures(scripted), "steps": by_step(scripted)}
     if rest:
         told["naive"] = compared(first, rest[0])
     return told

@@ -76,8 +76,6 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
         name = f"{one['franchises']:,} franchises"
         told.append((f"{name}, a night", *_cells(one["night"])))
         told.append((f"{name}, the same day again", *_cells(one["again"])))
-        if "scripted" in one:
-            told.append((f"{name}, a night with the annotation script", *_cells(one["scripted"])))
         if "naive" in one:
             told.append((f"{name}, two steps the naive way", *_cells(one["naive"])))
     for one in found["backfills"]:

@@ -71,7 +71,6 @@ def _serve(asked: dict[str, object]) -> None:
             erpnext.start()
             prepare(erpnext)
             build(erpnext, chain)
-            erpnext.site.server_scripts = True
             erpnext.stop()
             erpnext.latency = latency  # only now: it is filled at full speed
             erpnext.start()

@@ -41,8 +41,6 @@ class Workbench:
     last_day: date = field(default_factory=lambda: last_ended_day(datetime.now(ZONE)))
     real_site: Mapping[str, str] | None = None
     """Settings of the ERPNext to measure; none: an embedded one for each benchmark."""
-    scripted: bool = True
-    """Whether the site has the Server Script that annotates invoices."""
     _databases: int = 0
 
     def chain(self, franchises: int, invoices: int, days: int) -> Chain:

@@ -116,7 +116,6 @@ class Site:
             for doc in erpnext.documents("Journal Entry", posting_date=day.isoformat())
             if doc.get("custom_scoopjoy_key")
         ]
-        invoices = erpnext.documents("Sales Invoice", posting_date=day.isoformat(), docstatus=1)
         return {
             "royalties": sorted(
                 (doc["custom_scoopjoy_key"], doc["custom_scoopjoy_digest"], exact(doc["total_debit"]))
@@ -128,8 +127,8 @@ class Site:
                 if doc.get("custom_scoopjoy_key")
             ),
             "shares": sorted(
-                (doc["customer"], exact(doc["grand_total"]), exact(doc["custom_royalty_share"]))
-                for doc in invoices
+                (row["franchise"], exact(row["royalty_base"]), exact(row["royalty_share"]))
+                for row in erpnext.documents("Royalty Share", business_day=day.isoformat(), docstatus=1)
             ),
             "statements": len(
                 [

@@ -48,7 +48,7 @@ TILLS = (
     ("POS Salt Lake", "cashier.saltlake@scoopjoy.example"),
 )
 KINDS = (
-    *("added", "added", "cancelled", "returned", "more returned than sold"),
+    *("added", "added", "cancelled", "replaced", "returned", "more returned than sold"),
     *("rate", "exempt", "moved", "disabled"),
     *("mode switched", "closing cancelled", "renamed", "merged"),
 )
@@ -150,8 +150,8 @@ class Facts:
         if customer in self.disabled:
             kind = "rate"  # of a disabled one ERPNext takes no documents
         match kind:
-            case "cancelled" if sold:
-                seed.cancel_document(self.erpnext, "Sales Invoice", sold[int(place * len(sold))])
+            case "cancelled" | "replaced" if sold:
+                self.cancel_invoice(sold[int(place * len(sold))], again=kind == "replaced")
             case "returned" if sold:
                 against = sold[int(place * len(sold))]
                 seed.add_invoice(self.erpnext, customer, day, "7.77", is_return=True, return_against=against)
@@ -180,6 +180,14 @@ class Facts:
                 seed.add_invoice(self.erpnext, customer, day, amount)
         self.changed.append(kind)
         return kind
+
+    def cancel_invoice(self, name: str, *, again: bool) -> None:
+        """Cancel an invoice; `again` submits another one like it in its place, as people do after ERPNext's Amend."""
+        (old,) = self.erpnext.documents("Sales Invoice", name=name)
+        seed.cancel_document(self.erpnext, "Sales Invoice", name)
+        if again:
+            day = date.fromisoformat(old["posting_date"])
+            seed.add_invoice(self.erpnext, old["customer"], day, str(old["base_grand_total"]))
 
     def _rename(self, customer: str) -> None:
         name = f"{customer} {len(self.changed)}"

@@ -1,7 +1,7 @@
 """Judges what the program has left on the embedded servers, against the truth that is worked out independently.
 
-Here: the whole judgement of a settled day, and that of entries, annotations, statements and mails that came twice; the
-rest is in ``till`` and ``deliveries``. Not here: what must be true (``truth``), how it came about (``schedule``). It reads
+Here: the whole judgement of a settled day, and that of entries, statements and mails that came twice; the
+rest is in ``shares``, ``till`` and ``deliveries``. Not here: what must be true (``truth``), how it came about (``schedule``). It reads
 the site's tables, what headquarters took and the mails; it imports nothing of the program under test.
 """
 
@@ -16,15 +16,23 @@ from typing import TYPE_CHECKING, Any
 from pypdf import PdfReader
 
 from scoopjoy_dagster_tests.chaos.deliveries import judge_headquarters, judge_mails
+from scoopjoy_dagster_tests.chaos.shares import (
+    bases_of,
+    judge_rows,
+    judge_sales,
+    judge_shown,
+    rows_of,
+    touched,
+)
 from scoopjoy_dagster_tests.chaos.till import judge_till
 from scoopjoy_dagster_tests.chaos.truth import (
     Owed,
+    Sales,
     Tables,
     franchises,
     owed,
     paise,
     rupees,
-    sales,
     todays_rate,
 )
 from scoopjoy_dagster_tests.chaos.verdict import Verdict
@@ -55,8 +63,9 @@ class Oracle:
     """The judge of one world. Tell it of every change of the facts (``note``), ask it when a day is settled (``judge``).
 
     Attributes:
-        history: for each day, royalties by franchise at every moment that a run could have seen, oldest first.
+        history: for each day, royalty and sales by franchise at every moment that a run could have seen, oldest first.
         rates: for each day, the rates that each franchise had at these moments: its first entry is at one of them.
+        touched: when each sale was changed last, as of the last note: people change sales, and no close does.
         mails_twice: how many mails came again within the window that the documents name.
     """
 
@@ -65,8 +74,9 @@ class Oracle:
     mail: MailSink
     watch: MailWatch
     recipients: Sequence[str]
-    history: dict[date, list[dict[str, int]]] = field(default_factory=lambda: defaultdict(list))
+    history: dict[date, list[dict[str, tuple[int, Sales]]]] = field(default_factory=lambda: defaultdict(list))
     rates: dict[date, dict[str, set[Fraction]]] = field(default_factory=lambda: defaultdict(dict))
+    touched: dict[tuple[str, str], str] = field(default_factory=dict)
     mails_twice: int = 0
     names: dict[str, str] = field(default_factory=dict)
     """What customers that were renamed or merged are called now, by every name that they had."""
@@ -96,14 +106,19 @@ class Oracle:
     def note(self, days: Iterable[date]) -> None:
         """The facts of these days may have changed: whoever reads them from now on sees these royalties."""
         for day in days:
-            now = {name: one.royalty for name, one in owed(self.tables, day).items()}
+            now = {
+                name: (one.royalty, {sale: base for sale, base in one.invoices.items() if base})
+                for name, one in owed(self.tables, day).items()
+            }
             for name, franchise in franchises(self.tables).items():
                 self.rates[day].setdefault(name, set()).add(todays_rate(franchise))
             if not self.history[day] or self.history[day][-1] != now:
                 self.history[day].append(now)
+        self.touched = touched(self.tables)
 
     def judge(self, day: date) -> list[Verdict]:
         """Everything that is not right about a settled day."""
+        written = self._written()
         self.note([day])
         truth = owed(self.tables, day)
         entries = self._entries(day)
@@ -111,7 +126,8 @@ class Oracle:
             *self._royalties(day, truth, entries),
             *self._strays(day),
             *judge_till(self.tables, day),
-            *self._annotations(day, truth, entries),
+            *written,
+            *self._sales(truth, entries),
             *self._statements(day, truth, entries),
             *judge_headquarters(self.tables, self.headquarters, day, truth, self.names),
             *judge_mails(self.tables, self._mails(day), self.recipients, day, truth),
@@ -163,6 +179,7 @@ class Oracle:
                         short,
                     )
                 )
+            found += judge_rows(self.tables, day, customer, mine, amounts)
             found += self._chains(day, customer, mine)
             if customer not in self.merged:
                 found += self._steps(day, customer, mine, amounts)
@@ -198,13 +215,14 @@ class Oracle:
         )
         owing = [row for row in rows if row["account"] == RECEIVABLE]
         earned = [row for row in rows if row["account"] == INCOME]
-        if len(rows) != 2 or len(owing) != 1 or len(earned) != 1:
+        if len(rows) != 2 or (len(owing), len(earned)) not in {(1, 1), (2, 0)}:
             found.append(Verdict("wrong", f"{entry} does not have one row each of {RECEIVABLE} and {INCOME}"))
             return 0
-        if (owing[0]["party_type"], owing[0]["party"]) != ("Customer", customer) or earned[0]["party"]:
+        parties = {(row["party_type"], row["party"]) for row in owing}
+        if parties != {("Customer", customer)} or any(row["party"] for row in earned):
             found.append(Verdict("wrong", f"{entry} does not have {customer} on {RECEIVABLE} only"))
-        amount = paise(owing[0]["debit"]) - paise(owing[0]["credit"])
-        off = amount - (paise(earned[0]["credit"]) - paise(earned[0]["debit"]))
+        amount = sum(paise(row["debit"]) - paise(row["credit"]) for row in owing)
+        off = amount - sum(paise(row["credit"]) - paise(row["debit"]) for row in earned)
         if off:
             found.append(Verdict("difference", f"the sides of {entry} differ", abs(off)))
         return amount
@@ -212,14 +230,18 @@ class Oracle:
     def _steps(
         self, day: date, customer: str, mine: list[dict[str, Any]], amounts: list[int]
     ) -> list[Verdict]:
-        """Every entry leads from what was posted to what was true at some moment, later than that of the one before."""
-        seen = [one.get(customer, 0) for one in self.history[day]]
-        posted, moment = 0, 0
+        """Every entry leads from what was posted, and on which sales, to what was true at some moment later than the one before."""
+        seen = [one.get(customer, (0, {})) for one in self.history[day]]
+        posted, moment, rows = 0, 0, list[dict[str, Any]]()
         for one, amount in zip(mine, amounts, strict=True):
             posted += amount
-            later = [place for place in range(moment, len(seen)) if seen[place] == posted]
-            if amount == 0 or not later:
+            rows += rows_of(self.tables, one["name"])
+            later = [place for place in range(moment, len(seen)) if seen[place] == (posted, bases_of(rows))]
+            if not later:
                 what = f"{one['name']} over {rupees(amount)} brings {customer} to {rupees(posted)} on {day}, which was never due"
+                due = [royalty for royalty, _ in seen[moment:]]
+                if posted in due:
+                    what = f"{one['name']} brings {customer} to sales that it never had on {day}"
                 return [Verdict("duplicate", what, abs(amount))]
             moment = later[0] + 1
         return []
@@ -262,49 +284,23 @@ class Oracle:
                 found.append(Verdict("duplicate", f"{again} came again without need"))
         return found
 
-    # -- annotations and statements ---------------------------------------------------------------------------------
+    # -- sales and statements -----------------------------------------------------------------------------------------
 
-    def _annotations(
-        self, day: date, truth: dict[str, Owed], entries: dict[str, list[dict[str, Any]]]
-    ) -> list[Verdict]:
+    def _written(self) -> list[Verdict]:
+        """Sales that were changed since the last note, which no person has done."""
+        now = touched(self.tables)
+        return [
+            Verdict("wrong", f"the close has changed {name[1]}")
+            for name, moment in self.touched.items()
+            if now.get(name) not in {None, moment}
+        ]
+
+    def _sales(self, truth: dict[str, Owed], entries: dict[str, list[dict[str, Any]]]) -> list[Verdict]:
         found: list[Verdict] = []
-        for customer in sorted(truth.keys() | entries.keys()):
-            first = entries[customer][0]["name"] if entries.get(customer) else ""
-            rows = sales(
-                self.tables,
-                customer,
-                day,
-                "custom_royalty_rate AS rate, custom_royalty_share AS share, custom_royalty_journal_entry AS entry",
-            )
-            one = truth.get(customer)
-            royalty = one.royalty if one else 0
-            exact = one.proportions() if one else {}
-            shares = {row["name"]: paise(row["share"]) for row in rows}
-            # Of a customer that has left, what was written stays, whatever it has sold since.
-            changed = one is not None and one.left not in {None, one.base}
-            if rows and sum(shares.values()) != royalty and not changed:
-                short = abs(sum(shares.values()) - royalty)
-                what = f"the shares of {customer} on {day} add up to {rupees(sum(shares.values()))}, not {rupees(royalty)}"
-                found.append(Verdict("difference", what, short))
-            if one and one.merged:
-                found += [
-                    Verdict("wrong", f"{row['name']} names {row['entry']}, which is no royalty of {customer}")
-                    for row in rows
-                    if row["entry"] and row["entry"] not in {first, *one.merged}
-                ]
-            for row in rows if not one or (one.left is None and not one.merged) else []:
-                name, proportion = row["name"], exact.get(row["name"], Fraction(0))
-                if abs(shares[name] - proportion) >= 1:
-                    what = f"the share of {name} is {rupees(shares[name])}, its proportion {float(proportion) / 100:.4f}"
-                    found.append(Verdict("wrong", what))
-                if royalty and (row["entry"] or "") != first:
-                    found.append(Verdict("wrong", f"{name} names {row['entry'] or 'no entry'}, not {first}"))
-                if royalty and one and str(float(row["rate"] or 0)) != str(float(one.rate)):
-                    found.append(Verdict("wrong", f"{name} says {row['rate']} %, not {float(one.rate)} %"))
-                if not first and row["entry"]:
-                    found.append(
-                        Verdict("wrong", f"{name} names {row['entry']}, which is no royalty of {customer}")
-                    )
+        for customer, one in truth.items():
+            mine = entries.get(customer, [])
+            found += judge_sales(self.tables, customer, one, mine)
+            found += judge_shown(self.erpnext, customer, one, mine)
         return found
 
     def _statements(

@@ -15,11 +15,13 @@ import dagster as dg
 import pytest
 
 from scoopjoy_dagster.sandbox import seed
+from scoopjoy_dagster.sandbox.erpnext import virtual
 from scoopjoy_dagster.sandbox.erpnext.request_log import Logged
 from scoopjoy_dagster.sandbox.hq import SandboxHQ
 from scoopjoy_dagster.sandbox.mail import MailSink, ReceivedMail
 from scoopjoy_dagster_tests.chaos.mails import MailWatch
 from scoopjoy_dagster_tests.chaos.oracle import Oracle
+from scoopjoy_dagster_tests.chaos.truth import Tables
 from scoopjoy_dagster_tests.world import DAY, MANAGERS, THANE, World, change, insert, started_site
 
 Tamper = Callable[[World], Any]
@@ -66,6 +68,7 @@ def settled(closed: tuple[World, Oracle], tmp_path: Path) -> Iterator[tuple[Worl
         MANAGERS,
         deepcopy(oracle.history),
         deepcopy(oracle.rates),
+        dict(oracle.touched),
     )
     yield world, judge
     world.erpnext.site.db.restore_from(tmp_path / "settled.db")
@@ -193,17 +196,36 @@ def another_statement(world: World) -> None:
     )
 
 
-def two_shares_exchanged(world: World) -> None:
-    """The sum stays, the proportions do not."""
-    for sign, name in (("+", "= 1000.01"), ("-", "= 66.67")):
-        sql(
-            f'UPDATE "tabSales Invoice" SET custom_royalty_share = round(custom_royalty_share {sign} 1, 2)'
-            f" WHERE customer = ? AND base_grand_total {name}",
-            THANE,
-        )(world)
+def rows_of_thane(change: str, where: str = "1 = 1") -> Tamper:
+    """Change the rows of Thane's royalty entry."""
+    return sql(f'UPDATE "tabRoyalty Share" SET {change} WHERE franchise = ? AND {where}', THANE)
 
 
-SHARE = 'UPDATE "tabSales Invoice" SET custom_royalty_share = custom_royalty_share + 0.01'
+def two_exchanged(what: str) -> Tamper:
+    """Of two rows: the sum stays, the proportions do not."""
+
+    def tamper(world: World) -> None:
+        for sign, base in (("+", "1000.01"), ("-", "66.67")):
+            rows_of_thane(f"{what} = round({what} {sign} 1, 2)", f"royalty_base = {base}")(world)
+
+    return tamper
+
+
+def an_entry_that_moves_nothing(world: World) -> None:
+    """Thane is debited and credited with the same amount, as where shares move."""
+    party = {"account": "Debtors - SJ", "party_type": "Customer", "party": THANE}
+    insert(
+        world.erpnext,
+        "Journal Entry",
+        voucher_type="Journal Entry",
+        company="ScoopJoy",
+        posting_date=DAY.isoformat(),
+        custom_scoopjoy_key=key(1),
+        custom_scoopjoy_adjusts=first_entry(world),
+        accounts=[{**party, "debit_in_account_currency": 5}, {**party, "credit_in_account_currency": 5}],
+        docstatus=1,
+    )
+
 
 Said = str | Callable[[World], str]
 
@@ -275,16 +297,34 @@ TAMPERED: dict[str, tuple[Tamper, Said, int]] = {
         "books 316.00 for sales of 315.00",
         100,
     ),
-    "share altered": (sql(f"{SHARE} WHERE customer = ?", THANE), f"the shares of {THANE}", 3),
-    "shares exchanged": (two_shares_exchanged, "the share of ACC-SINV", 0),
-    "invoice names no entry": (
-        sql('UPDATE "tabSales Invoice" SET custom_royalty_journal_entry = NULL WHERE customer = ?', THANE),
-        "names no entry",
+    "share altered": (rows_of_thane("royalty_share = royalty_share + 0.01"), "the shares in SJ-ROY", 3),
+    "shares exchanged": (two_exchanged("royalty_share"), "the share of ACC-SINV", 0),
+    "base altered": (
+        rows_of_thane("royalty_base = royalty_base + 1", "royalty_base = 66.67"),
+        "to sales that",
+        7250,
+    ),
+    "bases exchanged": (two_exchanged("royalty_base"), "the base of ACC-SINV", 0),
+    "row removed": (
+        sql('DELETE FROM "tabRoyalty Share" WHERE franchise = ? AND royalty_base = 66.67', THANE),
+        "the shares in SJ-ROY",
+        500,
+    ),
+    "row of a sale that is none": (
+        rows_of_thane("document = 'NONE'", "royalty_base = 66.67"),
+        "the base of NONE",
         0,
     ),
-    "invoice says another rate": (
-        sql('UPDATE "tabSales Invoice" SET custom_royalty_rate = 9 WHERE customer = ?', THANE),
-        "says 9.0 %, not 7.5 %",
+    "row of another day": (rows_of_thane("business_day = '2026-11-21'"), "on 2026-11-21", 0),
+    "row of another franchise": (
+        sql("UPDATE \"tabRoyalty Share\" SET franchise = 'Nobody' WHERE franchise = ?", THANE),
+        "has a row of Nobody",
+        0,
+    ),
+    "adjustment that moves nothing": (an_entry_that_moves_nothing, "moves nothing", 0),
+    "invoice changed by the close": (
+        sql('UPDATE "tabSales Invoice" SET modified = ? WHERE customer = ?', "2026-11-23 09:00:00", THANE),
+        "the close has changed ACC-SINV",
         0,
     ),
     "statement removed": (
@@ -322,6 +362,40 @@ def test_what_is_tampered_with_is_reported(settled: tuple[World, Oracle], name: 
     matching = [one for one in verdicts if wanted in str(one)]
     assert matching, verdicts
     assert amount in {one.amount for one in matching}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("custom_sale_royalty_share", 1, f"of {THANE} shows 1.00 by SJ-ROY"),
+        ("custom_sale_royalty_entry", "", f"of {THANE} shows 5.00 by ,"),
+        ("custom_sale_royalty_rate", 9, "shows 9.0 %, not 7.5 %"),
+    ],
+)
+def test_a_sale_that_shows_something_else_is_reported(
+    settled: tuple[World, Oracle], field: str, value: object, said: str
+) -> None:
+    _, oracle = settled
+    shown = virtual.values
+    with mock.patch.object(virtual, "values", lambda site, doc: {**shown(site, doc), field: value}):
+        assert [one for one in oracle.judge(DAY) if said in str(one)]
+
+
+def test_a_sale_that_took_the_place_of_another_has_its_share_and_the_other_none(
+    settled: tuple[World, Oracle],
+) -> None:
+    world, oracle = settled
+    (old,) = Tables(world.erpnext).names(
+        'SELECT name FROM "tabSales Invoice" WHERE customer = ? AND base_grand_total = 66.67', THANE
+    )
+    seed.cancel_document(world.erpnext, "Sales Invoice", old)
+    new = world.invoice(THANE, "66.67")
+    oracle.note([DAY])
+    said = " ".join(str(one) for one in oracle.judge(DAY))
+    assert f"the base of {new}" in said
+    assert f"the base of {old}" in said
+    assert world.close().success
+    assert oracle.judge(DAY) == []
 
 
 def test_a_settled_day_and_one_that_was_adjusted_are_right(settled: tuple[World, Oracle]) -> None:

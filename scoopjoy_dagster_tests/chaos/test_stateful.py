@@ -21,7 +21,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.hq import SandboxHQ
 from scoopjoy_dagster.sandbox.mail import MailSink
 from scoopjoy_dagster_tests.chaos import faults
@@ -92,7 +91,13 @@ class Books(RuleBasedStateMachine):
     @rule(customer=customers, place=st.integers(0, 5))
     def invoice_cancelled(self, customer: str, place: int) -> None:
         if found := self.facts.invoices(customer, DAY):
-            seed.cancel_document(self.world.erpnext, "Sales Invoice", found[place % len(found)])
+            self.facts.cancel_invoice(found[place % len(found)], again=False)
+            self.changed()
+
+    @rule(customer=customers, place=st.integers(0, 5))
+    def invoice_replaced(self, customer: str, place: int) -> None:
+        if found := self.facts.invoices(customer, DAY):
+            self.facts.cancel_invoice(found[place % len(found)], again=True)
             self.changed()
 
     @rule(customer=customers, place=st.integers(0, 5))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 
+Sales = dict[tuple[str, str], int]
+"""An amount in paise for each sale, by DocType and name."""
+
 DEFAULT_RATE = Fraction(5)
 FRANCHISE_GROUP = "Franchise"
 
@@ -45,7 +48,7 @@ class Owed:
 
     Attributes:
         rate: percent.
-        invoices: base by sale of the day, in paise, returns negative.
+        invoices: base by sale of the day (DocType and name), in paise, returns negative.
         exempt: it pays nothing whatever it sells.
         left: of a customer that is no franchise any more, the base in paise that its royalty was posted on last: it keeps it.
         merged: the first entries of customers that were merged into this one. They stand as they were posted: `stands` over
@@ -54,7 +57,7 @@ class Owed:
     """
 
     rate: Fraction
-    invoices: dict[str, int]
+    invoices: Sales
     exempt: bool = False
     left: int | None = None
     merged: frozenset[str] = frozenset()
@@ -70,18 +73,24 @@ class Owed:
     @property
     def royalty(self) -> int:
         """In paise, rounded once; a day whose base is not positive owes nothing."""
+        return self._due if self._due >= 0 else self.posted
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is what is posted, whatever was sold."""
+        return self.left is not None or self._due < 0
+
+    @property
+    def _due(self) -> int:
+        """Negative where more was taken back of what a merged customer had sold than the rate of the other can give back."""
         base = self.base if self.left is None else self.left + self.stands_base
         if self.exempt or base <= 0:
             return 0
-        due = half_up((base - self.stands_base) * self.rate / 100) + self.stands
-        # More was taken back of what a merged customer had sold than the rate of the other can give back: nothing moves.
-        return due if due >= 0 else self.posted
+        return half_up((base - self.stands_base) * self.rate / 100) + self.stands
 
-    def proportions(self) -> dict[str, Fraction]:
-        """Each invoice's exact part of the royalty, in paise."""
-        if not self.royalty or not self.base:
-            return dict.fromkeys(self.invoices, Fraction(0))
-        return {name: Fraction(self.royalty * one, self.base) for name, one in self.invoices.items()}
+    def share(self, base: int) -> Fraction:
+        """The exact part of the royalty that falls on so much of the base, in paise."""
+        return Fraction(base) * self.rate / 100 if self.royalty else Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +144,13 @@ def franchises(tables: Tables) -> dict[str, dict[str, Any]]:
     return {str(row["name"]): row for row in found}
 
 
-def sales(tables: Tables, customer: str, day: date, columns: str) -> list[dict[str, Any]]:
+def sales(tables: Tables, customer: str, day: date) -> Sales:
     """What a customer bought on the day: Sales Invoices that consolidate nothing, and POS Invoices that one of these does.
 
     An opening balance is not bought, nor is what the company transfers to itself.
     """
-    return [
-        row
+    return {
+        (kind, row["name"]): paise(row["base"])
         for kind, only in (
             (
                 "Sales Invoice",
@@ -150,12 +159,12 @@ def sales(tables: Tables, customer: str, day: date, columns: str) -> list[dict[s
             ("POS Invoice", "coalesce(consolidated_invoice, '') != ''"),
         )
         for row in tables.rows(
-            f'SELECT name, {columns} FROM "tab{kind}" WHERE docstatus = 1 AND {only} AND customer = ? AND posting_date = ?'
-            " AND coalesce(is_opening, '') != 'Yes' ORDER BY name",
+            f'SELECT name, base_grand_total AS base FROM "tab{kind}" WHERE docstatus = 1 AND {only} AND customer = ?'
+            " AND posting_date = ? AND coalesce(is_opening, '') != 'Yes' ORDER BY name",
             customer,
             day.isoformat(),
         )
-    ]
+    }
 
 
 def posted(tables: Tables, day: date) -> dict[str, list[dict[str, Any]]]:
@@ -165,9 +174,9 @@ def posted(tables: Tables, day: date) -> dict[str, list[dict[str, Any]]]:
     """
     rows = tables.rows(
         "SELECT g.party, j.name, j.custom_scoopjoy_key AS key, j.custom_scoopjoy_adjusts AS adjusts,"
-        " j.custom_royalty_rate AS rate, j.custom_royalty_base AS base, g.debit, g.credit"
+        " j.custom_royalty_rate AS rate, j.custom_royalty_base AS base, sum(g.debit) AS debit, sum(g.credit) AS credit"
         ' FROM "tabJournal Entry" j JOIN "tabGL Entry" g ON g.voucher_no = j.name AND g.party_type = \'Customer\''
-        " WHERE j.custom_scoopjoy_key LIKE ? AND j.docstatus = 1 AND g.is_cancelled = 0",
+        " WHERE j.custom_scoopjoy_key LIKE ? AND j.docstatus = 1 AND g.is_cancelled = 0 GROUP BY j.name, g.party",
         f"royalty:%:{day}:%",
     )
     for row in rows:
@@ -197,9 +206,7 @@ def owed(tables: Tables, day: date) -> dict[str, Owed]:
     result: dict[str, Owed] = {}
     entries, now = posted(tables, day), franchises(tables)
     for name in sorted(now.keys() | entries.keys()):
-        invoices = {
-            one["name"]: paise(one["base"]) for one in sales(tables, name, day, "base_grand_total AS base")
-        }
+        invoices = sales(tables, name, day)
         mine = entries.get(name)
         if mine:
             result[name] = _of_posted(mine, invoices, is_franchise=name in now)
@@ -208,7 +215,7 @@ def owed(tables: Tables, day: date) -> dict[str, Owed]:
     return result
 
 
-def _of_posted(mine: list[dict[str, Any]], invoices: dict[str, int], *, is_franchise: bool) -> Owed:
+def _of_posted(mine: list[dict[str, Any]], invoices: Sales, *, is_franchise: bool) -> Owed:
     """By the rate of the first entry; what customers that were merged into this one owed stands."""
     chains: dict[str, list[dict[str, Any]]] = {}
     for row in mine:

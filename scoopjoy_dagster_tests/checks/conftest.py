@@ -16,7 +16,7 @@ CutList = Callable[[str, int], None]
 WORK: dict[str, tuple[Any, str]] = {
     "closed_shifts": (closed_shifts, "close_shifts"),
     "royalties": (royalties, "post_royalties"),
-    "invoices": (invoices, "annotate_invoices"),
+    "invoices": (invoices, "settle_statements"),
     "hq_sync": (hq_sync, "sync_day"),
 }
 

@@ -17,12 +17,13 @@ from sqlalchemy.pool import NullPool
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS, totals_of
 from scoopjoy_dagster.assets import invoices, royalties
+from scoopjoy_dagster.erpnext.royalty_shares import DOCTYPE
 from scoopjoy_dagster.local.home import prepare_home
 from scoopjoy_dagster.sandbox.seed import add_invoice, cancel_document
+from scoopjoy_dagster_tests.cli.closed_world import set_values
 from scoopjoy_dagster_tests.cli.command import Running, eventually, running, scoopjoy
 from scoopjoy_dagster_tests.cli.conftest import Command
 from scoopjoy_dagster_tests.cli.world import World
-from scoopjoy_dagster_tests.world import change
 
 STEPS = ["closed_shifts", "royalties", "invoices", "reports", "hq_sync"]
 DOCUMENTED = {"business_day", "status", "run_id", "duration_s", "requests", "assets"}
@@ -362,15 +363,18 @@ def test_a_control_total_of_an_asset_that_is_not_critical_gives_exit_code_1(
     _then(
         monkeypatch,
         invoices,
-        "annotate_invoices",
-        lambda: change(
-            world.erpnext, "Sales Invoice", _a_posted_invoice(world, day)["name"], custom_royalty_share=0.01
+        "settle_statements",
+        lambda: set_values(
+            world.erpnext,
+            DOCTYPE,
+            world.erpnext.documents(DOCTYPE, business_day=day)[0]["name"],
+            royalty_share=0.01,
         ),
     )
     done = command("close", "--date", day)
     assert done.code == 1, done.text
     assert "Completed with Errors" in done.text
-    assert "error do_the_shares_add_up: The invoices carry" in done.text
+    assert "error do_the_shares_add_up: The entries carry" in done.text
     assert world.recipients()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from scoopjoy_dagster.erpnext.royalty_shares import DOCTYPE, TABLE
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster_tests.cli.closed_world import (
     HEBBAL,
@@ -22,7 +23,7 @@ from scoopjoy_dagster_tests.cli.closed_world import (
 )
 from scoopjoy_dagster_tests.cli.conftest import Command
 from scoopjoy_dagster_tests.cli.world import Templates, World, running_world
-from scoopjoy_dagster_tests.world import amend, by_hand, change
+from scoopjoy_dagster_tests.world import amend, by_hand, change, shown
 
 PAISA = Decimal("0.01")
 
@@ -77,9 +78,13 @@ def test_an_amount_is_followed_from_its_invoices_to_the_ledger(
     assert sum(Decimal(one["share"]) for one in found["invoices"]) == Decimal(found["royalty"])
     entry = entry_of(world, KORAMANGALA, day)
     assert all(
-        one["carried"] == {"rate": "4.5", "share": one["share"], "journal_entry": entry["name"]}
+        (one["posted_base"], one["journal_entries"]) == (one["base"], [entry["name"]])
         for one in found["invoices"]
     )
+    assert {(Decimal(one["share"]), entry["name"]) for one in found["invoices"]} == {
+        shown(world.erpnext, one["invoice"])[1:] for one in found["invoices"]
+    }
+    assert (found["no_sales_now"], found["by_person"]) == ([], "0.00")
     (posted,) = found["entries"]
     assert (posted["journal_entry"], posted["state"], posted["kind"]) == (entry["name"], "submitted", "first")
     assert posted["key"] == entry[KEY]
@@ -165,10 +170,10 @@ def test_a_return_is_marked_and_counts_with_its_sign(world: World, command: Comm
     found = explained(command, KORAMANGALA, "--date", day.isoformat(), code=2)
     (row,) = (one for one in found["invoices"] if one["invoice"] == back)
     assert (row["is_return"], row["base"]) == (True, "-100.00")
-    assert row["carried"]["journal_entry"] == ""
+    assert (row["posted_base"], row["share"], row["journal_entries"]) == ("0.00", "0.00", [])
     paper = command("explain", KORAMANGALA, "--date", day.isoformat())
     assert paper.code == 2
-    assert f"{back} return -100.00" in paper.text
+    assert f"{back} return -100.00 0.00 no entry" in paper.text
     assert "differs from the rule (difference 4.50)" in paper.text
 
 
@@ -191,6 +196,49 @@ def test_adjustments_stand_behind_the_first_entry_with_their_reasons(
     assert {told["revision"] for told in found["deliveries"] if told["channel"] == "hq"} == {0, 1}
     paper = command("explain", two["key"]).text
     assert f"submitted, adjusts {first['name']}" in paper
+
+
+def test_a_cancelled_sale_is_shown_with_its_share_until_the_day_is_closed_again(
+    world: World, command: Command, day: date
+) -> None:
+    (gone, *_) = world.erpnext.documents(
+        "Sales Invoice", customer=KORAMANGALA, posting_date=day.isoformat(), docstatus=1
+    )
+    share = shown(world.erpnext, gone["name"])[1]
+    seed.cancel_document(world.erpnext, "Sales Invoice", gone["name"])
+    entry = entry_of(world, KORAMANGALA, day)["name"]
+    found = explained(command, KORAMANGALA, "--date", day.isoformat(), code=2)
+    (row,) = found["no_sales_now"]
+    assert (row["invoice"], Decimal(row["share"]), row["journal_entries"]) == (gone["name"], share, [entry])
+    assert f"{gone['name']} no sale now 0.00 {share} {entry}" in command("explain", entry).text
+
+    assert command("close", "--date", day.isoformat()).code == 0
+    found = explained(command, KORAMANGALA, "--date", day.isoformat())
+    (row,) = found["no_sales_now"]
+    assert (row["posted_base"], row["share"], len(row["journal_entries"])) == ("0.00", "0.00", 2)
+
+
+def test_what_a_person_added_by_amending_is_said_and_agrees(
+    world: World, command: Command, day: date
+) -> None:
+    entry = entry_of(world, KORAMANGALA, day)
+    seed.cancel_document(world.erpnext, "Journal Entry", entry["name"])
+    heir = amend(world.erpnext, entry["name"], Decimal(str(entry["total_debit"])) + 100)
+    found = explained(command, KORAMANGALA, "--date", day.isoformat())
+    assert (found["by_person"], found["agrees"]) == ("100.00", True)
+    assert Decimal(found["royalty"]) == Decimal(str(entry["total_debit"])) + 100
+    assert sum(Decimal(one["share"]) for one in found["invoices"]) == Decimal(str(entry["total_debit"]))
+    assert [one["what"] for one in found["exceptions"]] == ["royalty changed by a person"]
+    paper = command("explain", heir).text
+    assert "Besides 100.00 INR that a person entered in ERPNext, and that stay" in paper
+
+
+def test_an_entry_without_shares_is_explained(world: World, command: Command, day: date) -> None:
+    entry = entry_of(world, KORAMANGALA, day)
+    delete_rows(world.erpnext, DOCTYPE, [row["name"] for row in entry[TABLE]])
+    found = explained(command, KORAMANGALA, "--date", day.isoformat())
+    assert {(one["share"], tuple(one["journal_entries"])) for one in found["invoices"]} == {("0.00", ())}
+    assert found["agrees"] is True
 
 
 def test_a_ledger_that_differs_is_said_and_gives_exit_code_2(

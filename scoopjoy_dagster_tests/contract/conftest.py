@@ -20,7 +20,7 @@ import pytest
 from .books import KEEPER_ROLES, Books, open_books
 from .lines import LINES, V16, real_line
 from .shifts import Counter, open_counter
-from .site import Site
+from .site import Site, patiently
 
 # What a key needs; in the sandbox the suite hires a user with exactly these.
 ROBOT_ROLES = ["System Manager", "Sales Manager", "Accounts Manager", "Accounts User", "Sales User"]
@@ -75,7 +75,6 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     world = SandboxERPNext(":memory:", line=line)
     try:
         master_data(world)
-        world.site.server_scripts = True
         world.start()
         owner = world.administrator
         with closing(Site(world.url, f"token {owner.api_key}:{owner.api_secret}", prefix, line)) as sandbox:
@@ -176,6 +175,17 @@ def open_shift(counter: Counter, sell_with: Callable[[str], None]) -> Iterator[C
     for shift in opened:
         shift.abandon()
     counter.sweep()
+
+
+@pytest.fixture(params=["Sales Invoice", "POS Invoice"])
+def sold(request: pytest.FixtureRequest, robot: Caller, books: Books, franchise: str) -> tuple[str, str]:
+    """DocType and name of a submitted invoice."""
+    doctype: str = request.param
+    if doctype == "Sales Invoice":
+        made = patiently(lambda: robot.insert(doctype, **books.invoice(franchise), docstatus=1))
+        return doctype, str(made.value["name"])
+    shift: Shift = request.getfixturevalue("shift")
+    return doctype, shift.sell(1)
 
 
 @pytest.fixture

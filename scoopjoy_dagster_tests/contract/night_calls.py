@@ -58,7 +58,6 @@ WRITES = {
     ("PUT", "POS Closing Entry"),
     ("frappe.client.insert_many", "Journal Entry"),
     ("frappe.client.insert_many", "File"),
-    ("frappe.client.bulk_update", "Sales Invoice"),
 }
 READ_ONE = {("GET", "POS Closing Entry")}
 

@@ -7,7 +7,6 @@ later do is in `test_pos_closing_since_v16`.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -158,8 +157,7 @@ def test_a_consolidated_pos_invoice_takes_allow_on_submit_fields_and_what_consol
     """What bears royalty is the POS Invoice, and it carries its share after its shift is closed."""
     sold = shift.sell(2)
     shift.submit(shift.draft(sold)).accepted()
-    docs = json.dumps([{"doctype": "POS Invoice", "docname": sold, POS_NOTE: "5 %"}])
-    assert shift.robot.rpc("frappe.client.bulk_update", docs=docs).value == {"failed_docs": []}
+    shift.robot.put("POS Invoice", sold, **{POS_NOTE: "5 %"}).accepted()
     stored = shift.invoice(sold)
     assert (stored[POS_NOTE], stored["status"]) == ("5 %", "Consolidated")
     names = [["name", "=", stored["consolidated_invoice"]]]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .books import NOTE
 from .lines import V15
 from .marks import only_v16
 from .night_calls import FORM, FORMS, LISTS, LISTS_SINCE_V16, OWN_PERMISSIONS, QUESTIONS
@@ -92,12 +90,6 @@ def test_it_posts_entries_and_attaches_files_to_them(small: Caller, books: Books
     (made,) = small.rpc("frappe.client.insert_many", docs=[body]).value
     assert small.rows("File", ["name"], [["attached_to_name", "=", name]]) == [{"name": made}]
     small.delete("File", made).accepted()
-
-
-def test_it_annotates_submitted_invoices(small: Caller, robot: Caller, books: Books, franchise: str) -> None:
-    name = robot.insert("Sales Invoice", **books.invoice(franchise), docstatus=1).value["name"]
-    docs = json.dumps([{"doctype": "Sales Invoice", "docname": name, NOTE: "small"}])
-    assert small.rpc("frappe.client.bulk_update", docs=docs).value == {"failed_docs": []}
 
 
 @only_v16

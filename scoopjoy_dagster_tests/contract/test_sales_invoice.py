@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -118,28 +117,6 @@ def test_other_fields_of_a_submitted_invoice_are_refused(
 def test_since_v16_a_submitted_invoice_does_not_become_an_opening_one(robot: Caller, invoice: str) -> None:
     """On v15 the site's settings for reposting decide."""
     robot.put(SI, invoice, is_opening="Yes").refused(417, "UpdateAfterSubmitError")
-
-
-def test_bulk_update_saves_the_good_and_lists_the_failed(robot: Caller, books: Books, franchise: str) -> None:
-    names = [robot.insert(SI, **books.invoice(franchise), docstatus=1).value["name"] for _ in range(3)]
-    docs: list[dict[str, Any]] = [
-        {"doctype": SI, "docname": names[0], NOTE: "bulk"},
-        {"doctype": SI, "docname": f"{books.prefix} nowhere", NOTE: "bulk"},
-        {"doctype": SI, "docname": names[1], LOCK: "bulk"},
-        {"doctype": SI, "docname": names[2], NOTE: "bulk"},
-    ]
-    answer = robot.rpc("frappe.client.bulk_update", docs=json.dumps(docs))
-    failed = answer.value["failed_docs"]
-    assert [entry["doc"]["docname"] for entry in failed] == [docs[1]["docname"], names[1]]
-    assert "DoesNotExistError" in failed[0]["exc"]
-    assert "UpdateAfterSubmitError" in failed[1]["exc"]
-    rows = robot.rows(SI, ["name", NOTE], [["name", "in", names]])
-    assert {row["name"]: row[NOTE] for row in rows} == {names[0]: "bulk", names[1]: None, names[2]: "bulk"}
-
-
-def test_bulk_update_without_failures_answers_an_empty_list(robot: Caller, invoice: str) -> None:
-    docs = json.dumps([{"doctype": SI, "docname": invoice, NOTE: "one"}])
-    assert robot.rpc("frappe.client.bulk_update", docs=docs).value == {"failed_docs": []}
 
 
 @pytest.mark.parametrize("how", ["put", "frappe.client.cancel"])

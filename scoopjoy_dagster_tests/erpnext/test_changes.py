@@ -1,24 +1,23 @@
-"""What a look by `modified` finds, and that days are read with the filters by which they were closed."""
+"""What a look by `modified` finds, and what was told last of a day."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from scoopjoy_dagster.accounting.inputs import Sold, together
+from scoopjoy_dagster.accounting.figures import DayFigures
 from scoopjoy_dagster.accounting.keys import royalty_key
-from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
+from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.erpnext import changes
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD
-from scoopjoy_dagster.erpnext.royalty_entries import franchises
-from scoopjoy_dagster.erpnext.sales_totals import day_sales
+from scoopjoy_dagster.erpnext.deliveries import Delivery, record_delivery, told_last
 from scoopjoy_dagster.erpnext.site import Books, BookSettings, Site
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
-from scoopjoy_dagster.sandbox.seed.masters import WALK_IN
 from scoopjoy_dagster_tests.world import (
     BANDRA,
     CASHIER,
@@ -28,9 +27,7 @@ from scoopjoy_dagster_tests.world import (
     NOW,
     THANE,
     change,
-    exact,
     insert,
-    rename,
     session_of,
 )
 
@@ -156,22 +153,7 @@ def test_where_the_day_ends_at_three_an_early_document_touches_the_day_before(
     assert touched(until_three).days.keys() == found
 
 
-def test_where_the_day_ends_at_three_days_are_read_as_they_are_closed(
-    erp: SandboxERPNext, until_three: Site
-) -> None:
-    seed.add_invoice(erp, THANE, DAY, "20", at=time(3))
-    seed.add_invoice(erp, THANE, DAY + timedelta(days=1), "4000", at=time(2, 59))
-    seed.add_invoice(erp, THANE, DAY, "1", at=time(2, 59))
-    seed.add_invoice(erp, THANE, DAY + timedelta(days=1), "600000", at=time(3))
-    shift = seed.add_shift(erp, BANDRA, CASHIER, datetime.combine(DAY + timedelta(days=1), time(0, 15)))
-    now = changes.read_days(until_three, until_three.books(), [THANE], [DAY])[DAY]
-    assert (now.sold[THANE].invoices, now.sold[THANE].sales) == (2, 4020)
-    assert (now.shifts, now.open_shifts) == (1, (shift.opening,))
-    closed = day_sales(until_three, RoyaltyPolicy(), DAY, DAY)[DAY]
-    assert sum(one.base for one in closed.invoices) == 4020
-
-
-def test_cancelling_and_annotating_an_invoice_touch_its_day(erp: SandboxERPNext, site: Site) -> None:
+def test_cancelling_an_invoice_and_editing_one_touch_its_day(erp: SandboxERPNext, site: Site) -> None:
     first, second = (seed.add_invoice(erp, THANE, day, "100") for day in (FIRST, LAST))
     with seed.at(erp, LATER):
         seed.cancel_document(erp, "Sales Invoice", first)
@@ -254,91 +236,85 @@ def test_the_newest_modification_is_the_site_s_own_time_of_the_last_invoice(
     assert newest.replace(microsecond=0) == LATER + timedelta(hours=1)
 
 
-def test_days_are_read_with_the_sales_that_royalties_are_computed_from(
-    erp: SandboxERPNext, site: Site, books: Books
-) -> None:
-    """The close and the look at late changes add them up with two filters: the same sums."""
-    for day in (FIRST, DAY):
-        made = seed.add_invoice(erp, THANE, day, "1000.01", taxes="18")
-        with seed.at(erp, LATER):
-            seed.add_invoice(erp, THANE, day, "100", is_return=True, return_against=made)
-            seed.add_invoice(erp, INDIRANAGAR, day, "3", currency="USD", conversion_rate=Decimal("84.31"))
-        seed.add_invoice(erp, INDIRANAGAR, day, "7.77")
-        seed.add_invoice(erp, WALK_IN, day, "50")
-        seed.add_invoice(erp, THANE, day, "60", submit=False)
-        seed.cancel_document(erp, "Sales Invoice", seed.add_invoice(erp, THANE, day, "70"))
-    seed.add_invoice(erp, THANE, DAY - timedelta(days=1), "80")
-    known = {one.customer for one in franchises(site, books.franchise_group)}
-    found = changes.read_days(site, books, known, [FIRST, DAY])
-    closed = day_sales(site, RoyaltyPolicy(base=Base.NET_TOTAL), FIRST, DAY)
-    assert sorted(found) == [FIRST, DAY]
-    for day in (FIRST, DAY):
-        then = [
-            Sold(one.count, one.sales, one.newest) for one in closed[day].invoices if one.customer in known
-        ]
-        assert together(found[day].sold.values()) == together(then)
-        assert {customer: one.invoices for customer, one in found[day].sold.items()} == {
-            THANE: 2,
-            INDIRANAGAR: 2,
-        }
-
-
-def test_whoever_owes_royalties_by_the_ledger_is_read_whatever_it_is_called_now(
-    erp: SandboxERPNext, site: Site, books: Books
-) -> None:
-    seed.add_invoice(erp, THANE, DAY, "100")
-    entry(erp, royalty_key("ScoopJoy", DAY, THANE, 0))
-    rename(erp, THANE, "Franchise Thane West")
-    found = changes.read_days(site, books, {INDIRANAGAR}, [DAY, FIRST])
-    assert found[DAY].payers == {"Franchise Thane West"}
-    assert {customer: one.invoices for customer, one in found[DAY].sold.items()} == {
-        "Franchise Thane West": 1
-    }
-    assert (found[FIRST].payers, found[FIRST].sold) == (frozenset(), {})
-
-
-def test_days_are_read_with_their_shifts_and_their_ledger(
-    erp: SandboxERPNext, site: Site, books: Books
-) -> None:
-    for hour, cashier in ((9, CASHIER), (15, CASHIER)):
-        seed.add_shift(erp, BANDRA, cashier, datetime(2026, 11, 22, hour, 0), ["100"])
-    closed, still_open = sorted(str(one["name"]) for one in erp.documents("POS Opening Entry"))
-    seed.close_shift(erp, closed, datetime(2026, 11, 22, 14, 0))
-    entry(erp, royalty_key("ScoopJoy", DAY, THANE, 0), DAY + timedelta(days=1))
-    entry(erp, royalty_key("ScoopJoy", DAY, INDIRANAGAR, 0), customer=INDIRANAGAR)
-    seed.cancel_document(erp, "Journal Entry", entry(erp, royalty_key("ScoopJoy", DAY, THANE, 1)))
-    found = changes.read_days(site, books, {THANE, INDIRANAGAR}, [DAY, FIRST])
-    assert (found[DAY].shifts, found[DAY].open_shifts) == (2, (still_open,))
-    assert found[DAY].ledger == exact("150")
-    assert (found[FIRST].shifts, found[FIRST].ledger) == (0, Decimal(0))
-    assert not found[FIRST].open_shifts
-
-
-def test_a_look_and_a_reading_take_a_fixed_number_of_requests(
-    erp: SandboxERPNext, site: Site, books: Books
-) -> None:
-    def requests() -> tuple[int, int]:
-        site.client.remembered.forget()  # each tick of the sensor begins with nothing
+def test_a_look_takes_four_requests_however_much_there_is(erp: SandboxERPNext, site: Site) -> None:
+    def requests() -> int:
         erp.requests.reset()
         touched(site, NOW)
-        look = erp.requests.total
-        changes.read_days(
-            site, books, {THANE, INDIRANAGAR, HEBBAL}, [FIRST + timedelta(days=n) for n in range(7)]
-        )
-        return look, erp.requests.total - look
+        return erp.requests.total
 
     seed.add_invoice(erp, THANE, DAY, "100")
-    entry(erp, royalty_key("ScoopJoy", DAY, THANE, 0))
+    site.books()  # read once for each site
     few = requests()
     for offset in range(7):
         day = FIRST + timedelta(days=offset)
         for customer in (THANE, INDIRANAGAR, HEBBAL):
             seed.add_invoice(erp, customer, day, "100")
-            entry(erp, royalty_key("ScoopJoy", day, customer, 1), day, customer)
-    assert requests() == few == (4, 5)
+    assert requests() == few == 4
 
 
-def test_no_days_are_read_without_asking(erp: SandboxERPNext, site: Site, books: Books) -> None:
+# -- what was told ------------------------------------------------------------------------------------------------------
+
+
+def figures(sales: int, view: str = "") -> DayFigures:
+    return DayFigures(Decimal(sales), ZERO, ZERO, 0, (), view)
+
+
+def tell(erp: SandboxERPNext, site: Site, told: DayFigures | None, minute: int, **which: Any) -> None:
+    """A report or headquarters' totals were delivered; None: of an earlier version, which kept no figures."""
+    values = {
+        "channel": "report",
+        "business_day": DAY,
+        "recipient": f"{minute}",
+        "revision": 0,
+        "digest": "d",
+    }
+    delivery = Delivery(**(values | which))
+    with seed.at(erp, NOW + timedelta(minutes=minute)):
+        made = record_delivery(site, str(which.get("company", "ScoopJoy")), delivery, told or figures(0), NOW)
+    if told is None:
+        with erp.site.transaction():
+            erp.site.db.run('UPDATE "tabScoopJoy Delivery" SET figures = NULL WHERE name = ?', (made.name,))
+
+
+def test_of_all_channels_the_figures_told_last_of_the_whole_chain_count(
+    erp: SandboxERPNext, site: Site
+) -> None:
+    tell(erp, site, figures(3), 2, channel="hq")
+    tell(erp, site, figures(2), 1, revision=7)
+    tell(erp, site, figures(4, "v"), 3, digest="v-d")
+    tell(erp, site, figures(5), 4, channel="statements")
+    tell(erp, site, figures(6), 5, business_day=FIRST)
+    tell(erp, site, figures(7), 6, business_day=FIRST + timedelta(days=1))
+    found = told_last(site, "ScoopJoy", [FIRST, DAY])
+    assert {day: [one.figures for one in told] for day, told in found.items()} == {
+        DAY: [figures(3)],
+        FIRST: [figures(6)],
+    }
+    assert found[DAY][0].at.startswith(str(NOW + timedelta(minutes=2)))
+
+
+def test_where_only_some_outlets_were_told_each_view_counts(erp: SandboxERPNext, site: Site) -> None:
+    tell(erp, site, figures(1, "v"), 1, digest="v-d")
+    tell(erp, site, figures(2, "v"), 2, digest="v-e")
+    tell(erp, site, figures(3, "w"), 3, digest="w-d")
+    assert [one.figures for one in told_last(site, "ScoopJoy", [DAY])[DAY]] == [
+        figures(2, "v"),
+        figures(3, "w"),
+    ]
+
+
+def test_figures_of_another_company_and_records_without_figures_tell_nothing(
+    erp: SandboxERPNext, site: Site
+) -> None:
+    tell(erp, site, None, 1)
+    assert told_last(site, "ScoopJoy", [DAY])[DAY] == []
+    assert told_last(site, "Other Company", [DAY]) == {}
+
+
+def test_what_was_told_takes_two_requests_however_much_it_is(erp: SandboxERPNext, site: Site) -> None:
+    for minute in range(5):
+        tell(erp, site, figures(minute), minute)
+        tell(erp, site, figures(minute), minute, business_day=FIRST)
     erp.requests.reset()
-    assert changes.read_days(site, books, [], []) == {}
-    assert erp.requests.total == 0
+    assert len(told_last(site, "ScoopJoy", [FIRST, DAY])) == 2
+    assert erp.requests.total == 2

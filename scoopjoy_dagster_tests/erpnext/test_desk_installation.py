@@ -249,7 +249,11 @@ def set_up(site: SandboxERPNext, user: str = "robot@scoopjoy.example") -> list[I
 def test_setup_twice_installs_the_desk_once(bare: SandboxERPNext) -> None:
     done = [(step.kind, step.name) for step in set_up(bare) if step.doctype != "Custom Field"]
     assert done == [
+        ("create", "Royalty Share"),
         ("create", "ScoopJoy Delivery"),
+        ("create", "ScoopJoy Journal Entry"),
+        ("create", "ScoopJoy POS Closing Entry"),
+        ("create", "Royalty Shares"),
         ("create", "Journal Entry-naming_series-options"),
         ("create", "ScoopJoy Report Reader"),
         ("create", BATCH_RUN_STEP),
@@ -291,7 +295,7 @@ def test_a_workspace_that_the_site_refuses_is_one_sentence_and_not_the_end(bare:
 def test_a_script_that_the_site_has_disabled_is_updated_and_stays_disabled(desk: SandboxERPNext) -> None:
     change(desk, "Client Script", FORM_SCRIPT, enabled=0, script="// theirs")
     assert [step.name for step in set_up(desk) if step.kind == "change"] == [FORM_SCRIPT]
-    (script,) = desk.documents("Client Script")
+    (script,) = desk.documents("Client Script", name=FORM_SCRIPT)
     assert (script["enabled"], script["script"]) == (0, form_script()["script"])
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from scoopjoy_dagster.accounting.business_day import DayEnd
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
-from scoopjoy_dagster.erpnext import invoice_royalty
+from scoopjoy_dagster.erpnext import single_sales as module
 from scoopjoy_dagster.erpnext.client import PAGE, Client, Field
 from scoopjoy_dagster.erpnext.errors import Forbidden
-from scoopjoy_dagster.erpnext.invoice_royalty import invoice_rows
+from scoopjoy_dagster.erpnext.single_sales import single_sales
 from scoopjoy_dagster.erpnext.site import BookSettings, Site
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
@@ -125,7 +125,7 @@ def test_a_page_without_a_field_is_an_error_and_no_page(paged: list[str]) -> Non
 def test_the_invoices_of_a_day_come_customers_together_and_each_customer_whole(
     erp: SandboxERPNext, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(invoice_royalty, "PAGE", 4)
+    monkeypatch.setattr(module, "PAGE", 4)
     day = DAY - timedelta(days=40)
     made: dict[str, list[str]] = {}
     for customer, how_many in ((THANE, 3), (INDIRANAGAR, 9), (HEBBAL, 1), (WALK_IN, 2)):
@@ -135,15 +135,15 @@ def test_the_invoices_of_a_day_come_customers_together_and_each_customer_whole(
     asked = [THANE, INDIRANAGAR, HEBBAL]
     site = Site.open(client.session, BookSettings())
     counts = {customer: len(made[customer]) for customer in asked} | {"Nobody": 1}
-    parts = list(invoice_rows(site, site.books(), RoyaltyPolicy(), day, counts))
+    parts = list(single_sales(site, site.books(), RoyaltyPolicy(), day, counts))
     # In order of name; a customer with more than a page is a part of his own.
     assert [sorted(part) for part in parts] == parts_of(counts, 4)
     together = {customer: rows for part in parts for customer, rows in part.items()}
     assert together.pop("Nobody") == []
-    assert {customer: [one.invoice.name for one in rows] for customer, rows in together.items()} == {
+    assert {customer: [one.name for one in rows] for customer, rows in together.items()} == {
         customer: made[customer] for customer in asked
     }
-    assert all(one.invoice.count == 1 and one.invoice.newest for rows in together.values() for one in rows)
+    assert all(one.count == 1 and one.newest for rows in together.values() for one in rows)
     assert sum(len(part) for part in parts) == len(counts)
 
 
@@ -202,10 +202,6 @@ def _row(name: str, customer: str) -> dict[str, Any]:
         "is_return": 0,
         "currency": "INR",
         "creation": "2026-11-22 12:00:00.000000",
-        "modified": "2026-11-22 12:00:00.000000",
-        invoice_royalty.RATE: 0,
-        invoice_royalty.SHARE: 0,
-        invoice_royalty.ENTRY: None,
     }
 
 
@@ -226,7 +222,7 @@ def peak_of(site: Any, day: date = DAY) -> float:
     before = tracemalloc.get_traced_memory()[0]
     read = sum(
         len(rows)
-        for part in invoice_rows(site, _Books(), RoyaltyPolicy(), day, site.counts)  # type: ignore[arg-type]
+        for part in single_sales(site, _Books(), RoyaltyPolicy(), day, site.counts)  # type: ignore[arg-type]
         for rows in part.values()
     )
     assert read == sum(site.counts.values()) == site.client.read

@@ -111,6 +111,31 @@ def test_without_a_system_manager_the_desk_is_judged_by_its_use(chain_site: Sand
     )
 
 
+def _without_report(site: SandboxERPNext) -> None:
+    session = site.session()
+    with site.site.transaction():
+        session.delete("Report", "Royalty Shares")
+
+
+def test_a_missing_report_is_a_warning_and_one_of_the_site_with_its_name_is_none(
+    chain_site: SandboxERPNext,
+) -> None:
+    _without_report(chain_site)
+    (line,) = problems(checks(chain_site))
+    assert (line.level, line.what, line.message) == ("warning", "Report Royalty Shares", "it is not there")
+    assert line.action == "Run `scoopjoy setup`."
+    report = {"report_type": "Report Builder", "is_standard": "No", "json": "{}"}
+    insert(chain_site, "Report", report_name="Royalty Shares", ref_doctype="Sales Invoice", **report)
+    assert problems(checks(chain_site)) == []
+
+
+def test_a_sale_that_would_show_something_else_is_an_error(chain_site: SandboxERPNext) -> None:
+    change(chain_site, "Custom Field", "Sales Invoice-custom_sale_royalty_share", options="sum(set())")
+    (line,) = problems(checks(chain_site))
+    assert (line.level, line.what, line.needs) == ("error", "custom fields", "setup")
+    assert "its expression is not the one of this version" in line.message
+
+
 def _freeze(site: SandboxERPNext) -> None:
     site.settings.frozen_upto = DAY
 

@@ -22,13 +22,14 @@ def test_every_explained_line_is_in_the_function_s_module() -> None:
 
 
 def test_only_a_survivor_with_exactly_this_change_in_this_function_is_explained() -> None:
-    change = "- context.prec = 50\n+ context.prec = 51"
-    mutant = Mutant("scoopjoy_dagster.accounting.money.x_allocate__mutmut_18", "money", 0, change)
-    assert mutant.function == "money.allocate"
+    removed = "- each, left = divmod(int((total - sum(parts, ZERO)) / unit), len(parts))"
+    change = f"{removed}\n{removed.replace('- each', '+ each').replace('parts, ZERO', 'parts, ')}"
+    mutant = Mutant("scoopjoy_dagster.accounting.money.x_apportion__mutmut_18", "money", 0, change)
+    assert mutant.function == "money.apportion"
     assert EXPLAINED.covers(mutant)
     assert not EXPLAINED.covers(replace(mutant, exit_code=1))
-    assert not EXPLAINED.covers(replace(mutant, change="- context.prec = 50\n+ context.prec = None"))
-    assert not EXPLAINED.covers(replace(mutant, name=mutant.name.replace("allocate", "rounded")))
+    assert not EXPLAINED.covers(replace(mutant, change=change.replace("int(", "abs(")))
+    assert not EXPLAINED.covers(replace(mutant, name=mutant.name.replace("apportion", "rounded")))
     assert all(one.startswith("keys.") for one in EXPLAINED.unused([], ["keys"]))
     assert len(EXPLAINED.unused([], ["money"])) == len(EXPLAINED.unused([mutant], ["money"])) + 1
 

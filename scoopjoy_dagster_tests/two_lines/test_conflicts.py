@@ -14,7 +14,7 @@ from scoopjoy_dagster.erpnext.statement_files import StatementFile, attach_all
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import faults
 from scoopjoy_dagster.sandbox.seed import Sale
-from scoopjoy_dagster_tests.world import BANDRA, CASHIER, DAY, KORAMANGALA, THANE, World, entries
+from scoopjoy_dagster_tests.world import BANDRA, CASHIER, DAY, KORAMANGALA, THANE, World, entries, exact
 
 EVENING = datetime.combine(DAY, datetime.min.time()) + timedelta(hours=18)
 
@@ -74,22 +74,35 @@ def test_an_entry_that_always_loses_is_named_as_a_conflict_and_the_next_run_post
     assert len(entries(chain.erpnext, KORAMANGALA)) == 1
 
 
-def test_annotations_that_always_lose_are_named_as_a_conflict_and_the_next_run_writes_them(
+def test_a_statement_that_always_loses_is_named_as_a_conflict_and_the_next_run_attaches_it(
     chain: World,
 ) -> None:
     chain.options = {"closing_deadline_s": 0.05}
     chain.invoice(KORAMANGALA, "1000")
-    chain.erpnext.faults.add("record_changed", path="bulk_update", times=None)
-    night = chain.close("royalties", "invoices")
+    assert chain.close("royalties").success
+    chain.erpnext.faults.add("record_changed", path="insert_many", times=None)
+    night = chain.close("invoices")
     (row,) = night.exceptions("invoices")
-    assert row["what"] == "ERPNext: conflict"
+    assert row["who"].startswith(KORAMANGALA)
     assert "There is nothing to fix" in row["action"]
+    assert chain.erpnext.documents("File") == []
     chain.erpnext.faults.clear()
     chain.options = {}
-    assert chain.close("royalties", "invoices").success
+    assert chain.close("invoices").success
+    assert len(chain.erpnext.documents("File")) == 1
 
 
-@pytest.mark.parametrize("path", ["insert_many", "POS Closing Entry", "bulk_update"])
+def test_an_entry_that_loses_against_others_carries_each_share_once(chain: World) -> None:
+    chain.invoice(KORAMANGALA, "1000")
+    chain.invoice(KORAMANGALA, "500")
+    chain.erpnext.faults.add("record_changed", path="insert_many", times=2)
+    assert chain.close("royalties").success
+    (entry,) = entries(chain.erpnext, KORAMANGALA)
+    assert [exact(row["royalty_share"]) for row in entry["custom_royalty_shares"]] == [45, Decimal("22.5")]
+    assert len(chain.erpnext.documents("Royalty Share")) == 2
+
+
+@pytest.mark.parametrize("path", ["insert_many", "POS Closing Entry"])
 def test_a_request_that_loses_against_another_one_is_sent_again_and_stored_once(
     chain: World, path: str
 ) -> None:

@@ -12,7 +12,7 @@ from scoopjoy_dagster_tests.contract.night_calls import COVERED
 from scoopjoy_dagster_tests.world import DAY, World
 
 SMALL = "small@scoopjoy.example"
-OUR_OWN = {"ScoopJoy Delivery"}
+OUR_OWN = {"ScoopJoy Delivery", "Royalty Share"}
 STEPS = ("closed_shifts", "royalties", "invoices", "reports", "hq_sync")
 
 

@@ -186,19 +186,24 @@ def test_what_the_till_sold_to_a_franchise_carries_its_share_and_what_consolidat
     on(chain, DAY)
     assert chain.close().success
     (entry,) = entries(chain.erpnext, THANE)
-    documents = [
-        *chain.erpnext.documents("POS Invoice", customer=THANE),
-        *chain.erpnext.documents("Sales Invoice", customer=THANE),
-    ]
-    carried = {
-        one["name"]: exact(one.get("custom_royalty_share"))
-        for one in documents
-        if one.get("custom_royalty_journal_entry") == entry["name"]
-    }
-    assert carried == {
+    due = {
         name: exact(Decimal(amount) * RATES[THANE] / 100)
         for name, amount in zip(shift.invoices, ("1000", "500"), strict=True)
     }
+    carried = {row["document"]: exact(row["royalty_share"]) for row in entry["custom_royalty_shares"]}
+    assert carried == due
+    with chain.site() as site:
+        shown = [
+            site.client.get(doctype, one["name"])
+            for doctype in ("POS Invoice", "Sales Invoice")
+            for one in chain.erpnext.documents(doctype, customer=THANE)
+        ]
+    assert {
+        one["name"]: exact(one["custom_sale_royalty_share"])
+        for one in shown
+        if one["custom_sale_royalty_entry"]
+    } == due
+    assert {one["custom_sale_royalty_entry"] for one in shown} <= {entry["name"], ""}
 
 
 @pytest.mark.parametrize("fault", ["remark", "party"])

@@ -8,8 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,19 +139,6 @@ class Database:
         if self._conn.in_transaction:
             self._conn.execute("ROLLBACK")
 
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Undo what the block did if it raises; the transaction around it goes on."""
-        self._conn.execute("SAVEPOINT sp")
-        try:
-            yield
-        except BaseException:
-            self._conn.execute("ROLLBACK TO sp")
-            raise
-        finally:
-            if self._conn.in_transaction:
-                self._conn.execute("RELEASE sp")
-
     # -- schema -------------------------------------------------------------------------------------
 
     def has_table(self, doctype: str) -> bool:
@@ -188,7 +174,7 @@ class Database:
         for field in meta.stored:
             if field.unique:
                 self._index(meta.name, field.fieldname, unique=True)
-            elif field.fieldname in indexed:
+            elif field.search_index or field.fieldname in indexed:
                 self._index(meta.name, field.fieldname)
         if meta.istable:
             self._index(meta.name, "parent")

@@ -5,11 +5,15 @@ Belongs here: shape. Does not belong here: validation and storage (``session``, 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from scoopjoy_dagster.sandbox.erpnext import virtual
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError
 from scoopjoy_dagster.sandbox.erpnext.meta import CHILD, STANDARD, TABLES, Meta
 from scoopjoy_dagster.sandbox.erpnext.values import cast
+
+if TYPE_CHECKING:
+    from scoopjoy_dagster.sandbox.erpnext.site import Site
 
 #: Keys of a request body that never change a field by themselves. Owner and creation are none of them: an insert takes no heed of
 #: them, and a later save that changes them is refused (``validation.check_constants``).
@@ -25,6 +29,7 @@ class Doc(dict[str, Any]):
         loaded_modified: The ``modified`` that the writer has seen; compared with the stored one.
         before: The stored version, while it is being saved.
         sent: Keys that the client sent for a new document.
+        site: Where its virtual fields are looked up; rows have none.
     """
 
     def __init__(self, meta: Meta, values: dict[str, Any] | None = None, *, is_new: bool = True) -> None:
@@ -34,6 +39,7 @@ class Doc(dict[str, Any]):
         self.loaded_modified: str | None = None
         self.before: Doc | None = None
         self.sent: frozenset[str] = frozenset()
+        self.site: Site | None = None
 
     @property
     def doctype(self) -> str:
@@ -99,6 +105,8 @@ class Doc(dict[str, Any]):
         answer["doctype"] = self.doctype
         if not nulls:
             answer = {key: value for key, value in answer.items() if value is not None}
+        if self.site is not None and self.meta.virtual:
+            answer |= virtual.values(self.site, self)
         if self.meta.istable and self.is_new:
             answer["__unsaved"] = 1
         for field in self.meta.tables:

@@ -35,7 +35,6 @@ KNOWN: dict[str, tuple[str, int]] = {
     "TooManyRequestsError": (_FRAPPE, 429),
     "QueryDeadlockError": (_FRAPPE, 500),
     "QueryTimeoutError": (_FRAPPE, 500),
-    "ServerScriptNotEnabled": ("frappe.utils.safe_exec", 403),
     "InvalidNamingSeriesError": ("frappe.model.naming", 417),
     "WrongOptionsDoctypeLinkError": ("frappe.core.doctype.doctype.doctype", 417),
     "HiddenAndMandatoryWithoutDefaultError": ("frappe.core.doctype.doctype.doctype", 417),

@@ -59,6 +59,8 @@ class Field:
     length: int = 0
     permlevel: int = 0
     set_only_once: bool = False
+    is_virtual: bool = False
+    search_index: bool = False
 
     @property
     def choices(self) -> list[str]:
@@ -110,7 +112,11 @@ class Meta:
     @cached_property
     def stored(self) -> list[Field]:
         """Fields that have a column."""
-        return [f for f in self.fields if f.fieldtype not in TABLES and f.fieldtype not in LAYOUT]
+        return [f for f in self.fields if not f.is_virtual and f.fieldtype not in TABLES | LAYOUT]
+
+    @cached_property
+    def virtual(self) -> list[Field]:
+        return [f for f in self.fields if f.is_virtual]
 
     @cached_property
     def tables(self) -> list[Field]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from scoopjoy_dagster.sandbox.erpnext import files, keys, lists, permissions, takings, workflows
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
-from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown, unknown_to_the_sandbox
+from scoopjoy_dagster.sandbox.erpnext.errors import thrown, unknown_to_the_sandbox
 from scoopjoy_dagster.sandbox.erpnext.lines import V15, Line
 from scoopjoy_dagster.sandbox.erpnext.meta import CHILD, STANDARD
 from scoopjoy_dagster.sandbox.erpnext.remote import Docs, document_of, insert_document, run_method, update_row
@@ -106,6 +106,15 @@ def _form(session: Session, doctype: str) -> dict[str, Any]:
     return shown
 
 
+def _form_document(session: Session, _: Call, args: dict[str, Any]) -> Any:
+    """What the desk loads of a document to show it in a form."""
+    doctype, name = str(args.get("doctype")), str(args.get("name"))
+    if not session.exists(doctype, name):
+        raise unknown_to_the_sandbox("the form of a document that does not exist")
+    session.require(doctype, "read", name)
+    return Docs(permissions.hide_guarded(session, session.load(doctype, name)), None)
+
+
 def _get_value(session: Session, _: Call, args: dict[str, Any]) -> Any:
     doctype = str(args.get("doctype"))
     wanted = parsed(args.get("fieldname"))
@@ -169,24 +178,6 @@ def _cancel(session: Session, _: Call, args: dict[str, Any]) -> Any:
 
 def _delete(session: Session, _: Call, args: dict[str, Any]) -> Any:
     session.delete(str(args.get("doctype")), str(args.get("name")))
-
-
-def _bulk_update(session: Session, _: Call, args: dict[str, Any]) -> Any:
-    docs = args.get("docs")
-    if not isinstance(docs, str):
-        raise SiteError(
-            "TypeError", f"the JSON object must be str, bytes or bytearray, not {type(docs).__name__}"
-        )
-    failed = []
-    for sent in loads(docs):
-        try:
-            with session.site.db.savepoint():
-                doc = session.load(sent["doctype"], sent["docname"])
-                session.amend(doc, sent)
-                session.save(doc)
-        except SiteError as error:
-            failed.append({"doc": sent, "exc": f"Traceback (most recent call last):\n{error.exception}\n"})
-    return {"failed_docs": failed}
 
 
 def _has_permission(session: Session, _: Call, args: dict[str, Any]) -> Any:
@@ -322,9 +313,9 @@ METHODS: dict[str, Method] = {
     "frappe.client.submit": Method(_submit, _WRITE),
     "frappe.client.cancel": Method(_cancel, _WRITE),
     "frappe.client.delete": Method(_delete, frozenset({"DELETE", "POST"})),
-    "frappe.client.bulk_update": Method(_bulk_update, _WRITE),
     "frappe.client.has_permission": Method(_has_permission),
     "frappe.client.attach_file": Method(_attach, _WRITE),
+    "frappe.desk.form.load.getdoc": Method(_form_document),
     "frappe.desk.form.load.getdoctype": Method(_form_meta),
     "frappe.desk.form.utils.add_comment": Method(_add_comment, _WRITE),
     "frappe.core.doctype.communication.email.make": Method(_make_mail),

@@ -107,9 +107,9 @@ class Pace:
             with self._cores.job(READERS if task.shares_well else WRITERS) as job:
                 reply = await work()
                 units = task.answered(reply)
-                await self._cores.until(job, cost.locked_s(units))
+                await self._cores.until(job, cost.locked_s(units, task.rows))
                 await locks.aclose()
-                await self._cores.until(job, cost.total_s(units))
+                await self._cores.until(job, cost.total_s(units, task.rows))
         return reply
 
 

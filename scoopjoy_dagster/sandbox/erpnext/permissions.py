@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scoopjoy_dagster.sandbox.erpnext.database import column, table
-from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown
+from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown, unknown_to_the_sandbox
 
 if TYPE_CHECKING:
     from scoopjoy_dagster.sandbox.erpnext.document import Doc
@@ -65,6 +65,8 @@ def require(session: Session, doctype: str, right: str, name: str = "") -> None:
                 error_message=f"Insufficient Permission for {doctype} {name}",
             )
         return
+    if right == "read" and name in _shared(session, doctype):
+        return
     if session.site.line.hides_missing_documents:
         raise no_access(session, doctype)
     lines = []
@@ -80,6 +82,12 @@ def require(session: Session, doctype: str, right: str, name: str = "") -> None:
         server_messages=[{"message": "<br>".join(lines), "title": "Message"}],
         error_message=f"Insufficient Permission for {where} (<strong>{right}</strong>)",
     )
+
+
+def _shared(session: Session, doctype: str) -> set[str]:
+    """The documents that somebody has shared with the session's user, to be read."""
+    sql = f"SELECT share_name FROM {table('DocShare')} WHERE user = ? AND share_doctype = ?"
+    return {name for (name,) in session.site.db.rows(sql, (session.user, doctype))}
 
 
 def no_access(session: Session, doctype: str) -> SiteError:
@@ -148,6 +156,8 @@ def require_list(session: Session, doctype: str) -> None:
     """Raise the 403 of a list unless the user may read (or at least select) the DocType."""
     if may(session, doctype, "read") or may(session, doctype, "select"):
         return
+    if _shared(session, doctype):
+        raise unknown_to_the_sandbox("a list of shared documents")
     if session.site.line.hides_missing_documents:
         raise insufficient(doctype)
     text = (

@@ -26,6 +26,8 @@ _NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
 _QUALIFIED = re.compile(rf"^`?tab(?P<doctype>[^`.]+)`?\.`?(?P<name>{_NAME}|\*)`?$")
 _DOTTED = re.compile(rf"^(?P<via>{_NAME})\.(?P<name>{_NAME})$")
 _PLAIN = re.compile(rf"^`?(?P<name>{_NAME})`?$")
+#: Names of fields that are words of SQL as well: in a sum the parser of v15 finds no column, unless they stand in backticks.
+_WORDS = frozenset({"share"})
 _STANDARD_KINDS = {"docstatus": "Int", "idx": "Int", "creation": "Datetime", "modified": "Datetime"}
 
 
@@ -58,6 +60,7 @@ class Query:
         parent: The DocType whose rows are listed, if it is a table that is listed.
         kinds: Names of the answer -> field types.
         unreadable: Whether a column has been resolved that the user may not read.
+        selecting: Whether a column is being resolved that is merely shown.
         strict: Whether such a column is refused: on later lines, wherever it is not merely shown.
     """
 
@@ -68,6 +71,7 @@ class Query:
     params: list[Any] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
     unreadable: bool = False
+    selecting: bool = False
     strict: bool = False
 
     # -- columns ------------------------------------------------------------------------------------
@@ -93,10 +97,14 @@ class Query:
         return self._made(self.session.site.meta(doctype), self._join_table(child), name)
 
     def _made(self, meta: Meta, owner: str, name: str) -> Column:
-        if not meta.has_column(name):
-            raise not_permitted(name)
         known = meta.by_name.get(name)
-        if known is not None and not self._may_read(meta, known):
+        if known is not None and known.is_virtual:
+            if not self.selecting:
+                raise unknown_to_the_sandbox(f"a list by the virtual field {name}")
+            self.unreadable = True
+        elif not meta.has_column(name):
+            raise not_permitted(name)
+        elif known is not None and not self._may_read(meta, known):
             if self.strict:
                 raise no_access(meta, name)
             self.unreadable = True
@@ -149,8 +157,9 @@ class Query:
         text = text.strip()
         if text in {"*", f"`tab{self.meta.name}`.*"}:
             return [pair for name in self.meta.columns for pair in self.select(name)]
-        self.unreadable = False
+        self.unreadable, self.selecting = False, True
         selected = self._selected(text)
+        self.selecting = False
         return [] if self.unreadable else [selected]
 
     def _selected(self, text: str) -> tuple[str, str]:
@@ -174,6 +183,8 @@ class Query:
     def aggregate(self, function: str, inner: str, alias: str) -> tuple[str, str]:
         if inner == "*":
             raise not_permitted("*")
+        if inner.lower() in _WORDS:
+            raise SiteError("IndexError", "list index out of range")
         if found := _IF.match(inner):
             sql, kind = self._conditional(found["test"], found["yes"], found["no"]), "Currency"
         elif inner.lower().startswith("distinct "):

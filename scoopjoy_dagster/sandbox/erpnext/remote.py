@@ -46,6 +46,7 @@ def document_of(session: Session, value: Any) -> Doc:
         return session.new(doctype, data)
     kept = session.load(doctype, str(name))
     doc = Doc(kept.meta, {key: kept[key] for key in STANDARD}, is_new=False)
+    doc.site = kept.site
     doc |= {field.fieldname: kept.rows(field.fieldname) for field in kept.meta.tables}
     doc["docstatus"] = kept.docstatus
     session.amend(doc, data)

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from scoopjoy_dagster.sandbox.erpnext import files, keys, methods, permissions, remote, server_scripts
+from scoopjoy_dagster.sandbox.erpnext import files, keys, methods, permissions, remote
 from scoopjoy_dagster.sandbox.erpnext.document import Doc
 from scoopjoy_dagster.sandbox.erpnext.errors import SiteError, thrown, unknown_to_the_sandbox
 from scoopjoy_dagster.sandbox.erpnext.lines import Line
@@ -202,9 +202,6 @@ class Application:
     # -- /api/method --------------------------------------------------------------------------------
 
     def _method(self, session: Session, call: Call, name: str) -> Reply:
-        script = server_scripts.find(session, name)
-        if script is not None:
-            return self._answer(session, server_scripts.run(session, call, script))
         method = methods.find(session.site.line, name)
         if method is None:
             raise self._unknown_method(session, name)

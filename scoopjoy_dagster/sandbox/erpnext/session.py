@@ -105,6 +105,7 @@ class Session:
                 if doc[name] is not None:
                     doc[name] = shown_time(doc[name])
             doc.loaded_modified = doc["modified"]
+            doc.site = self.site
             docs.append(doc)
         return docs
 
@@ -113,6 +114,7 @@ class Session:
     def new(self, doctype: str, data: dict[str, Any]) -> Doc:
         """A document in memory with the client's values; defaults come at insert."""
         doc = Doc(self.site.meta(doctype))
+        doc.site = self.site
         doc["docstatus"] = 0
         doc.sent = frozenset(data)
         self.amend(doc, data)
@@ -292,13 +294,6 @@ class Session:
             f"UPDATE {table(doc.doctype)} SET {pairs} WHERE name = ?", (*written.values(), doc.name)
         )
         self.site.forget_master(doc.doctype)
-
-    def store(self, data: dict[str, Any]) -> None:
-        """``db_insert``: a new document past all rules; it is stamped and gets a name."""
-        doc = self.new(data["doctype"], data)
-        self._stamp(doc)
-        doc["name"] = self._name(doc)
-        self._write(doc, insert=True)
 
     def delete(self, doctype: str, name: str) -> None:
         """Delete a draft or cancelled document to which nothing links."""

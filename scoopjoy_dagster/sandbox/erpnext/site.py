@@ -66,8 +66,6 @@ class Site:
         #: Stands for the RQ worker and its queue: without it jobs stay queued; without the queue they fail.
         self.background_worker = True
         self.queue_reachable = True
-        #: ``server_script_enabled`` of the bench: off unless its owner says otherwise.
-        self.server_scripts = False
         self.snapshots = Snapshots()
         self._last: datetime | None = None
         self.metas: dict[str, Meta] = {}
@@ -393,13 +391,14 @@ class Site:
 _RIGHT_COLUMNS = ("read", "write", "create", "delete", "submit", "cancel")
 _FIELD_COLUMNS = (
     'fieldname, fieldtype, options, label, reqd, "unique", allow_on_submit, no_copy, "default", fetch_from, length,'
-    " permlevel, "
+    " permlevel, is_virtual, search_index, "
 )
 
 
 def field_of_row(row: list[object]) -> Field:
     """A field from its row of DocField or Custom Field."""
-    name, kind, options, label, reqd, unique, on_submit, no_copy, default, fetch, length, level, once = row
+    name, kind, options, label, reqd, unique, on_submit, no_copy, default, fetch, length, level, *more = row
+    virtual, index, once = more
     made = Field(str(name), str(kind), str(options or ""), str(label or name))
     return replace(
         made,
@@ -412,4 +411,6 @@ def field_of_row(row: list[object]) -> Field:
         length=int(str(length or 0)),
         permlevel=int(str(level or 0)),
         set_only_once=bool(once),
+        is_virtual=bool(virtual),
+        search_index=bool(index),
     )

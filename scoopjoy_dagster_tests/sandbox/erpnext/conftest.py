@@ -167,3 +167,20 @@ def key_field(doctype: str = "Journal Entry", **extra: Any) -> dict[str, Any]:
         "read_only": 1,
         **extra,
     }
+
+
+def share_bodies() -> list[tuple[str, dict[str, Any]]]:
+    """What makes a table of shares in Journal Entries: where each body is posted, and the body."""
+    fields = [
+        {"fieldname": "document_type", "fieldtype": "Data", "label": "Document Type"},
+        {"fieldname": "document", "fieldtype": "Data", "label": "Document", "search_index": 1},
+        {"fieldname": "share", "fieldtype": "Currency", "label": "Share"},
+    ]
+    rows = {"name": "Night Share", "module": "Custom", "custom": 1, "istable": 1, "fields": fields}
+    table = {
+        "dt": "Journal Entry",
+        "fieldname": "custom_shares",
+        "fieldtype": "Table",
+        "options": "Night Share",
+    }
+    return [("/api/resource/DocType", rows), ("/api/resource/Custom Field", table)]

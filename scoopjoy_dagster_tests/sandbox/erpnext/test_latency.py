@@ -19,7 +19,7 @@ from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster.sandbox.erpnext.latency import ERPNEXT_V15, MODELS, READERS, WRITERS, Cost, task_of
 from scoopjoy_dagster.sandbox.erpnext.pace import Pace, background_s
 from scoopjoy_dagster.sandbox.erpnext.wire import Call, Reply
-from scoopjoy_dagster_tests.sandbox.erpnext.conftest import NOW, Client, journal_entry
+from scoopjoy_dagster_tests.sandbox.erpnext.conftest import NOW, Client, journal_entry, share_bodies
 
 JSON = {"content-type": "application/json"}
 
@@ -127,9 +127,6 @@ def test_readers_share_two_cores(world: SandboxERPNext) -> None:
 
 
 def test_other_operations_take_what_was_measured(world: SandboxERPNext) -> None:
-    sent = json.dumps({"docs": json.dumps([{"doctype": "Sales Invoice", "docname": "A"}] * 100)}).encode()
-    bulk = Call("POST", "/api/method/frappe.client.bulk_update", "", JSON, sent)
-    assert took(world, bulk) / 100 == pytest.approx(0.043, abs=0.001)
     assert took(world, Call("GET", "/api/resource/Sales Invoice/A", "", {})) == pytest.approx(
         0.025, abs=0.001
     )
@@ -148,13 +145,18 @@ def test_other_operations_take_what_was_measured(world: SandboxERPNext) -> None:
     assert draft / 0.071 == pytest.approx(148.6 / 81.4, rel=0.02)
 
 
-@pytest.mark.parametrize(("documents", "seconds"), [(1, 0.085), (200, 1.12), (500, 2.75)])
-def test_a_server_script_writes_many_documents_for_little_more_than_one(
-    world: SandboxERPNext, documents: int, seconds: float
+@pytest.mark.parametrize(("rows", "more_ms"), [(2, 1.5), (10, 5.0), (50, 20.0)])
+def test_rows_of_a_table_that_was_added_cost_what_was_measured_beside_the_entry(
+    world: SandboxERPNext, robot: Client, rows: int, more_ms: float
 ) -> None:
-    sent = json.dumps({"docs": json.dumps([{}] * documents)}).encode()
-    call = Call("POST", "/api/method/some_script", "", JSON, sent)
-    assert took(world, call) == pytest.approx(seconds, rel=0.03)
+    for body in share_bodies():
+        robot.post(*body)
+    entry_with = {**journal_entry(), "doctype": "Journal Entry", "docstatus": 1, "custom_shares": [{}] * rows}
+    sent = json.dumps({"docs": [entry_with] * 40}).encode()
+    call = Call("POST", "/api/method/frappe.client.insert_many", "", JSON, sent)
+    assert (took(world, call) - took(world, entries(40))) / 40 * 1000 == pytest.approx(more_ms, abs=1.1)
+    one = entry(docstatus=1, custom_shares=[{}] * rows)
+    assert (took(world, one) - took(world, entry(docstatus=1))) * 1000 == pytest.approx(more_ms, abs=1.1)
 
 
 @pytest.mark.parametrize(

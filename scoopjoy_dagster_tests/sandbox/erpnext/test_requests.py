@@ -151,3 +151,27 @@ def test_a_private_file_is_for_its_uploader_and_for_readers_of_a_document_that_i
     own = upload(limited, "Journal Entry", entry, b"own")
     assert limited.call("GET", own).status_code == 200
     assert robot.call("GET", "/private/files/missing.pdf").status_code == 403
+
+
+def test_a_shared_document_is_read_by_whom_it_is_shared_with_and_nothing_else(world, robot):
+    robot.post("/api/resource/User", {"email": "reader@scoopjoy.example", "first_name": "Reader"})
+    reader = Client(world.url, world.credentials("reader@scoopjoy.example"))
+    paths = [
+        f"/api/resource/Journal Entry/{robot.post('/api/resource/Journal Entry', journal_entry())['name']}"
+        for _ in range(2)
+    ]
+    share = {
+        "user": "reader@scoopjoy.example",
+        "share_doctype": "Journal Entry",
+        "share_name": paths[0].rpartition("/")[2],
+        "read": 1,
+    }
+    assert robot.refused("POST", "/api/resource/DocShare", share | {"write": 1})[0] == 501
+    assert reader.refused("GET", paths[0])[0] == 403
+    made = robot.post("/api/resource/DocShare", share)["name"]
+    assert reader.get(paths[0])["name"] == share["share_name"]
+    assert reader.refused("GET", paths[1])[0] == 403
+    assert reader.refused("PUT", paths[0], {"user_remark": "mine"})[0] == 403
+    assert reader.refused("GET", "/api/resource/Journal Entry") == (501, "SandboxNotImplemented")
+    robot.call("DELETE", f"/api/resource/DocShare/{made}")
+    assert reader.refused("GET", paths[0])[0] == 403

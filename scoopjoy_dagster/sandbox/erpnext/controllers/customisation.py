@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from scoopjoy_dagster.sandbox.erpnext import virtual
 from scoopjoy_dagster.sandbox.erpnext.controllers.base import Controller
 from scoopjoy_dagster.sandbox.erpnext.errors import noted, thrown, unknown_to_the_sandbox
 from scoopjoy_dagster.sandbox.erpnext.meta import TABLES, Field
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def _field(doc: Doc) -> Field:
     keys = ("fieldname", "fieldtype", "options", "label", "reqd", "unique", "allow_on_submit", "no_copy", "default",
-            "fetch_from", "length", "permlevel", "set_only_once")  # fmt: skip
+            "fetch_from", "length", "permlevel", "is_virtual", "search_index", "set_only_once")  # fmt: skip
     return field_of_row([doc.get(key) for key in keys])
 
 
@@ -48,8 +49,16 @@ class CustomField(Controller):
             doc["idx"] = names.index(doc["insert_after"]) + 1
         if doc.before is not None and doc.before["fieldtype"] != doc["fieldtype"]:
             raise thrown(f"Fieldtype cannot be changed from {doc.before['fieldtype']} to {doc['fieldtype']}")
-        if doc["fieldtype"] in TABLES:
-            raise unknown_to_the_sandbox("custom fields of type Table")
+        if doc.before is not None and doc.before["is_virtual"] != doc["is_virtual"]:
+            raise unknown_to_the_sandbox("a stored field that becomes virtual, or the other way round")
+        table = doc["fieldtype"] in TABLES and session.site.metas.get(str(doc.get("options")))
+        if doc["fieldtype"] in TABLES and not (table and table.istable):
+            raise unknown_to_the_sandbox(
+                "a table of no child DocType: ERPNext takes it, and cannot read its parent any more"
+            )
+        _check_target(session, doc["dt"], doc)
+        if doc.get("is_virtual"):
+            virtual.check(session, doc)
 
     def on_update(self, session: Session, doc: Doc) -> None:
         meta = session.site.meta(doc["dt"])
@@ -59,6 +68,21 @@ class CustomField(Controller):
 
     def on_trash(self, session: Session, doc: Doc) -> None:
         session.site.change_meta(session.site.meta(doc["dt"]).without_field(doc["fieldname"]))
+
+
+def _check_target(session: Session, doctype: str, field: Doc) -> None:
+    """A Link names a DocType, a table one of rows."""
+    kind, options = field["fieldtype"], field.get("options")
+    if kind not in {"Link", *TABLES}:
+        return
+    if options not in {*session.site.metas, doctype}:
+        raise thrown(
+            f"{doctype}: Options must be a valid DocType for field {field.get('label')} in row {field['idx']}",
+            "WrongOptionsDoctypeLinkError",
+        )
+    if kind in TABLES and options != doctype and not session.site.meta(str(options)).istable:
+        text = f"Option <strong>{options}</strong> for field <strong>{field['fieldname']}</strong> is not a child table"
+        raise thrown(text, title="Invalid Option")
 
 
 def _check_field(doc: Doc, row: Doc) -> None:
@@ -95,14 +119,7 @@ class DocType(Controller):
             raise thrown("Not in Developer Mode! Set in site_config.json or make 'Custom' DocType.")
         for row in doc.rows("fields"):
             row["label"] = row.get("label") or row.get("fieldname")
-            if row["fieldtype"] in {"Table", "Link"} and row.get("options") not in {
-                *session.site.metas,
-                doc.name,
-            }:
-                raise thrown(
-                    f"{doc.name}: Options must be a valid DocType for field {row['label']} in row {row['idx']}",
-                    "WrongOptionsDoctypeLinkError",
-                )
+            _check_target(session, doc.name, row)
             _check_field(doc, row)
         for row in doc.rows("permissions"):
             _check_permission(doc, row)

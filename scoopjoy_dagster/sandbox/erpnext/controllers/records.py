@@ -1,4 +1,4 @@
-"""Comments and files: records that hang on other documents."""
+"""Comments, shares and files: records that hang on other documents."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from scoopjoy_dagster.sandbox.erpnext.controllers.base import Controller
+from scoopjoy_dagster.sandbox.erpnext.errors import unknown_to_the_sandbox
 
 if TYPE_CHECKING:
     from scoopjoy_dagster.sandbox.erpnext.document import Doc
@@ -24,6 +25,16 @@ class Comment(Controller):
             doc["content"] = _SCRIPT.sub(r"&lt;\1&gt;", doc["content"])
 
 
+class DocShare(Controller):
+    """A document that a user is let to read whatever his roles are."""
+
+    def validate(self, session: Session, doc: Doc) -> None:
+        del session
+        more = any(doc.get(right) for right in ("write", "share", "submit", "everyone"))
+        if more or not (doc.get("user") and doc.get("read")):
+            raise unknown_to_the_sandbox("a share that is not for one user to read")
+
+
 class File(Controller):
     """An attachment; its content goes with the last row that shows it."""
 
@@ -35,4 +46,4 @@ class File(Controller):
             session.site.db.run("DELETE FROM content WHERE url = ?", (doc.get("file_url"),))
 
 
-CONTROLLERS: dict[str, Controller] = {"Comment": Comment(), "File": File()}
+CONTROLLERS: dict[str, Controller] = {"Comment": Comment(), "DocShare": DocShare(), "File": File()}

@@ -52,6 +52,13 @@ apply_to_all_doctypes: Check = 1
 applicable_for: Link(DocType)
 hide_descendants: Check
 
+# DocShare | hash | | System Manager:rwcd
+user: Link(User)
+share_doctype: Link(DocType) *
+share_name: Dynamic Link(share_doctype) *
+@Check read write share submit everyone
+notify_by_email: Check = 1
+
 # Role | field:role_name | | System Manager:rwcd
 role_name: Data *U
 disabled: Check
@@ -246,12 +253,14 @@ module: Link(Module Def)
 enabled: Check
 script: Code
 
-# Server Script | Prompt | | Script Manager:rwcd
-script_type: Select(DocType Event|Scheduler Event|Permission Query|API) *
-api_method: Data
-allow_guest: Check
+# Report | field:report_name | | System Manager:rwcd
+report_name: Data *U
+ref_doctype: Link(DocType) *
+is_standard: Select(No|Yes) * = No
+module: Link(Module Def)
+report_type: Select(Report Builder|Query Report|Script Report|Custom Report) *
 disabled: Check
-script: Code *
+json: Code
 
 # Workspace | field:label | | Workspace Manager:rwcd, Desk User:rwcd
 label: Data *U "Name"
