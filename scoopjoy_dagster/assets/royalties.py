@@ -76,11 +76,6 @@ def read_days(
     return found
 
 
-def plan(site: Site, books: Books, policy: RoyaltyPolicy, day: date) -> RoyaltyPlan:
-    """What the rule and the ledger say for `day`, with the shares of what is to be posted. Reads only."""
-    return complete(site, books, read_days(site, books, policy, [day])[day])
-
-
 def complete(site: Site, books: Books, the_plan: RoyaltyPlan) -> RoyaltyPlan:
     """The plan with the shares of what is to be posted; adjustments name the sales that they follow. Reads only."""
     return _with(

@@ -36,6 +36,7 @@ from scoopjoy_dagster.erpnext import deliveries, pos, royalty_entries, royalty_s
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Row
 from scoopjoy_dagster.erpnext.other_royalties import read_other_royalties
 from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, rows_by_day
+from scoopjoy_dagster.erpnext.single_sales import sale_of
 from scoopjoy_dagster.erpnext.site import Books, Site
 
 
@@ -147,17 +148,7 @@ def _invoices(
                 ["customer", "in", [one.customer for one in customers]],
             ],
         ):
-            invoices[_date(row["posting_date"])].append(
-                BaseInvoice(
-                    str(row["name"]),
-                    str(row["customer"]),
-                    exact(row[policy.base.field]),
-                    bool(row["is_return"]),
-                    str(row["currency"]),
-                    exact(row[Base.GRAND_TOTAL.field]),
-                    doctype=sale.doctype,
-                )
-            )
+            invoices[_date(row["posting_date"])].append(sale_of(sale.doctype, row, policy))
     return invoices
 
 

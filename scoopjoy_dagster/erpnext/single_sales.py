@@ -8,7 +8,7 @@ from datetime import date
 from scoopjoy_dagster.accounting.money import exact
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import BaseInvoice
-from scoopjoy_dagster.erpnext.client import PAGE
+from scoopjoy_dagster.erpnext.client import PAGE, Row
 from scoopjoy_dagster.erpnext.sale_documents import SALE_DOCUMENTS, pages_by_day
 from scoopjoy_dagster.erpnext.site import Books, Site
 
@@ -44,19 +44,22 @@ def single_sales(
                 ],
             ):
                 for row in page:
-                    found.setdefault(str(row["customer"]), []).append(
-                        BaseInvoice(
-                            str(row["name"]),
-                            str(row["customer"]),
-                            exact(row[policy.base.field]),
-                            bool(row["is_return"]),
-                            str(row["currency"]),
-                            exact(row[Base.GRAND_TOTAL.field]),
-                            newest=str(row["creation"]),
-                            doctype=sale.doctype,
-                        )
-                    )
+                    found.setdefault(str(row["customer"]), []).append(sale_of(sale.doctype, row, policy))
         yield found
+
+
+def sale_of(doctype: str, row: Row, policy: RoyaltyPolicy) -> BaseInvoice:
+    """A sale from its row in a list; when it was created only where the list asks for it."""
+    return BaseInvoice(
+        str(row["name"]),
+        str(row["customer"]),
+        exact(row[policy.base.field]),
+        bool(row["is_return"]),
+        str(row["currency"]),
+        exact(row[Base.GRAND_TOTAL.field]),
+        newest=str(row.get("creation") or ""),
+        doctype=doctype,
+    )
 
 
 def _parts(counts: Mapping[str, int]) -> Iterator[list[str]]:

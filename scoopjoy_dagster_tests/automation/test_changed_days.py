@@ -221,7 +221,7 @@ def now(
 
 
 def close(plan: RoyaltyPlan, view: str = "") -> tuple[list[PostedEntry], Told]:
-    """The entries that a plan posts, and what is told of the day then: of all, or of the franchises of a view."""
+    """The entries that a plan posts, and the figures sent for the day afterwards: of all franchises, or of those of a view."""
     posted = [
         PostedEntry(
             f"JE-{one.key}",
