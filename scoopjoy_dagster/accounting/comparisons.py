@@ -7,7 +7,7 @@ comparison of the ledger with the rule (`totals`), which `royalties` itself is s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -39,7 +39,8 @@ class ShiftFigures:
 
     Attributes:
         openings: submitted POS Opening Entries that began on the day.
-        counted: how many of them the server counts.
+        counted: how many of them the server counts, by POS Profile.
+        profiles_before: POS Profiles with a shift in the 7 days before.
         closings: names of the submitted closings, by opening.
         not_consolidated: till sales in submitted closings of the day that are not booked: sale -> closing.
         waiting: till sales of the day that an open shift will take.
@@ -47,7 +48,8 @@ class ShiftFigures:
     """
 
     openings: Sequence[Opening]
-    counted: int
+    counted: Mapping[str, int]
+    profiles_before: Collection[str]
     closings: Mapping[str, Sequence[str]]
     not_consolidated: Mapping[str, str]
     waiting: Sequence[str]
@@ -65,8 +67,8 @@ def shifts_closed(figures: ShiftFigures) -> Verdict:
         for one in figures.openings
         if (said := _not_closed(one, figures.closings.get(one.name, ())))
     ]
-    closed = len(figures.openings) - len(wrong)
-    unread = figures.counted - len(figures.openings)
+    closed, counted = len(figures.openings) - len(wrong), sum(figures.counted.values())
+    unread = counted - len(figures.openings)
     if unread:
         wrong.append(Difference("shifts that the list does not show", Decimal(-unread)))
     lost = [
@@ -84,12 +86,12 @@ def shifts_closed(figures: ShiftFigures) -> Verdict:
     ]
     unbooked = sorted(sale.name for one in figures.unbooked for sale in one.sales)
     sentence = (
-        f"{closed} of {figures.counted} shifts have exactly one submitted closing; {len(figures.not_consolidated)} of their sales "
+        f"{closed} of {counted} shifts have exactly one submitted closing; {len(figures.not_consolidated)} of their sales "
         f"are not booked; {len(figures.waiting) + len(unbooked)} sales of the day are in no closing of it."
     )
     return Verdict(
         not wrong and not lost,
-        Decimal(figures.counted),
+        Decimal(counted),
         Decimal(closed),
         sentence,
         worst_of([*wrong, *lost]),
@@ -243,36 +245,41 @@ def _by_entry(rows: Iterable[BookedRow]) -> dict[str, dict[tuple[str, str], Deci
     return found
 
 
-def outlets_seen(
-    franchises: Mapping[str, str],
-    *,
-    sold_before: Iterable[str],
-    sold: Iterable[str],
-    shifts_before: Iterable[str],
-    shifts: Iterable[str],
-) -> Verdict:
-    """Every franchise with invoices in the week before has some on the day, every POS Profile with a shift has one.
+def outlets_opened(figures: ShiftFigures) -> Verdict:
+    """Every POS Profile with a shift in the week before has one on the day."""
+    return _seen_again(figures.profiles_before, figures.counted, "POS Profiles with a shift", "no shift")
+
+
+def franchises_sold(franchises: Mapping[str, str], before: Iterable[str], sold: Iterable[str]) -> Verdict:
+    """Every franchise with invoices in the week before has some on the day.
 
     Args:
         franchises: customer -> name of those that are franchises now; who is not is another control total's business.
-        sold_before: customers with invoices in the week before.
+        before: customers with invoices in the week before.
         sold: customers with invoices on the day.
-        shifts_before: POS Profiles with a shift in the week before.
-        shifts: POS Profiles with a shift on the day.
     """
-    expected = {franchises[one] for one in sold_before if one in franchises} | set(shifts_before)
-    seen = {franchises[one] for one in sold if one in franchises} | set(shifts)
-    missing = sorted(expected - seen)
-    sentence = (
-        f"{len(expected) - len(missing)} of the {len(expected)} outlets of the week before were seen"
-        + (f"; missing: {name_list(missing)}." if missing else ".")
+    expected = {franchises[one] for one in before if one in franchises}
+    return _seen_again(
+        expected,
+        {franchises[one] for one in sold if one in franchises},
+        "franchises with invoices",
+        "no invoice",
+    )
+
+
+def _seen_again(before: Collection[str], now: Collection[str], what: str, said: str) -> Verdict:
+    """Who was there in the week before is there on the day."""
+    missing = sorted(set(before) - set(now))
+    there = len(before) - len(missing)
+    sentence = f"{there} of the {len(before)} {what} in the week before have one on the day" + (
+        f"; missing: {name_list(missing)}." if missing else "."
     )
     return Verdict(
         not missing,
-        Decimal(len(expected)),
-        Decimal(len(expected) - len(missing)),
+        Decimal(len(before)),
+        Decimal(there),
         sentence,
-        worst_of(Difference(one, -ONE, "not seen") for one in missing),
+        worst_of(Difference(one, -ONE, said) for one in missing),
         {"missing": name_list(missing)},
         "count",
     )
@@ -349,7 +356,7 @@ def usual_day(
 def shares_equal_royalties(plan: RoyaltyPlan, shares: Mapping[str, Decimal]) -> Verdict:
     """Shares that the royalty entries carry, franchise by franchise, against the ledger.
 
-    What a person added to an entry has no share. Franchises without any share are counted and not compared: their entries were
+    What a person added to an entry has no share. Franchises without any share are named and not compared: their entries were
     typed by a person, or posted by an earlier version.
 
     Args:
@@ -358,6 +365,7 @@ def shares_equal_royalties(plan: RoyaltyPlan, shares: Mapping[str, Decimal]) -> 
     """
     owing = [one for one in plan.actions if one.entries]
     compared = [one for one in owing if any(entry.name in shares for entry in one.entries)]
+    without = [one.royalty.customer_name for one in owing if one not in compared]
     expected = actual = ZERO
     wrong = []
     for one in compared:
@@ -371,11 +379,17 @@ def shares_equal_royalties(plan: RoyaltyPlan, shares: Mapping[str, Decimal]) -> 
         not wrong,
         expected,
         actual,
-        f"The entries carry shares of {money_text(actual)}, the ledger holds {money_text(expected)}.",
+        f"The entries carry shares of {money_text(actual)}, the ledger holds {money_text(expected)}."
+        + (
+            f" A person typed the entries of {name_list(without)}, or an earlier version posted them: they have no shares,"
+            " the amounts stay, and the next adjustment adds the shares."
+            if without
+            else ""
+        ),
         worst_of(wrong),
         {
             "added_by_persons": money_text(by_person),
-            "franchises_without_shares": str(len(owing) - len(compared)),
+            "franchises_without_shares": name_list(without),
         },
     )
 

@@ -6,7 +6,7 @@ is a POS Profile; a franchise is a Customer who owes royalties.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -20,6 +20,11 @@ once, so an outlet that is shut on Mondays is expected on Mondays and missed onc
 
 LOOKBACK_WEEKS = 8
 """Weeks in which the last four same weekdays with sales are looked for: a few holidays do not end the comparison."""
+
+
+def week_begins(days: Sequence[date]) -> date:
+    """The first day of the week before these days."""
+    return days[0] - timedelta(days=WEEK)
 
 
 def week_before(day: date) -> list[date]:

@@ -48,6 +48,12 @@ CONTROL_TOTALS: tuple[ControlTotal, ...] = (
         "Has every POS shift of the day exactly one submitted closing, and is every POS Invoice in it consolidated?",
     ),
     ControlTotal(
+        "did_every_outlet_open",
+        "closed_shifts",
+        "warning",
+        "Has every POS Profile that had a shift in the week before one on the day?",
+    ),
+    ControlTotal(
         "does_the_ledger_equal_the_rule",
         "royalties",
         "error",
@@ -66,10 +72,10 @@ CONTROL_TOTALS: tuple[ControlTotal, ...] = (
         "Are the royalties by the rule, the Journal Entries, the receivable account and the income account one sum?",
     ),
     ControlTotal(
-        "was_every_outlet_seen",
+        "did_every_franchise_sell",
         "royalties",
         "warning",
-        "Has every outlet that was seen in the week before sold something, or opened a shift?",
+        "Has every franchise that had invoices in the week before some on the day?",
     ),
     ControlTotal(
         "is_every_franchise_still_there",

@@ -86,16 +86,18 @@ class DayFacts:
         return changes(before, self.figures, reasons)
 
 
-def read_days(site: Site, policy: RoyaltyPolicy, days: Sequence[date]) -> dict[date, DayFacts]:
+def read_days(
+    site: Site, policy: RoyaltyPolicy, days: Sequence[date], *, since: date | None = None
+) -> dict[date, DayFacts]:
     """Everything that reports and headquarters' totals show of these days; a fixed number of list calls.
 
-    Empty days that end a week or a month take some more: their reports carry it.
+    `since`: see `royalties.read_days`. Empty days that end a week or a month take some more: their reports carry it.
     """
     from scoopjoy_dagster.reporting.periods import first_day_carried
 
     books = site.books()
     first, last = days[0], days[-1]
-    plans = royalties.read_days(site, books, policy, days)
+    plans = royalties.read_days(site, books, policy, days, since=since)
     shifts = shifts_of_days(site, first, last)
     unbooked = unbooked_sales(
         pos.till_sales(site, first, last), pos.openings(site, first, last), site.day_end

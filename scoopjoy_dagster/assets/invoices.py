@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from functools import partial
 
 import dagster as dg
 
-from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
-from scoopjoy_dagster.accounting.totals import name_list
 from scoopjoy_dagster.assets import royalties
 from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
 from scoopjoy_dagster.assets.outcome import Outcome
@@ -25,7 +22,6 @@ from scoopjoy_dagster.assets.royalty_statements import (
     with_lines,
 )
 from scoopjoy_dagster.assets.tools import TOOLS
-from scoopjoy_dagster.erpnext.royalty_shares import share_totals
 from scoopjoy_dagster.erpnext.site import Books, Site
 from scoopjoy_dagster.erpnext.statements import Attachment, attached_statements
 
@@ -46,11 +42,9 @@ def plan_days(
     books = site.books()
     plans = royalties.read_days(site, books, policy, days)
     attached = read_statements(site, plans)
-    actions = [action for one in plans.values() for action in one.actions]
-    shares = share_totals(site, [entry.name for action in actions for entry in action.entries])
 
     def settle(day: date) -> Outcome:
-        return settle_statements(site, books, plans[day], attached, shares, url=url)
+        return settle_statements(site, books, plans[day], attached, url=url)
 
     return {day: partial(settle, day) for day in days}
 
@@ -60,11 +54,10 @@ def settle_statements(
     books: Books,
     the_plan: RoyaltyPlan,
     attached: Mapping[str, Sequence[Attachment]],
-    shares: Mapping[str, Decimal],
     *,
     url: Callable[[str, str], str],
 ) -> Outcome:
-    """Bring the statements of a day to what the ledger holds; writes only what differs. `shares` of each entry, in INR."""
+    """Bring the statements of a day to what the ledger holds; writes only what differs."""
     day = the_plan.day
     unsettled = the_plan.unsettled()
     if unsettled:
@@ -78,33 +71,19 @@ def settle_statements(
             done.add(attach_statements(site, the_plan, part, files, url))
     written = done.written
     done.add(keep_statements(site, [one for one in due if one.present]))
-    owing = [one.entries for one in the_plan.actions if one.entries]
-    without = [entries[0].name for entries in owing if not any(one.name in shares for one in entries)]
-    carried = sum((shares.get(one.name, ZERO) for entries in owing for one in entries), ZERO)
+    stated = sum((one.royalty.amount for one in the_plan.actions if one.entries), ZERO)
     return Outcome(
         NAME,
         day,
         seen=len(due),
         written=written,
         adopted=done.right,
-        amount=carried,
-        plots={"royalty": carried},
-        findings=(*_without_shares(day, without), *done.findings),
+        amount=stated,
+        plots={"royalty": stated},
+        findings=tuple(done.findings),
         lines=tuple(done.lines),
         facts={"statements": written + done.right, "statements_attached": written},
     )
-
-
-def _without_shares(day: date, entries: Sequence[str]) -> Iterator[Finding]:
-    """That sales do not show the royalty of these entries: a person typed them, or an earlier version posted them."""
-    if entries:
-        yield Finding(
-            "warning",
-            "royalty entry without shares",
-            day.isoformat(),
-            f"{name_list(entries)} do not list the share of each sale: a person typed them, or an earlier version posted them",
-            "There is nothing to fix: the amounts stay. The next adjustment adds the shares.",
-        )
 
 
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:

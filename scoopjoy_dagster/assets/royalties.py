@@ -45,16 +45,23 @@ NAME = "royalties"
 
 
 def read_days(
-    site: Site, books: Books, policy: RoyaltyPolicy, days: Sequence[date], *, re_rate: bool = False
+    site: Site,
+    books: Books,
+    policy: RoyaltyPolicy,
+    days: Sequence[date],
+    *,
+    re_rate: bool = False,
+    since: date | None = None,
 ) -> dict[date, RoyaltyPlan]:
     """These days: franchises, sums of their invoices, our entries and their ledger rows. Reads only.
 
     As many list calls for a month of a thousand franchises as for a day of one. With `re_rate` the plans are by today's terms.
+    `since`: from when on entries are listed, for who needs those of before too.
     """
     first, last = days[0], days[-1]
     franchises = royalty_entries.franchises(site, books.franchise_group)
     sales = day_sales(site, policy, first, last)
-    posted = royalty_entries.entries_between(site, books, first, last)
+    posted = royalty_entries.entries_between(site, books, first, last, since=since)
     former = royalty_entries.former_franchises(
         site, franchises, [one for entries in posted.values() for one in entries], books.franchise_group
     )

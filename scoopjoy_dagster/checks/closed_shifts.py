@@ -6,7 +6,7 @@ from functools import cache
 
 import dagster as dg
 
-from scoopjoy_dagster.accounting.comparisons import ShiftFigures, shifts_closed
+from scoopjoy_dagster.accounting.comparisons import ShiftFigures, outlets_opened, shifts_closed
 from scoopjoy_dagster.assets.closed_shifts import NAME
 from scoopjoy_dagster.checks.answers import Answer, Questions, answered, specs, step_name
 from scoopjoy_dagster.erpnext.control_figures import shift_figures
@@ -20,7 +20,10 @@ def _about(site: Site, window: Sequence[date]) -> Callable[[date], Questions]:
     def figures() -> Mapping[date, ShiftFigures]:
         return shift_figures(site, window[0], window[-1])
 
-    return lambda day: {"is_every_shift_closed": lambda: shifts_closed(figures()[day])}
+    return lambda day: {
+        "is_every_shift_closed": lambda: shifts_closed(figures()[day]),
+        "did_every_outlet_open": lambda: outlets_opened(figures()[day]),
+    }
 
 
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:

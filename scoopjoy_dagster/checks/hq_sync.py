@@ -8,6 +8,7 @@ import dagster as dg
 
 from scoopjoy_dagster.accounting.comparisons import headquarters_equals_ours
 from scoopjoy_dagster.accounting.money import ZERO
+from scoopjoy_dagster.accounting.past import week_begins
 from scoopjoy_dagster.accounting.totals import Verdict
 from scoopjoy_dagster.assets import hq_sync
 from scoopjoy_dagster.assets.day_facts import DayFacts, read_days
@@ -49,7 +50,7 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
         def about(site: Site, window: Sequence[date]) -> Callable[[date], Questions]:
             @cache
             def facts() -> Mapping[date, DayFacts]:
-                return read_days(site, royalty_policy.policy, window)
+                return read_days(site, royalty_policy.policy, window, since=week_begins(window))
 
             def agree(day: date) -> Verdict:
                 return _compare(site, facts()[day]) if headquarters.configured else _nobody()

@@ -8,6 +8,7 @@ from functools import cache, partial
 import dagster as dg
 
 from scoopjoy_dagster.accounting.comparisons import shares_equal_royalties
+from scoopjoy_dagster.accounting.past import week_begins
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
 from scoopjoy_dagster.accounting.totals import Verdict
@@ -24,7 +25,7 @@ from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 def _about(site: Site, window: Sequence[date], policy: RoyaltyPolicy) -> Callable[[date], Questions]:
     @cache
     def plans() -> Mapping[date, RoyaltyPlan]:
-        return royalties.read_days(site, site.books(), policy, window)
+        return royalties.read_days(site, site.books(), policy, window, since=week_begins(window))
 
     @cache
     def shares() -> Mapping[str, Decimal]:

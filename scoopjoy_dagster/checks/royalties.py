@@ -1,7 +1,7 @@
 """Control totals of `royalties`: the ledger is what the rule says, computed from all there is, and the day is no surprise."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -12,7 +12,7 @@ import dagster as dg
 from scoopjoy_dagster.accounting import comparisons
 from scoopjoy_dagster.accounting.comparisons import BookedRow, CustomerSales
 from scoopjoy_dagster.accounting.keys import royalty_key, without_revision
-from scoopjoy_dagster.accounting.past import same_weekdays, week_before
+from scoopjoy_dagster.accounting.past import same_weekdays, week_before, week_begins
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
 from scoopjoy_dagster.accounting.totals import Verdict, ledger_against_rule
@@ -43,7 +43,9 @@ class Figures:
     @cached_property
     def plans(self) -> Mapping[date, RoyaltyPlan]:
         """The plans of the days as they are now: after posting, nothing but adopting and skipping."""
-        return royalties.read_days(self.site, self.books, self.policy, self.days)
+        return royalties.read_days(
+            self.site, self.books, self.policy, self.days, since=week_begins(self.days)
+        )
 
     @cached_property
     def franchises(self) -> Mapping[str, str]:
@@ -67,7 +69,7 @@ class Figures:
     @cached_property
     def entries(self) -> Mapping[date, Mapping[str, str]]:
         """Submitted Journal Entries with our key, of the days and the week before: name -> key."""
-        return control_figures.submitted_entries(self.site, self.books, self.days[0], self.days[-1])
+        return control_figures.submitted_entries(self.site, self.books, week_begins(self.days), self.days[-1])
 
     @cached_property
     def journal(self) -> Mapping[str, Sequence[BookedRow]]:
@@ -84,11 +86,6 @@ class Figures:
         """What kinds of accounts stand in the ledger."""
         accounts = (row.account for rows in self.ledger.values() for row in rows)
         return control_figures.account_kinds(self.site, self.books, accounts)
-
-    @cached_property
-    def shifts(self) -> Mapping[date, Collection[str]]:
-        """POS Profiles with a shift, of the days and the week before."""
-        return control_figures.shifts_by_profile(self.site, self.days[0], self.days[-1])
 
     @cached_property
     def parties(self) -> Mapping[str, str]:
@@ -141,16 +138,10 @@ class Figures:
             income=kinds.income,
         )
 
-    def outlets_seen(self, day: date) -> Verdict:
-        """Outlets of the week before and of the day."""
-        before = week_before(day)
-        return comparisons.outlets_seen(
-            self.franchises,
-            sold_before={customer for other in before for customer in self.sales.get(other, {})},
-            sold=self.sales.get(day, {}),
-            shifts_before={profile for other in before for profile in self.shifts.get(other, ())},
-            shifts=self.shifts.get(day, ()),
-        )
+    def franchises_sold(self, day: date) -> Verdict:
+        """Franchises with invoices in the week before and on the day."""
+        before = {customer for other in week_before(day) for customer in self.sales.get(other, {})}
+        return comparisons.franchises_sold(self.franchises, before, self.sales.get(day, {}))
 
     def franchises_not_fallen(self, day: date) -> Verdict:
         """Customers with royalty entries in the week before, and the franchises now."""
@@ -178,7 +169,7 @@ class Figures:
             "does_the_ledger_equal_the_rule": lambda: ledger_against_rule(self.plans[day]),
             "is_every_invoice_counted": partial(self.invoices_counted_and_summed, day),
             "does_debit_equal_credit": partial(self.debit_equals_credit, day),
-            "was_every_outlet_seen": partial(self.outlets_seen, day),
+            "did_every_franchise_sell": partial(self.franchises_sold, day),
             "is_every_franchise_still_there": partial(self.franchises_not_fallen, day),
             "are_the_sales_as_usual": partial(self.usual_day, day),
         }

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from scoopjoy_dagster.accounting.comparisons import BookedRow, CustomerSales, ShiftFigures
-from scoopjoy_dagster.accounting.keys import day_of_key, key_range
 from scoopjoy_dagster.accounting.money import ZERO, exact
-from scoopjoy_dagster.accounting.past import WEEK, with_compared
+from scoopjoy_dagster.accounting.past import WEEK, week_before, with_compared
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.shifts import SUBMITTED, TillSale, unbooked_sales
 from scoopjoy_dagster.erpnext import pos
-from scoopjoy_dagster.erpnext.client import KEY_FIELD, Filter, Row
-from scoopjoy_dagster.erpnext.royalty_entries import ledger_rows
+from scoopjoy_dagster.erpnext.client import KEY_FIELD, Row
+from scoopjoy_dagster.erpnext.royalty_entries import entry_rows, ledger_rows
 from scoopjoy_dagster.erpnext.sale_documents import sale_rows
 from scoopjoy_dagster.erpnext.sales_totals import summed
 from scoopjoy_dagster.erpnext.site import Books, Site
@@ -30,12 +29,12 @@ from scoopjoy_dagster.erpnext.site import Books, Site
 def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigures]:
     """Of every day from `first` to `last`: its shifts, their submitted closings, and the till sales that are in none.
 
-    Four list calls; one more where a sale is in no ledger: to say whether a closing has it.
+    Four list calls, on v16+ five; one or two more where a sale is in no ledger: to say whether a closing has it.
     """
     day_of = site.day_end.day_of
     known = pos.openings(site, first, last)
     openings = [one for one in known if first <= day_of(one.period_start) <= last]
-    counted = _shifts_counted(site, first, last)
+    counted = _shifts_counted(site, first - timedelta(days=WEEK), last)
     closings = [one for one in pos.closing_rows(site, openings) if int(one.row["docstatus"]) == SUBMITTED]
     of_opening: dict[str, list[str]] = defaultdict(list)
     # A shift may end after its business day: its last sales are the next day's.
@@ -58,7 +57,8 @@ def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigure
         names = {name for one in own for name in of_opening.get(one.name, ())}
         found[day] = ShiftFigures(
             own,
-            counted[day],
+            counted.get(day, {}),
+            {profile for other in week_before(day) for profile in counted.get(other, ())},
             {one.name: of_opening[one.name] for one in own if one.name in of_opening},
             {invoice: closing for invoice, closing in held.items() if closing in names},
             [one.name for one in free if day_of(one.posted_at) == day and one.name not in lost],
@@ -86,35 +86,18 @@ def _closing_of(site: Site, closings: Sequence[str], sales: Sequence[TillSale]) 
     }
 
 
-def _shifts_counted(site: Site, first: date, last: date) -> Counter[date]:
-    """The shifts of each day, counted by the server."""
-    counted: Counter[date] = Counter()
+def _shifts_counted(site: Site, first: date, last: date) -> dict[date, Counter[str]]:
+    """The shifts of each day by POS Profile, counted by the server."""
+    counted: dict[date, Counter[str]] = defaultdict(Counter)
     for row in site.client.rows(
         "POS Opening Entry",
-        ["period_start_date", site.dialect.count("shifts")],
-        _of_days(site, first, last),
-        group_by="period_start_date",
+        ["period_start_date", "pos_profile", site.dialect.count("shifts")],
+        [["docstatus", "=", 1], ["company", "=", site.company["name"]], *pos.began(site, first, last)],
+        group_by="period_start_date, pos_profile",
         order_by="period_start_date asc",
     ):
-        counted[pos.day_of(site, row)] += int(row["shifts"])
+        counted[pos.day_of(site, row)][str(row["pos_profile"])] += int(row["shifts"])
     return counted
-
-
-def _of_days(site: Site, first: date, last: date) -> list[Filter]:
-    """Submitted POS Opening Entries of the company that began on these days."""
-    return [["docstatus", "=", 1], ["company", "=", site.company["name"]], *pos.began(site, first, last)]
-
-
-def shifts_by_profile(site: Site, first: date, last: date) -> dict[date, set[str]]:
-    """POS Profiles with a submitted opening on each day of the week before `first` and up to `last`; one list call."""
-    found: dict[date, set[str]] = defaultdict(set)
-    for row in site.client.rows(
-        "POS Opening Entry",
-        ["name", "pos_profile", "period_start_date"],
-        _of_days(site, first - timedelta(days=WEEK), last),
-    ):
-        found[pos.day_of(site, row)].add(str(row["pos_profile"]))
-    return found
 
 
 # -- sales --------------------------------------------------------------------------------------------------------
@@ -172,26 +155,10 @@ def franchises_among(site: Site, group: str, customers: Iterable[str]) -> dict[s
 
 
 def submitted_entries(site: Site, books: Books, first: date, last: date) -> dict[date, dict[str, str]]:
-    """The submitted Journal Entries with our key of the week before `first` and up to `last`; one list call.
-
-    Returns:
-        By the business day of the key: name -> key.
-    """
+    """The submitted Journal Entries with our key of the business days from `first` to `last`: name -> key, by day."""
     found: dict[date, dict[str, str]] = defaultdict(dict)
-    lowest, after = key_range("royalty", books.company, first - timedelta(days=WEEK), last)
-    rows = site.client.rows(
-        "Journal Entry",
-        ["name", KEY_FIELD],
-        [
-            ["docstatus", "=", 1],
-            ["company", "=", books.company],
-            [KEY_FIELD, ">=", lowest],
-            [KEY_FIELD, "<", after],
-        ],
-    )
-    for row in rows:
-        day = day_of_key(str(row[KEY_FIELD]), "royalty", books.company)
-        if day is not None and day <= last:
+    for day, row in entry_rows(site, books, first, last):
+        if int(row["docstatus"]) == SUBMITTED:
             found[day][str(row["name"])] = str(row[KEY_FIELD])
     return found
 

@@ -30,6 +30,14 @@ from scoopjoy_dagster.erpnext.sale_documents import moment
 from scoopjoy_dagster.erpnext.site import Site
 
 OPENING_FIELDS = ["name", "company", "pos_profile", "user", "period_start_date", "status"]
+PAYMENT_FIELDS = (
+    "idx",
+    "mode_of_payment",
+    "opening_amount",
+    "expected_amount",
+    "closing_amount",
+    UNCOUNTED_FIELD,
+)
 CLOSING_FIELDS = [
     "name",
     "pos_opening_entry",
@@ -159,11 +167,9 @@ def with_balances(site: Site, openings: Sequence[Opening]) -> list[Opening]:
 
 @dataclass(frozen=True, slots=True)
 class ClosingRow:
-    """A POS Closing Entry, whatever its state: how many invoices it holds (returns among them), and its modes of payment."""
+    """A POS Closing Entry, whatever its state, with its modes of payment."""
 
     row: Row
-    invoices: int
-    returns: int
     payments: tuple[PaymentLine, ...]
 
     @property
@@ -185,13 +191,16 @@ class ClosingRow:
 def closing_rows(site: Site, of: Iterable[Opening]) -> list[ClosingRow]:
     """All POS Closing Entries of these openings, in order of name; one list call."""
     found: dict[str, list[Row]] = defaultdict(list)
-    for row in site.dialect.closings_with_payments(site.client, CLOSING_FIELDS, [one.name for one in of]):
+    for row in site.client.rows(
+        "POS Closing Entry",
+        [*CLOSING_FIELDS, *(f"payment_reconciliation.{name}" for name in PAYMENT_FIELDS)],
+        [["pos_opening_entry", "in", [one.name for one in of]]],
+        remember=True,
+    ):
         found[str(row["name"])].append(row)
     return [
         ClosingRow(
             rows[0],
-            int(rows[0]["invoices"]),
-            int(rows[0]["returns"] or 0),
             tuple(
                 PaymentLine(
                     str(row["mode_of_payment"]),
@@ -199,8 +208,8 @@ def closing_rows(site: Site, of: Iterable[Opening]) -> list[ClosingRow]:
                     exact(row["expected_amount"]),
                     None if row[UNCOUNTED_FIELD] else exact(row["closing_amount"]),
                 )
-                for row in rows
-                if row["payment_row"]
+                for row in sorted(rows, key=lambda row: int(row["idx"] or 0))
+                if row["mode_of_payment"]
             ),
         )
         for rows in found.values()

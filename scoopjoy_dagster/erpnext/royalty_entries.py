@@ -78,13 +78,16 @@ ENTRY_FIELDS = [
 ]
 
 
-def entries_between(site: Site, books: Books, first: date, last: date) -> dict[date, list[PostedEntry]]:
+def entries_between(
+    site: Site, books: Books, first: date, last: date, *, since: date | None = None
+) -> dict[date, list[PostedEntry]]:
     """Our royalty entries of the business days from `first` to `last` with what the ledger holds, by business day.
 
     The day is the key's: an entry for a locked day is posted on a later one. A cancelled entry that a person amended
-    counts as its amendment: ERPNext leaves our key on the cancelled one.
+    counts as its amendment: ERPNext leaves our key on the cancelled one. With `since` the list is the one that `entry_rows`
+    has read from that day on.
     """
-    rows = _entry_rows(site, books, first, last)
+    rows = [one for one in entry_rows(site, books, since or first, last) if one[0] >= first]
     heirs = _amendments(site, [str(row["name"]) for _, row in rows if int(row["docstatus"]) == CANCELLED])
     current = [(day, row, heirs.get(str(row["name"]), row)) for day, row in rows]
     ledger = _ledger(site, [str(now["name"]) for _, _, now in current])
@@ -94,7 +97,7 @@ def entries_between(site: Site, books: Books, first: date, last: date) -> dict[d
     return found
 
 
-def _entry_rows(site: Site, books: Books, first: date, last: date) -> list[tuple[date, Row]]:
+def entry_rows(site: Site, books: Books, first: date, last: date) -> list[tuple[date, Row]]:
     """Our royalty entries of the business days from `first` to `last`, each with its day; one list call."""
     lowest, after = key_range("royalty", books.company, first, last)
     found = site.client.rows(

@@ -52,7 +52,7 @@ class DayShifts:
 
 
 def shifts_of_days(site: Site, first: date, last: date) -> dict[date, DayShifts]:
-    """The shifts that began on the days from `first` to `last`, by business day; two list calls."""
+    """The shifts that began on the days from `first` to `last`, by business day; three list calls, on v16+ four."""
     day_of = site.day_end.day_of
     openings = {
         one.name: one for one in pos.openings(site, first, last) if first <= day_of(one.period_start) <= last
@@ -60,13 +60,14 @@ def shifts_of_days(site: Site, first: date, last: date) -> dict[date, DayShifts]
     found: dict[str, pos.ClosingRow] = {
         row.name: row for row in pos.closing_rows(site, openings.values()) if row.done
     }
+    counts = _invoice_counts(site, sorted(found))
     closed: dict[date, list[ClosedShift]] = defaultdict(list)
     payments: dict[date, list[ClosedPayment]] = defaultdict(list)
     for row in found.values():
         opening = openings[row.opening]
         day = day_of(opening.period_start)
         closed[day].append(
-            ClosedShift(opening, row.name, row.invoices, row.returns, exact(row.row["grand_total"]))
+            ClosedShift(opening, row.name, *counts.get(row.name, (0, 0)), exact(row.row["grand_total"]))
         )
         payments[day] += [
             ClosedPayment(opening, one.mode, one.opening_amount, one.expected, one.counted)
@@ -158,6 +159,7 @@ def _returned(site: Site, closings: Sequence[str]) -> dict[str, Decimal]:
 
 
 def _invoice_counts(site: Site, closings: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """How many sales each closing holds, and how many of them are returns."""
     found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for kind in site.dialect.till_documents:
         for row in site.client.rows(
@@ -167,6 +169,7 @@ def _invoice_counts(site: Site, closings: Sequence[str]) -> dict[str, tuple[int,
             group_by="parent",
             order_by="parent asc",
             parent="POS Closing Entry",
+            remember=True,
         ):
             invoices, returns = found[str(row["parent"])]
             found[str(row["parent"])] = (

@@ -18,9 +18,10 @@ from scoopjoy_dagster.accounting.comparisons import (
     ShiftFigures,
     debit_equals_credit,
     franchises_not_fallen,
+    franchises_sold,
     headquarters_equals_ours,
     invoices_counted_and_summed,
-    outlets_seen,
+    outlets_opened,
     shares_equal_royalties,
     shifts_closed,
     usual_day,
@@ -73,7 +74,8 @@ def test_shifts_are_closed_when_each_is_closed_by_one_closing_and_nothing_of_it_
     verdict = shifts_closed(
         ShiftFigures(
             [opening(number, status) for number, (status, _) in enumerate(shifts)],
-            len(shifts) + unread,
+            {"POS": len(shifts) + unread},
+            [],
             {
                 f"OPE-{number}": [f"CLO-{number}-{one}" for one in range(closings)]
                 for number, (_, closings) in enumerate(shifts)
@@ -238,22 +240,25 @@ def test_entries_that_are_consistent_but_not_what_the_rule_says_fail(
 SOME = st.sets(st.sampled_from(NAMES))
 
 
-@given(SOME, SOME, SOME, SOME, SOME)
-def test_every_outlet_of_the_week_before_is_expected_and_only_these(
-    franchises: set[str], sold_before: set[str], sold: set[str], before: set[str], now: set[str]
+@given(SOME, SOME, SOME)
+def test_every_franchise_that_sold_in_the_week_before_is_expected_and_only_these(
+    franchises: set[str], before: set[str], now: set[str]
 ) -> None:
-    profiles_before, profiles_now = {f"POS {one}" for one in before}, {f"POS {one}" for one in now}
-    verdict = outlets_seen(
-        {one: one for one in franchises},
-        sold_before=sold_before,
-        sold=sold,
-        shifts_before=profiles_before,
-        shifts=profiles_now,
-    )
-    missing = ((sold_before & franchises) - sold) | (profiles_before - profiles_now)
+    verdict = franchises_sold({one: one for one in franchises}, before, now)
+    missing = (before & franchises) - now
     assert verdict.ok == (not missing)
-    assert verdict.difference == -len(missing)
+    assert (verdict.expected, verdict.difference) == (len(before & franchises), -len(missing))
     assert verdict.figures["missing"] == (", ".join(sorted(missing)) or "none")
+
+
+@given(SOME, SOME)
+def test_every_till_with_a_shift_in_the_week_before_is_expected_and_only_these(
+    before: set[str], now: set[str]
+) -> None:
+    verdict = outlets_opened(ShiftFigures([], dict.fromkeys(now, 1), before, {}, {}, [], []))
+    assert verdict.ok == (before <= now)
+    assert (verdict.expected, verdict.actual) == (len(before), len(before & now))
+    assert verdict.figures["missing"] == (", ".join(sorted(before - now)) or "none")
 
 
 @given(SOME, SOME)
@@ -340,14 +345,14 @@ def test_shares_are_right_when_those_of_each_franchise_add_up_to_its_entries_les
         assert {one.who for one in verdict.worst} == {name, other}
 
 
-def test_entries_that_carry_no_shares_are_counted_and_not_compared() -> None:
+def test_entries_that_carry_no_shares_are_named_and_not_compared() -> None:
     verdict = shares_equal_royalties(
         owing({"A": [Decimal(5), Decimal(2)], "B": [Decimal(9)]}), {"JV A 1": Decimal(7)}
     )
     assert (verdict.ok, verdict.expected, verdict.figures["franchises_without_shares"]) == (
         True,
         Decimal(7),
-        "1",
+        "B",
     )
 
 

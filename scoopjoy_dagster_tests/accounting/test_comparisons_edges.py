@@ -15,9 +15,9 @@ from scoopjoy_dagster.accounting.comparisons import (
     ShiftFigures,
     debit_equals_credit,
     franchises_not_fallen,
+    franchises_sold,
     headquarters_equals_ours,
     invoices_counted_and_summed,
-    outlets_seen,
     shifts_closed,
     usual_day,
 )
@@ -47,7 +47,8 @@ def label(number: int) -> str:
 def test_every_way_in_which_a_shift_is_not_closed_is_told() -> None:
     figures = ShiftFigures(
         [opening(1), opening(2, "Open"), opening(3), opening(4, "Open"), opening(5)],
-        5,
+        {"POS Bandra": 5},
+        [],
         {"OPE-1": ["CLO-1"], "OPE-3": ["CLO-4", "CLO-3"], "OPE-4": ["CLO-5"]},
         {},
         [],
@@ -78,7 +79,13 @@ def test_shifts_that_the_list_does_not_show_and_invoices_that_nothing_consolidat
         "POS Bandra", "asha", at.date(), shift=opening(1), sales=lost, first_sold=at.date()
     )
     figures = ShiftFigures(
-        [opening(1)], 3, {"OPE-1": ["CLO-1"]}, {"PSINV-2": "CLO-1", "PSINV-1": "CLO-1"}, ["W"], [in_a_shift]
+        [opening(1)],
+        {"POS Bandra": 1, "POS Thane": 2},
+        [],
+        {"OPE-1": ["CLO-1"]},
+        {"PSINV-2": "CLO-1", "PSINV-1": "CLO-1"},
+        ["W"],
+        [in_a_shift],
     )
     assert shifts_closed(figures) == Verdict(
         FAILS,
@@ -99,10 +106,12 @@ def test_shifts_that_the_list_does_not_show_and_invoices_that_nothing_consolidat
         "count",
     )
     assert not shifts_closed(replace(figures, not_consolidated={})).ok
-    assert not shifts_closed(replace(figures, counted=1)).ok
-    assert not shifts_closed(replace(figures, counted=1, not_consolidated={})).ok
+    assert not shifts_closed(replace(figures, counted={"POS Bandra": 1})).ok
+    assert not shifts_closed(replace(figures, counted={"POS Bandra": 1}, not_consolidated={})).ok
     no_shift = replace(in_a_shift, shift=None)
-    right = shifts_closed(replace(figures, counted=1, not_consolidated={}, unbooked=[no_shift]))
+    right = shifts_closed(
+        replace(figures, counted={"POS Bandra": 1}, not_consolidated={}, unbooked=[no_shift])
+    )
     assert (right.ok, right.worst) == (True, ())
 
 
@@ -283,27 +292,19 @@ def test_gaps_of_two_entries_that_cancel_out_fail() -> None:
 # -- what only warns ----------------------------------------------------------------------------------------------
 
 
-def test_outlets_that_were_not_seen_are_named() -> None:
-    verdict = outlets_seen(
-        {"A": "Adyar", "B": "Bandra", "C": "Colaba"},
-        sold_before=["A", "B", "Walk-in"],
-        sold=["A", "C", "Hotel"],
-        shifts_before=["POS Bandra", "POS Adyar"],
-        shifts=["POS Adyar"],
-    )
+def test_a_franchise_that_did_not_sell_is_named() -> None:
+    names = {"A": "Adyar", "B": "Bandra", "C": "Colaba"}
+    verdict = franchises_sold(names, ["A", "B", "Walk-in"], ["A", "C", "Hotel"])
     assert verdict == Verdict(
         FAILS,
-        Decimal(4),
         Decimal(2),
-        "2 of the 4 outlets of the week before were seen; missing: Bandra, POS Bandra.",
-        (Difference("Bandra", -ONE, "not seen"), Difference("POS Bandra", -ONE, "not seen")),
-        {"missing": "Bandra, POS Bandra"},
+        ONE,
+        "1 of the 2 franchises with invoices in the week before have one on the day; missing: Bandra.",
+        (Difference("Bandra", -ONE, "no invoice"),),
+        {"missing": "Bandra"},
         "count",
     )
-    seen = outlets_seen({"A": "Adyar"}, sold_before=["A"], sold=["A"], shifts_before=[], shifts=["POS X"])
-    assert seen == Verdict(
-        HOLDS, ONE, ONE, "1 of the 1 outlets of the week before were seen.", (), {"missing": "none"}, "count"
-    )
+    assert franchises_sold(names, [], ["A"]).ok
 
 
 def test_customers_that_are_no_franchise_any_more_are_named_as_they_were_written() -> None:

@@ -139,10 +139,11 @@ def test_a_ledger_that_is_wrong_is_told_with_both_sums_and_everybody_who_differs
 def test_what_stops_the_close_is_what_would_make_money_wrong() -> None:
     assert {one.name: one.blocking for one in CONTROL_TOTALS} == {
         "is_every_shift_closed": True,
+        "did_every_outlet_open": False,
         "does_the_ledger_equal_the_rule": True,
         "is_every_invoice_counted": True,
         "does_debit_equal_credit": True,
-        "was_every_outlet_seen": False,
+        "did_every_franchise_sell": False,
         "is_every_franchise_still_there": False,
         "are_the_sales_as_usual": False,
         "do_the_shares_add_up": True,

@@ -256,7 +256,7 @@ def test_a_warning_of_a_range_names_the_days_that_warn_until_they_are_answered_o
         office.world.invoice(INDIRANAGAR, "500", day=FIRST)  # and nothing on the two days that follow
     assert office.close().success
     (alert,) = warned()
-    question = "Has every outlet that was seen in the week before sold something, or opened a shift?"
+    question = "Has every franchise that had invoices in the week before some on the day?"
     assert alert.subject == f"[WARNING] Control totals: {question} (21 Nov, 22 Nov)"
     assert f"Business days: {SECOND}, {DAY}\n" in alert.text
     assert f"{question} | 21 Nov | " in alert.text

@@ -107,7 +107,7 @@ def test_any_blocking_check_that_failed_unsettles_the_day(close: Close, key: dg.
 
 
 @pytest.mark.parametrize(
-    "name", ["was_every_outlet_seen", "is_every_franchise_still_there", "are_the_sales_as_usual"]
+    "name", ["did_every_franchise_sell", "is_every_franchise_still_there", "are_the_sales_as_usual"]
 )
 def test_a_check_that_only_warns_leaves_the_day_settled(close: Close, name: str) -> None:
     close.settle(DAY)

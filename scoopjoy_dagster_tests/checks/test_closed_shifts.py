@@ -198,3 +198,33 @@ def test_a_permission_that_is_lost_fails_it_with_the_reason(chain: World, after:
     assert check.description.startswith("The figures could not be read: list POS Closing Entry: ")
     assert said(day)["actual"] == "unknown"
     assert stopped(day)
+
+
+def opened_and_closed(chain: World, *days: int) -> None:
+    for day in days:
+        with seed.at(chain.erpnext, datetime(2026, 11, day, 22)):
+            shift = chain.shift(1, opened=datetime(2026, 11, day, 10))
+            seed.close_shift(chain.erpnext, shift.opening)
+
+
+def test_an_outlet_that_did_not_open_is_named_and_stops_nothing(chain: World) -> None:
+    opened_and_closed(chain, 20)
+    other_shift(chain)
+    day = chain.close("closed_shifts", "royalties")
+    assert day.success
+    check = day.check("did_every_outlet_open")
+    assert (check.passed, check.blocking) == (False, False)
+    assert {name: entry.value for name, entry in check.metadata.items()} == {
+        "expected": "1",
+        "actual": "0",
+        "difference": "-1",
+        "worst_five": f"{BANDRA}: no shift",
+        "missing": BANDRA,
+    }
+
+
+def test_an_outlet_that_opened_again_or_not_for_a_week_is_no_surprise(chain: World) -> None:
+    opened_and_closed(chain, 14, 20, 22)
+    check = chain.close("closed_shifts").check("did_every_outlet_open")
+    assert check.passed
+    assert check.metadata["expected"].value == "1"

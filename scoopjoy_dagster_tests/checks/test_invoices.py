@@ -47,7 +47,7 @@ def test_the_shares_of_a_day_are_its_royalties(chain: World) -> None:
         "difference": "0.00",
         "worst_five": "none",
         "added_by_persons": "0.00",
-        "franchises_without_shares": "0",
+        "franchises_without_shares": "none",
     }
 
 

@@ -291,7 +291,10 @@ def test_only_runs_the_named_asset_and_its_control_totals(world: World, command:
     shifts = command("close", "--date", day, "--only", "closed_shifts", "--json")
     assert shifts.code == 0, shifts.text
     assert statuses(shifts.document) == {"closed_shifts": "Success"}
-    assert [one["name"] for one in shifts.document["control_totals"]] == ["is_every_shift_closed"]
+    assert [one["name"] for one in shifts.document["control_totals"]] == [
+        "is_every_shift_closed",
+        "did_every_outlet_open",
+    ]
     assert world.erpnext.documents("Journal Entry") == []
 
     royalties = command("close", "--date", day, "--only", "royalties", "--json")
@@ -394,7 +397,7 @@ def test_a_warning_is_shown_and_changes_no_exit_code(world: World, command: Comm
     done = command("close", "--date", day)
     assert done.code == 0, done.text
     assert f"Business day {day}: Completed " in done.text
-    assert "warning was_every_outlet_seen: " in done.text
+    assert "warning did_every_franchise_sell: " in done.text
     assert missing in done.text
 
 

@@ -76,6 +76,7 @@ class Night:
                 "PYTHONPATH": os.pathsep.join([str(PRELOADED), *sys.path]),
                 "SCOOPJOY_ALERT_RECIPIENTS": ON_CALL,
                 "SCOOPJOY_BATCH_RUN_DESK": "off",
+                "PYTHONFAULTHANDLER": "1",
                 **settings,
             }
             self.dagster = stack.enter_context(
@@ -275,11 +276,16 @@ class Night:
         )
 
     def logs(self) -> str:
-        """The last lines of each process."""
-        return "\n".join(
-            f"-- {one.name}\n" + "\n".join(one.read_text(errors="replace").splitlines()[-15:])
-            for one in sorted((self.directory / "logs").glob("*.log"))
-        )
+        """The last lines of each process, and where an interpreter crashed."""
+        said = []
+        for one in sorted((self.directory / "logs").glob("*.log")):
+            lines = one.read_text(errors="replace").splitlines()
+            crashed = next(
+                (at for at, line in enumerate(lines) if line.startswith("Fatal Python error")), None
+            )
+            said += [f"-- {one.name}", *(lines[crashed : crashed + 60] if crashed is not None else ())]
+            said += lines[-15:]
+        return "\n".join(said)
 
     # -- what people got ----------------------------------------------------------------------------------------------
 

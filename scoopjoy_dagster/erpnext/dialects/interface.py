@@ -17,9 +17,6 @@ from scoopjoy_dagster.erpnext.client import Client, Field, Filter, Row
 
 UNCOUNTED_FIELD = "custom_scoopjoy_uncounted"
 
-PAYMENT_FIELDS = ("mode_of_payment", "opening_amount", "expected_amount", "closing_amount", UNCOUNTED_FIELD)
-"""What is read of a mode of payment of a POS Closing Entry."""
-
 
 @dataclass(frozen=True, slots=True)
 class TillDocument:
@@ -74,16 +71,6 @@ class Dialect(Protocol):
 
     def closing_document(self, draft: ClosingDraft) -> Row:
         """The body of a POS Closing Entry."""
-
-    def closings_with_payments(
-        self, client: Client, fields: Sequence[str], openings: Sequence[str]
-    ) -> list[Row]:
-        """All POS Closing Entries of these openings: a row for each of their modes of payment.
-
-        Beside `fields` of the entry each row has `invoices` and `returns` (how many it holds), and `payment_row` (None where
-        the entry has no mode of payment), `mode_of_payment`, `opening_amount`, `expected_amount`, `closing_amount`
-        and `custom_scoopjoy_uncounted` of the mode.
-        """
 
     def pos_mode(self, client: Client) -> str:
         """`POS Invoice` or `Sales Invoice`: which documents a POS sale makes."""

@@ -9,7 +9,7 @@ from typing import Any
 from scoopjoy_dagster.accounting.shifts import ClosingDraft
 from scoopjoy_dagster.erpnext.client import Client, Field, Row
 from scoopjoy_dagster.erpnext.dialects.closings import answers, closing_head, invoice_rows, payment_rows
-from scoopjoy_dagster.erpnext.dialects.interface import PAYMENT_FIELDS, TillDocument
+from scoopjoy_dagster.erpnext.dialects.interface import TillDocument
 
 GET_POS_INVOICES = "erpnext.accounts.doctype.pos_closing_entry.pos_closing_entry.get_pos_invoices"
 
@@ -61,31 +61,6 @@ class V15:
                 for tax in draft.taxes
             ],
         }
-
-    def closings_with_payments(
-        self, client: Client, fields: Sequence[str], openings: Sequence[str]
-    ) -> list[Row]:
-        """One list call: v15 joins both child tables, and counts the one within each row of the other."""
-        entry, payment, invoice = (
-            f"`tab{doctype}`"
-            for doctype in ("POS Closing Entry", "POS Closing Entry Detail", "POS Invoice Reference")
-        )
-        return client.rows(
-            "POS Closing Entry",
-            [
-                *fields,
-                f"{payment}.name as payment_row",
-                *(f"{payment}.{name}" for name in PAYMENT_FIELDS),
-                # v15 refuses an aggregate over a child table of which no plain column is asked for.
-                f"{invoice}.parenttype as held",
-                f"count({invoice}.name) as invoices",
-                f"sum({invoice}.is_return) as returns",
-            ],
-            [["pos_opening_entry", "in", list(openings)]],
-            group_by=f"{entry}.name, {payment}.name",
-            order_by=f"{entry}.name asc, {payment}.idx asc",
-            remember=True,
-        )
 
     def pos_mode(self, client: Client) -> str:  # noqa: ARG002 - v16+ reads POS Settings
         """v15 has no other mode."""

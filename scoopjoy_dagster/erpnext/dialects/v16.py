@@ -12,7 +12,7 @@ from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.shifts import ClosingDraft
 from scoopjoy_dagster.erpnext.client import Client, Field, Row
 from scoopjoy_dagster.erpnext.dialects.closings import answers, closing_head, invoice_rows, payment_rows
-from scoopjoy_dagster.erpnext.dialects.interface import PAYMENT_FIELDS, TillDocument
+from scoopjoy_dagster.erpnext.dialects.interface import TillDocument
 
 GET_INVOICES = "erpnext.accounts.doctype.pos_closing_entry.pos_closing_entry.get_invoices"
 
@@ -72,41 +72,6 @@ class V16:
             "payment_reconciliation": payment_rows(draft),
             "taxes": [{"account_head": head, "amount": amount} for head, amount in taxes.items()],
         }
-
-    def closings_with_payments(
-        self, client: Client, fields: Sequence[str], openings: Sequence[str]
-    ) -> list[Row]:
-        """A list of the entries joined with their modes of payment, and one for each kind of rows that name invoices."""
-        rows = client.rows(
-            "POS Closing Entry",
-            [
-                *fields,
-                "payment_reconciliation.name as payment_row",
-                *(f"payment_reconciliation.{name}" for name in PAYMENT_FIELDS),
-            ],
-            [["pos_opening_entry", "in", list(openings)]],
-            order_by="name asc",
-            remember=True,
-        )
-        names = sorted({str(row["name"]) for row in rows})
-        held: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        for kind in self.till_documents:
-            for row in client.rows(
-                kind.rows,
-                ["parent", self.count("invoices"), self.total("is_return", "returns")],
-                [["parent", "in", names], ["parenttype", "=", "POS Closing Entry"]],
-                group_by="parent",
-                order_by="parent asc",
-                parent="POS Closing Entry",
-                remember=True,
-            ):
-                counts = held[str(row["parent"])]
-                counts[0] += int(row["invoices"])
-                counts[1] += int(row["returns"] or 0)
-        return [
-            {**row, "invoices": held[str(row["name"])][0], "returns": held[str(row["name"])][1]}
-            for row in rows
-        ]
 
     def pos_mode(self, client: Client) -> str:
         """A setting of the site; a new site makes Sales Invoices."""
