@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import dagster as dg
@@ -65,10 +65,12 @@ def pending(
         backfill = backfill_of(instance, warned.run)
         if backfill:
             backfills[backfill].append(warned)
-        elif not taken(warned.run) and _is_known(instance, warned):
-            yield Parcel((), (warned.run,), warned.prints, WARNED)
-        else:
+        elif taken(warned.run):
             alone.append(warned)
+        elif (news := _news(instance, warned)).checks:
+            alone.append(news)
+        else:
+            yield Parcel((), (warned.run,), warned.prints, WARNED)
     together, alone = lots(alone, WARNED)
     for warned in alone:
         yield _parcel([warned], f"{warned.run.run_id}:control-totals", links)
@@ -98,12 +100,12 @@ def _standing(instance: dg.DagsterInstance, since: datetime, location: str | Non
             yield warned
 
 
-def _is_known(instance: dg.DagsterInstance, warned: Warned) -> bool:
-    """Whether people have got the same of these days after an earlier run."""
+def _news(instance: dg.DagsterInstance, warned: Warned) -> Warned:
+    """Without what people have got of these days after an earlier run."""
     filters = dg.RunsFilter(tags={PARTITION: list(warned.days)}, statuses=list(FINISHED))
     notes = (note_of(one.dagster_run, WARNED) for one in instance.get_run_records(filters))
     sent = {fingerprint for note in notes for fingerprint in note.split(",")}
-    return sent.issuperset(warned.prints.split(","))
+    return replace(warned, checks=tuple(one for one in warned.checks if _print(warned, one) not in sent))
 
 
 def _print(warned: Warned, check: dg.AssetCheckEvaluation) -> str:
