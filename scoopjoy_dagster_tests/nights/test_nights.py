@@ -156,7 +156,7 @@ def test_commands_that_were_killed_do_not_keep_the_night_from_its_days(directory
         ]
         recovered = [one.partition(": ")[2] for one in mails if one.startswith("[RECOVERED]")]
         assert sorted(day for days in recovered for day in days.split(", ")) == ["7 Dec", "8 Dec", "9 Dec"]
-        # The shifts were looked at before the command was killed; each warning is told once.
+        # The command had checked the shifts before it was killed. That warning was mailed then, and is not mailed again.
         assert [one for one in mails if one.startswith("[WARNING]")] == [NOT_OPEN, NO_SALES]
 
 
