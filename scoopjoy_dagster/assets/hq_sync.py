@@ -1,7 +1,7 @@
 """`hq_sync`: headquarters holds the day's totals, acknowledged, equal to ours."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -19,9 +19,9 @@ from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.tools import TOOLS
 from scoopjoy_dagster.erpnext.deliveries import (
     Delivery,
+    announce,
+    confirm,
     figures_told,
-    record_again,
-    record_delivery,
 )
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.hq.delivery import (
@@ -87,7 +87,7 @@ def totals_of(facts: DayFacts, revision: int, changes: Iterable[Change] = ()) ->
 
 
 def plan(facts: DayFacts) -> tuple[Delivery | None, int, str]:
-    """What headquarters acknowledged last, the revision that the day's totals have now, and their digest. Pure."""
+    """What was last on its way to headquarters, the revision that the day's totals have now, and their digest. Pure."""
     last = facts.told[-1] if facts.told else None
     wanted = digest(totals_of(facts, 0))[:32]
     return last, next_revision(last.revision if last else None, last.digest if last else None, wanted), wanted
@@ -124,6 +124,11 @@ def _no_headquarters(day: date) -> Outcome:
     return Outcome(NAME, day, skipped=1, findings=(note,))
 
 
+def acknowledged(last: Delivery | None, revision: int) -> bool:
+    """Whether headquarters has acknowledged this revision, and nothing newer was on its way."""
+    return last is not None and last.revision == revision and last.confirmed
+
+
 def sync_day(
     site: Site,
     facts: DayFacts,
@@ -140,9 +145,8 @@ def sync_day(
     unsettled = facts.plan.unsettled()
     if unsettled:
         return Outcome(NAME, day, findings=(unsettled,))
-    company = facts.books.company
     last, revision, wanted = plan(facts)
-    if resend or not last or last.revision != revision:
+    if resend or not acknowledged(last, revision):
         facts = with_deliveries(site, facts)
         last, revision, wanted = plan(facts)
     done: dict[str, Any] = {
@@ -150,7 +154,7 @@ def sync_day(
         "amount": facts.plan.due,
         "plots": {"royalty": facts.plan.due, "sales": facts.sales},
     }
-    if last and last.revision == revision and not resend:
+    if last and acknowledged(last, revision) and not resend:
         line = PlanLine(
             "adopt", RECIPIENT, facts.plan.due, f"revision {revision} is acknowledged", last.reference
         )
@@ -164,7 +168,7 @@ def sync_day(
             **done,
         )
     try:
-        payload, receipt = _deliver(headquarters, site, facts, revision)
+        delivery, payload, receipt = _deliver(headquarters, site, facts, revision, wanted)
     except HQError as problem:
         away = isinstance(problem, HQUnavailable)
         return Outcome(NAME, day, findings=(_not_told(day, str(problem), passes=away),), **done)
@@ -176,14 +180,10 @@ def sync_day(
             findings=(_not_told(day, "the receipt differs from what was sent: " + "; ".join(differences)),),
             **done,
         )
-    held = int(payload["revision"])
-    delivery = Delivery("hq", day, RECIPIENT, held, wanted, receipt.receipt_id)
-    if last and last.revision == held:
-        record_again(site, replace(delivery, name=last.name), now)
-        said = f"revision {held} was sent again and acknowledged"
-    else:
-        record_delivery(site, company, delivery, facts.figures, now)
-        said = f"revision {held} was acknowledged"
+    held = delivery.revision
+    confirm(site, delivery, receipt.receipt_id, now)
+    again = "sent again and " if delivery.confirmed else ""
+    said = f"revision {held} was {again}acknowledged"
     line = PlanLine("create", RECIPIENT, facts.plan.due, said, receipt.receipt_id)
     return Outcome(
         NAME,
@@ -200,21 +200,30 @@ def sync_day(
 
 
 def _deliver(
-    headquarters: HQClient, site: Site, facts: DayFacts, revision: int
-) -> tuple[Mapping[str, Any], Receipt]:
-    """Deliver under the first free revision: headquarters may hold one whose record we lost in a crash."""
+    headquarters: HQClient, site: Site, facts: DayFacts, revision: int, wanted: str
+) -> tuple[Delivery, Mapping[str, Any], Receipt]:
+    """Deliver under the first free revision: headquarters may hold one that a restored ERPNext knows nothing of."""
+    records = {one.revision: one for one in facts.told}
     changes: tuple[Change, ...] = ()
     if revision:
         changes = facts.changes_since(figures_told(site, facts.told, revision))
     for step in range(CONFLICTS):
         payload = totals_of(facts, revision + step, changes)
+        record = records.get(revision + step) or announce(
+            site,
+            facts.books.company,
+            Delivery("hq", facts.plan.day, RECIPIENT, revision + step, wanted),
+            facts.figures,
+        )
         try:
-            return payload, headquarters.deliver(
+            receipt = headquarters.deliver(
                 payload, event="daily_totals", idempotency_key=idempotency_key(payload)
             )
         except HQRejected as problem:
             if problem.status != 409 or step == CONFLICTS - 1:
                 raise
+        else:
+            return record, payload, receipt
     raise AssertionError
 
 

@@ -108,7 +108,7 @@ def _headquarters(tools: Tools, facts: DayFacts) -> Iterator[PlanLine]:
     if not tools.headquarters.configured:
         return
     last, revision, _ = hq_sync.plan(facts)
-    if last and last.revision == revision:
+    if hq_sync.acknowledged(last, revision):
         done = ("create", "is sent again") if tools.close.resend else ("adopt", "is acknowledged")
         yield PlanLine(done[0], hq_sync.RECIPIENT, facts.plan.due, f"revision {revision} {done[1]}")
     else:

@@ -85,13 +85,18 @@ class Sending:
         recipient: the address.
         revision: of the report, from 0; part of the delivery record's key.
         before: what the recipient got of these very outlets before this revision; None: this is no revision of it.
-        record: the delivery record, where the recipient has this report already.
+        record: the delivery record of this very report, confirmed or not; None: it was never on its way.
     """
 
     recipient: str
     revision: int
     before: Delivery | None = None
     record: Delivery | None = None
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the recipient has this report for certain."""
+        return bool(self.record and self.record.confirmed)
 
     @property
     def shown(self) -> int:
@@ -147,12 +152,12 @@ class ReportPlan:
     @property
     def to_send(self) -> list[Sending]:
         """To those who have not got it."""
-        return [one for one in self.sendings if not one.record]
+        return [one for one in self.sendings if not one.delivered]
 
     @property
     def sent(self) -> list[Sending]:
         """To those who have it."""
-        return [one for one in self.sendings if one.record]
+        return [one for one in self.sendings if one.delivered]
 
     @property
     def about(self) -> str:
@@ -203,8 +208,8 @@ def planned_mails(
     groups, _ = audiences(readers, mail, facts)
     for one in plans(facts, groups):
         for sending in one.sendings:
-            again = ", sent again" if sending.record else ""
-            if sending.record and not resend:
+            again = ", sent again" if sending.delivered else ""
+            if sending.delivered and not resend:
                 yield adopted(one, sending)
             else:
                 reason = f"revision {sending.revision}{again}{one.about}"

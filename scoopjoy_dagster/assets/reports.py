@@ -1,8 +1,7 @@
 """`reports`: managers have the day's report by mail, each the part that is theirs."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -27,7 +26,7 @@ from scoopjoy_dagster.assets.report_plans import (
     read_readers,
 )
 from scoopjoy_dagster.assets.tools import TOOLS
-from scoopjoy_dagster.erpnext.deliveries import Delivery, record_again, record_delivery
+from scoopjoy_dagster.erpnext.deliveries import Delivery, announce, confirm
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.partitions import proven_backfill
@@ -141,7 +140,7 @@ def send_reports(
     for one in the_plans:
         sender.send(one, resend=resend)
     due = [(one, sending) for one in the_plans for sending in one.sendings]
-    kept = [] if resend else [adopted(one, sending) for one, sending in due if sending.record]
+    kept = [] if resend else [adopted(one, sending) for one, sending in due if sending.delivered]
     recipients = sum(len(group.recipients) for group in groups)
     return Outcome(
         NAME,
@@ -159,7 +158,7 @@ def send_reports(
 
 
 class _Sender:
-    """Sends mails, and records each as the server has taken it: a crash in between sends one mail twice, with one ID."""
+    """Sends mails, each recorded before it leaves and confirmed once the server has it: a crash in between sends one mail twice, with one ID."""
 
     def __init__(
         self, site: Site, mail: MailResource, now: datetime, links: dict[str, str], facts: DayFacts
@@ -183,7 +182,7 @@ class _Sender:
         alike: defaultdict[tuple[bool, int, str], list[Sending]] = defaultdict(list)
         for sending in due:
             before = sending.before.digest if sending.before else ""
-            alike[bool(sending.record), sending.shown, before].append(sending)
+            alike[sending.delivered, sending.shown, before].append(sending)
         handled = len(self.lines) + len(self.findings)
         try:
             with self._mail.mailer() as mailer:
@@ -210,33 +209,42 @@ class _Sender:
         report = full_report(self._site, *self._detailed, one, sending)
         # Dagster's pages show the whole chain: they are no place for those who see some outlets.
         links = {} if report.view else self._links
-        return render_report_mail(report, links=links, again=bool(sending.record))
+        return render_report_mail(report, links=links, again=sending.delivered)
 
     def _send(self, mailer: "Mailer", one: ReportPlan, rendered: "RenderedReport", sending: Sending) -> None:
-        """Send one mail and record it: as a new delivery, or in the record of the first."""
-        plan, at = self._facts.plan, self._now.replace(tzinfo=None)
+        """Send one mail and confirm its record."""
         # Sent again it has an ID of its own: mail readers drop the second copy of one.
-        content = f"{one.digest}, again {self._now.isoformat()}" if sending.record else one.digest
-        message_id = self._deliver(mailer, rendered, sending, content)
-        if not message_id:
-            return
-        again = ", sent again" if sending.record else ""
+        content = f"{one.digest}, again {self._now.isoformat()}" if sending.delivered else one.digest
+        again = ", sent again" if sending.delivered else ""
         reason = f"revision {sending.revision}{again}{one.about}"
-        line = PlanLine("create", sending.recipient, one.figures.sales, reason, message_id)
-        if not sending.record:
-            record = Delivery("report", plan.day, sending.recipient, sending.revision, one.digest, message_id)
-            record_delivery(self._site, plan.company, record, one.figures, at)
-            self.lines.append(line)
+        record = sending.record
+
+        def announced() -> None:
+            nonlocal record
+            if record is None:
+                plan = self._facts.plan
+                new = Delivery("report", plan.day, sending.recipient, sending.revision, one.digest)
+                record = announce(self._site, plan.company, new, one.figures)
+
+        message_id = self._deliver(mailer, rendered, sending, content, announced)
+        if not message_id or record is None:
             return
-        self.lines.append(line)
+        self.lines.append(PlanLine("create", sending.recipient, one.figures.sales, reason, message_id))
         try:
-            record_again(self._site, replace(sending.record, reference=message_id), at)
+            confirm(self._site, record, message_id, self._now.replace(tzinfo=None))
         except (LoginFailed, Unreachable):
             raise
         except ERPNextError as problem:
             self.findings.append(_not_recorded(sending.recipient, problem.said))
 
-    def _deliver(self, mailer: "Mailer", rendered: "RenderedReport", sending: Sending, content: str) -> str:
+    def _deliver(
+        self,
+        mailer: "Mailer",
+        rendered: "RenderedReport",
+        sending: Sending,
+        content: str,
+        announced: Callable[[], None],
+    ) -> str:
         """Hand one mail to the server; returns its Message-ID, empty (and a finding) when the server did not take it."""
         from scoopjoy_dagster.reporting.mail import (
             InvalidAddress,
@@ -253,7 +261,8 @@ class _Sender:
             mailer.send(
                 rendered.message(
                     sender=self._mail.sender, recipient=recipient, message_id=message_id, date=self._now
-                )
+                ),
+                handing_over=announced,
             )
         except (MailRefused, MailTransient, InvalidAddress) as problem:
             self.findings.append(
@@ -277,11 +286,12 @@ def _not_sent(recipient: str, message: str, *, passes: bool) -> Finding:
 
 def _not_recorded(recipient: str, message: str) -> Finding:
     return Finding(
-        "warning",
-        "report sent again is not recorded",
+        "error",
+        "report sent, not recorded",
         recipient,
-        f"the mail was sent again, but its delivery record still shows the first one: {message}",
-        "Run `scoopjoy setup`: the user needs the permission to write ScoopJoy Delivery.",
+        f"The mail server took the mail, but its delivery record could not be updated: {message}",
+        "Run `scoopjoy setup`: the user needs the permission to write ScoopJoy Delivery. Then re-run `reports` for this day: the "
+        "mail is sent once more if the record is of the first one.",
     )
 
 

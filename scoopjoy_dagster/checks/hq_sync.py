@@ -23,10 +23,11 @@ from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 
 
 def _compare(site: Site, facts: DayFacts) -> Verdict:
-    last, revision, _ = hq_sync.plan(facts)
+    newest, revision, _ = hq_sync.plan(facts)
+    last = next((one for one in reversed(facts.told) if one.confirmed), None)
     if last is None:
         return headquarters_equals_ours(facts.figures, None, revision=None, same=False)
-    same = revision == last.revision  # the digest of all totals is the same
+    same = hq_sync.acknowledged(newest, revision)  # the digest of all totals is the same
     told = facts.figures if same else figures_told(site, [last], last.revision + 1)
     return headquarters_equals_ours(facts.figures, told, revision=last.revision, same=same)
 

@@ -205,10 +205,11 @@ def print_explanation(out: Console, found: Explanation) -> None:
         say(f"           {finding.severity}: {escape(finding.what)}: {escape(finding.message)}")
     say("")
     for told in found.deliveries:
-        say(
-            f"Delivered  {told.channel} revision {told.revision} to {escape(told.recipient)} "
-            f"at {told.delivered_at} ({escape(unescape(told.reference))})"  # ERPNext keeps a Message-ID escaped
-        )
+        what = f"{told.channel} revision {told.revision} to {escape(told.recipient)}"
+        if told.reference:  # ERPNext keeps a Message-ID escaped
+            say(f"Delivered  {what} at {told.delivered_at} ({escape(unescape(told.reference))})")
+        else:
+            say(f"Sent       {what}: not confirmed, it may have arrived")
     if not found.deliveries:
         say("Nothing was delivered for this day: no report, nothing to headquarters.")
 

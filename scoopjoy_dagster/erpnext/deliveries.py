@@ -1,19 +1,20 @@
 """Delivery records on the site: who has got which revision of a report, and what headquarters acknowledged.
 
 They live in ERPNext (DocType `ScoopJoy Delivery`), so that a re-run from any process and any machine knows what was
-delivered, and a person can look it up.
+delivered, and a person can look it up. A record is made before the thing leaves us and confirmed when it has arrived: what was
+under way when a run died, or was never answered, may be in somebody's hands, and the next run must know.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from scoopjoy_dagster.accounting.figures import DayFigures
 from scoopjoy_dagster.accounting.keys import day_of_key, day_prefix, delivery_key, normalised
-from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Row, Written
+from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD, Row
 from scoopjoy_dagster.erpnext.site import Site
 
 DOCTYPE = "ScoopJoy Delivery"
@@ -27,7 +28,8 @@ STATEMENTS = "statements"
 class Delivery:
     """One thing delivered to one recipient: `digest` tells what, `revision` which version of the day, from 0.
 
-    `name` is the record's ID and `owner` the user who wrote it, both empty before it is written.
+    `reference` is the Message-ID or the receipt; empty: nobody knows whether it has arrived. `name` is the record's ID and
+    `owner` the user who wrote it, both empty before it is written.
     """
 
     channel: str
@@ -38,6 +40,11 @@ class Delivery:
     reference: str = ""
     name: str = ""
     owner: str = ""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it has arrived for certain."""
+        return bool(self.reference)
 
     @property
     def view(self) -> str:
@@ -137,19 +144,15 @@ def _view_of(digest: str) -> str:
     return digest.rpartition("-")[0]
 
 
-def record_delivery(
-    site: Site, company: str, delivery: Delivery, figures: DayFigures, at: datetime
-) -> Written:
-    """Record a delivery with the figures that it told, once. `at` is site time."""
-    return site.client.insert_once(
+def announce(site: Site, company: str, delivery: Delivery, figures: DayFigures) -> Delivery:
+    """Record, once, a delivery that is about to be made and the figures that it tells; returns it with the record's name."""
+    written = site.client.insert_once(
         DOCTYPE,
         {
             "channel": delivery.channel,
             "business_day": delivery.business_day.isoformat(),
             "recipient": delivery.recipient,
             "revision": delivery.revision,
-            "reference": delivery.reference,
-            "delivered_at": at.strftime("%Y-%m-%d %H:%M:%S"),
             KEY_FIELD: delivery_key(
                 delivery.channel, company, delivery.business_day, delivery.recipient, delivery.revision
             ),
@@ -158,13 +161,14 @@ def record_delivery(
         },
         label=delivery.recipient,
     )
+    return replace(delivery, name=written.name)
 
 
-def record_again(site: Site, delivery: Delivery, at: datetime) -> None:
-    """Say in the record of a delivery that it was sent again: its moment (site time) and its reference, nothing else."""
+def confirm(site: Site, delivery: Delivery, reference: str, at: datetime) -> None:
+    """Say in the record of a delivery that it has arrived, for the first time or again: its reference, and when (site time)."""
     site.client.update(
         DOCTYPE,
         delivery.name,
-        {"delivered_at": at.strftime("%Y-%m-%d %H:%M:%S"), "reference": delivery.reference},
+        {"delivered_at": at.strftime("%Y-%m-%d %H:%M:%S"), "reference": reference},
         label=delivery.recipient,
     )

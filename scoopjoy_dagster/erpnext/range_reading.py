@@ -44,6 +44,7 @@ from scoopjoy_dagster.erpnext.site import Books, Site
 class DeliveryRecord:
     """A delivery as ERPNext has recorded it: to whom, which revision, when (site time), and its reference there.
 
+    `reference` and `delivered_at` are empty where nobody knows whether it has arrived.
     `royalty` is the day's royalty in INR that it told; None when the record kept no figures.
     """
 
@@ -269,8 +270,8 @@ def read_deliveries(
 
 
 def _told(records: Iterable[DeliveryRecord]) -> dict[date, Told]:
-    """The last that headquarters has acknowledged of each day."""
-    return {one.day: Told(one.revision, one.royalty) for one in records}
+    """The last that headquarters has acknowledged of each day; nothing, where what was sent last was never answered."""
+    return {one.day: Told(one.revision, one.royalty) if one.reference else Told() for one in records}
 
 
 def _date(value: object) -> date:

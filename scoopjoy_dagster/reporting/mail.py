@@ -21,7 +21,7 @@ from email.utils import format_datetime, getaddresses
 from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date, datetime
     from types import TracebackType
 
@@ -245,8 +245,10 @@ class Mailer:
         except (smtplib.SMTPException, OSError):
             smtp.close()  # everything was answered already; a server that does not say goodbye changes nothing
 
-    def send(self, message: EmailMessage) -> None:
+    def send(self, message: EmailMessage, *, handing_over: Callable[[], object] = lambda: None) -> None:
         """Hands one message to the server; returns when the server has taken responsibility for it.
+
+        `handing_over` is called when the server has accepted sender and recipient: from then on the message may arrive.
 
         Raises:
             MailRefused: never for this recipient; go on with the others.
@@ -267,6 +269,7 @@ class Mailer:
                 self._envelope(smtp, sender, recipient, len(content))
             except _Dropped as error:
                 raise MailTransient(recipient, str(error), ambiguous=False) from error
+        handing_over()
         self._data(smtp, recipient, content)
 
     def _envelope(self, smtp: smtplib.SMTP, sender: str, recipient: str, size: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scoopjoy_dagster.hq.payload import canonical
-from scoopjoy_dagster_tests.world import DAY, THANE, World, change
+from scoopjoy_dagster_tests.world import DAY, THANE, World, change, hide_a_closing
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def settled(full_chain: World) -> World:
 
 
 def told(chain: World) -> list[dict[str, Any]]:
-    """Delivery records of headquarters."""
-    return chain.erpnext.documents("ScoopJoy Delivery", channel="hq")
+    """Delivery records of headquarters, of deliveries that it acknowledged."""
+    return [one for one in chain.erpnext.documents("ScoopJoy Delivery", channel="hq") if one["reference"]]
 
 
 def held(chain: World) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def test_a_revision_that_headquarters_holds_with_other_totals_is_stepped_over(
 ) -> None:
     """It acknowledged revision 0, we died before the record was written, and then the day changed."""
     with monkeypatch.context() as patched:
-        patched.setattr("scoopjoy_dagster.assets.hq_sync.record_delivery", lambda *_: 1 / 0)
+        patched.setattr("scoopjoy_dagster.assets.hq_sync.confirm", lambda *_: 1 / 0)
         assert not settled.close("hq_sync").success
     assert (len(settled.headquarters.deliveries), told(settled)) == (1, [])
     settled.invoice(THANE, "1000")
@@ -195,9 +195,28 @@ def test_a_revision_that_headquarters_holds_with_other_totals_is_stepped_over(
     assert [record["revision"] for record in told(settled)] == [1]
 
 
+@pytest.mark.parametrize("stored", [True, False])
+def test_totals_that_were_sent_and_never_answered_are_followed_by_those_of_now(
+    settled: World, stored: bool
+) -> None:
+    """Headquarters may have been told of one shift less; the day is again as it acknowledged it before that."""
+    assert settled.headquarters
+    assert settled.close("hq_sync").success
+    shifts = held(settled)["totals"]["pos_shifts"]
+    hide_a_closing(settled, hidden=True)
+    settled.headquarters.fail_next("drop", times=20, after_storing=stored)
+    assert not settled.close("hq_sync").success
+    settled.headquarters._failures.clear()
+    hide_a_closing(settled, hidden=False)
+    assert settled.close("hq_sync").success
+    assert held(settled)["revision"] == 2
+    assert held(settled)["totals"]["pos_shifts"] == shifts
+    assert [record["revision"] for record in told(settled)] == [0, 2]
+
+
 def test_a_record_lost_in_a_crash_is_made_good_with_the_same_receipt(settled: World, monkeypatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("scoopjoy_dagster.assets.hq_sync.record_delivery", lambda *_: 1 / 0)
+        patched.setattr("scoopjoy_dagster.assets.hq_sync.confirm", lambda *_: 1 / 0)
         settled.close("hq_sync")
     assert settled.close("hq_sync").success
     (delivery,) = settled.headquarters.deliveries

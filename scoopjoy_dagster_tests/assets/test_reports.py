@@ -14,7 +14,17 @@ from pypdf import PdfReader
 
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD
 from scoopjoy_dagster.sandbox import seed
-from scoopjoy_dagster_tests.world import DAY, HEBBAL, INDIRANAGAR, MANAGERS, THANE, World, change, insert
+from scoopjoy_dagster_tests.world import (
+    DAY,
+    HEBBAL,
+    INDIRANAGAR,
+    MANAGERS,
+    THANE,
+    World,
+    change,
+    hide_a_closing,
+    insert,
+)
 
 pytestmark = pytest.mark.usefixtures("quick_charts")
 
@@ -151,11 +161,37 @@ def test_without_a_mail_server_the_day_says_so(chain: World) -> None:
     assert "SMTP_HOST" in warning["message"]
 
 
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_mail_that_was_never_answered_is_followed_by_the_day_as_it_is_now(
+    settled: World, taken: bool
+) -> None:
+    """A reader may have been told of one shift less; the day is again as all had it before that."""
+    assert settled.close("reports").success
+    hide_a_closing(settled, hidden=True)
+    settled.mail.lose_next(taken=taken)
+    assert not settled.close("reports").success
+    hide_a_closing(settled, hidden=False)
+    assert settled.close("reports").success
+    last = {mail.recipient: mail.message for mail in settled.mail.messages}
+    assert sorted(last) == sorted(MANAGERS)
+    for message in last.values():
+        assert "(revision 2)" in message["Subject"]
+    sent = len(settled.mail.messages)
+    assert settled.close("reports").success
+    assert len(settled.mail.messages) == sent
+
+
+def test_a_refused_recipient_has_no_record(settled: World) -> None:
+    settled.mail.refuse(MANAGERS[0])
+    assert not settled.close("reports").success
+    assert [one["recipient"] for one in records(settled)] == [MANAGERS[1]]
+
+
 def test_a_process_that_dies_after_a_mail_sends_it_again_under_the_same_id(
     settled: World, monkeypatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("scoopjoy_dagster.assets.reports.record_delivery", lambda *_: 1 / 0)
+        patched.setattr("scoopjoy_dagster.assets.reports.confirm", lambda *_: 1 / 0)
         assert not settled.close("reports").success
     assert len(settled.mail.messages) == 1
     assert settled.close("reports").success

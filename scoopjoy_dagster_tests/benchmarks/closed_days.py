@@ -99,6 +99,7 @@ def _close(erpnext: SandboxERPNext, day: date, chain: Sequence[Franchise], each:
         "business_day": day.isoformat(),
         "recipient": "headquarters",
         "revision": 0,
+        "reference": f"HQ-{day}",
         KEY_FIELD: delivery_key("hq", COMPANY, day, "headquarters", 0),
     }
     _store(erpnext, "ScoopJoy Delivery", [told])

@@ -42,6 +42,17 @@ def test_what_was_acknowledged_is_the_day(full_chain: World) -> None:
     }
 
 
+def test_totals_that_were_sent_later_and_never_acknowledged_fail_it(full_chain: World) -> None:
+    settled(full_chain)
+    assert full_chain.close("hq_sync").success
+    full_chain.invoice(THANE, "1000")
+    assert full_chain.close("royalties", "hq_sync").check(TOTAL).passed
+    in_database(full_chain, "UPDATE \"tabScoopJoy Delivery\" SET reference = '' WHERE revision = 1")
+    day = full_chain.judge("hq_sync")
+    assert not day.check(TOTAL).passed
+    assert (said(day)["revision"], said(day)["actual"]) == ("0", "869.31")
+
+
 def test_without_headquarters_it_passes_and_says_so(chain: World) -> None:
     settled(chain)
     check = chain.close("hq_sync").check(TOTAL)

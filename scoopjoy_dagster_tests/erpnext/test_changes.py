@@ -14,7 +14,7 @@ from scoopjoy_dagster.accounting.keys import royalty_key
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.erpnext import changes
 from scoopjoy_dagster.erpnext.client import DIGEST_FIELD, KEY_FIELD
-from scoopjoy_dagster.erpnext.deliveries import Delivery, record_delivery, told_last
+from scoopjoy_dagster.erpnext.deliveries import Delivery, announce, told_last
 from scoopjoy_dagster.erpnext.site import Books, BookSettings, Site
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
@@ -270,7 +270,7 @@ def tell(erp: SandboxERPNext, site: Site, told: DayFigures | None, minute: int, 
     }
     delivery = Delivery(**(values | which))
     with seed.at(erp, NOW + timedelta(minutes=minute)):
-        made = record_delivery(site, str(which.get("company", "ScoopJoy")), delivery, told or figures(0), NOW)
+        made = announce(site, str(which.get("company", "ScoopJoy")), delivery, told or figures(0))
     if told is None:
         with erp.site.transaction():
             erp.site.db.run('UPDATE "tabScoopJoy Delivery" SET figures = NULL WHERE name = ?', (made.name,))

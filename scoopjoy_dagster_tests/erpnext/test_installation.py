@@ -11,7 +11,7 @@ import pytest
 
 from scoopjoy_dagster.accounting.figures import DayFigures
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
-from scoopjoy_dagster.erpnext.deliveries import Delivery, deliveries, figures_told, record_delivery
+from scoopjoy_dagster.erpnext.deliveries import Delivery, announce, confirm, deliveries, figures_told
 from scoopjoy_dagster.erpnext.errors import Rejected
 from scoopjoy_dagster.erpnext.install_step import InstallStep
 from scoopjoy_dagster.erpnext.installation import SiteState, install, plan_installation, read_installation
@@ -435,10 +435,10 @@ def test_setup_brings_a_site_of_an_earlier_version_up_to_date_and_keeps_its_reco
         assert (before.name, before.reference) == (kept, "receipt-1")
         assert figures_told(site, [before], 1) is None
         figures = DayFigures(Decimal(1), Decimal(2), Decimal(3), 4, ())
-        later = Delivery("hq", DAY, "headquarters", 1, "1" * 32, "receipt-2")
-        record_delivery(site, company, later, figures, datetime(2026, 11, 23, 1))
+        later = announce(site, company, Delivery("hq", DAY, "headquarters", 1, "1" * 32), figures)
+        confirm(site, later, "receipt-2", datetime(2026, 11, 23, 1))
         told = deliveries(site, company, DAY, DAY)["hq", DAY]
-        assert [one.revision for one in told] == [0, 1]
+        assert [(one.revision, one.reference) for one in told] == [(0, "receipt-1"), (1, "receipt-2")]
         assert figures_told(site, told, 2) == figures
         with pytest.raises(Rejected):  # the key is as unique as before
             client.insert(
