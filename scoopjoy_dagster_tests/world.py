@@ -131,13 +131,8 @@ def hide_a_closing(world: World, *, hidden: bool) -> None:
         )
 
 
-PARTIES = (
-    ("Sales Invoice", "customer"),
-    ("POS Invoice", "customer"),
-    ("GL Entry", "party"),
-    ("Journal Entry Account", "party"),
-    ("Royalty Share", "franchise"),
-)
+PARTIES = (("GL Entry", "party"), ("Journal Entry Account", "party"), ("Royalty Share", "franchise"))
+"""Fields beside the links to Customer that follow when one is renamed."""
 
 
 def rename(erpnext: SandboxERPNext, old: str, new: str) -> None:
@@ -159,7 +154,10 @@ def merge(erpnext: SandboxERPNext, old: str, new: str) -> None:
 
 
 def _relink(erpnext: SandboxERPNext, old: str, new: str) -> None:
-    for doctype, column in PARTIES:
+    links = erpnext.site.db.rows(
+        "SELECT parent, fieldname FROM \"tabDocField\" WHERE fieldtype = 'Link' AND options = 'Customer'"
+    )
+    for doctype, column in {*PARTIES, *((str(parent), str(name)) for parent, name in links)}:
         erpnext.site.db.run(f'UPDATE "tab{doctype}" SET {column} = ? WHERE {column} = ?', (new, old))
 
 
