@@ -28,6 +28,7 @@ from scoopjoy_dagster.resources.launchpad import bound, console
 from scoopjoy_dagster.resources.mail import MailResource
 from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 from scoopjoy_dagster.settings import Settings, load_settings
+from scoopjoy_dagster.steps import STEPS
 
 JOB = "nightly_close"
 ASSETS = (closed_shifts, royalties, invoices, reports, hq_sync)
@@ -56,7 +57,7 @@ def _build(settings: Settings, resources: Mapping[str, Any]) -> dg.Definitions:
     checks = control_totals.build(days)
     job = dg.define_asset_job(
         JOB,
-        selection=[module.NAME for module in ASSETS],
+        selection=[step.asset for step in STEPS],
         description="Close one business day: shifts, royalties, invoices, reports, headquarters. Choose the day, and launch; "
         "it is safe at any time, as what is right already is left as it is.",
         tags={"dagster/priority": "10"},
@@ -69,7 +70,7 @@ def _build(settings: Settings, resources: Mapping[str, Any]) -> dg.Definitions:
         schedules=automation.schedules,
         sensors=automation.sensors,
         # On Definitions, not on the job: backfills and "Materialize" run the implicit asset job, which has no other.
-        executor=executors.chosen(settings, [module.NAME for module in ASSETS]),
+        executor=executors.chosen(settings, [step.asset for step in STEPS]),
         resources={
             name: bound(one, OVERRIDABLE.get(name, ()))
             for name, one in {**site_resources(settings), **_OF_DAGSTER, **resources}.items()
@@ -139,7 +140,6 @@ def site_resources(settings: Settings) -> dict[str, Any]:
         "clock": ClockResource(),
         "close": CloseResource(
             postgres_url=_secret("SCOOPJOY_POSTGRES_URL", os.environ.get("SCOOPJOY_POSTGRES_URL", "")),
-            window_days=settings.window_days,
             one_process=settings.executor == "in_process",
         ),
     }

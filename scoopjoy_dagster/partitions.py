@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -19,8 +19,6 @@ ZONE = ZoneInfo(TIME_ZONE)
 
 # Tags of runs, as Dagster sets them. It has no public names for them.
 PARTITION = "dagster/partition"
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
 BACKFILL_TAG = "dagster/backfill"
 COMMAND_BACKFILL = "scoopjoy/backfill"
 """Tag of the runs of one `scoopjoy backfill`, of which Dagster keeps no record as a backfill."""
@@ -49,11 +47,11 @@ class Backfill(NamedTuple):
     id: str
 
 
-def proven_backfill(instance: dg.DagsterInstance, run: dg.DagsterRun, days: Sequence[str]) -> Backfill | None:
-    """The backfill that a run over these days is of; None for none, and where only a tag says so.
+def proven_backfill(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Backfill | None:
+    """The backfill that a run is of; None for none, and where only a tag says so.
 
     A backfill keeps its reports back, and its alerts until it has ended; whoever launches a run may write any tag. So Dagster must
-    know its backfill, with all days of the run. The command line's runs have no origin, as every run has that Dagster launched.
+    know its backfill, with the day of the run. The command line's runs have no origin, as every run has that Dagster launched.
     """
     tags = run.tags
     known = instance.get_backfill(tags[BACKFILL_TAG]) if BACKFILL_TAG in tags else None
@@ -64,7 +62,7 @@ def proven_backfill(instance: dg.DagsterInstance, run: dg.DagsterRun, days: Sequ
             if data
             else [known.partition_names or ()]
         )
-        if days and all(any(day in target for target in targets) for day in days):
+        if any(tags.get(PARTITION) in target for target in targets):
             return Backfill(BACKFILL_TAG, known.backfill_id)
     if COMMAND_BACKFILL in tags and run.remote_job_origin is None:
         return Backfill(COMMAND_BACKFILL, tags[COMMAND_BACKFILL])
@@ -78,15 +76,6 @@ def day_of(partition_key: str) -> date:
         ValueError: the key is no date.
     """
     return date.fromisoformat(partition_key)
-
-
-def days_of(context: dg.AssetExecutionContext) -> list[date]:
-    """The business days that a run names, oldest first: one for a partition, several for a range.
-
-    They may lie before go-live or not have ended: Dagster's own list of them is an error without a sentence then.
-    """
-    first, last = map(day_of, context.partition_key_range)
-    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
 
 
 def last_ended_day(now: datetime, day_ends_at: time = time.min) -> date:

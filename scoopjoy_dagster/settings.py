@@ -135,13 +135,6 @@ class Settings(BaseSettings):
         le=200,
         description="Royalty entries per request at most; they are stored all or none",
     )
-    window_days: int = _env(
-        "SCOOPJOY_WINDOW_DAYS",
-        31,
-        ge=1,
-        le=366,
-        description="Days of a range that are read and planned at once; more need fewer requests, and more memory",
-    )
     policy_name: str = _env(
         "SCOOPJOY_POLICY_NAME", "standard", description="What finance calls the royalty policy"
     )

@@ -15,9 +15,6 @@ from dagster._core.definitions.automation_tick_evaluation_context import (
     build_run_requests_with_backfill_policies,
 )
 from dagster._core.definitions.events import AssetKeyPartitionKey
-from dagster._core.definitions.source_asset import (
-    SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as RECORDED_ALREADY,
-)
 from dagster._core.scheduler import DagsterDaemonScheduler
 from dagster._core.snap import JobSnap
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
@@ -51,10 +48,6 @@ def run(
     return definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=instance, partition_key=day, tags=tags or None, raise_on_error=False
     )
-
-
-def over_range(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
-    return run(definitions, instance, **RANGE)
 
 
 def states(result: dg.ExecuteInProcessResult) -> dict[str, str]:
@@ -202,203 +195,24 @@ def test_only_a_blocking_check_of_severity_error_fails_the_run_and_skips_what_co
     assert states(result).get("after", "skipped") == downstream
 
 
-def test_a_partitioned_check_is_told_its_day_and_a_range_all_of_its_days(
-    instance: dg.DagsterInstance,
+@pytest.mark.parametrize("tagged", [False, True])
+def test_a_run_of_one_day_has_a_partition_key_and_a_run_of_several_has_a_range(
+    instance: dg.DagsterInstance, tagged: bool
 ) -> None:
-    """`checks.control_totals`: the ledger is compared for the days of the run."""
-    seen: list[list[str]] = []
+    """`assets.runner`: a run that names several days is refused, by its `partition_key_range`."""
+    seen: list[tuple[str, str]] = []
 
-    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
-    def ledger() -> None: ...
-
-    @dg.asset_check(asset=ledger, partitions_def=DAYS)
-    def equal(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        seen.append(sorted(context.partition_keys))
-        return dg.AssetCheckResult(passed=True)
-
-    definitions = dg.Definitions([ledger], asset_checks=[equal], executor=dg.in_process_executor)
-    assert run(definitions, instance, day=SECOND).success
-    assert over_range(definitions, instance).success
-    assert seen == [[SECOND], [FIRST, SECOND, THIRD]]
-
-
-# -- several days in one run ----------------------------------------------------------------------------------------
-
-
-def materializations(instance: dg.DagsterInstance, name: str) -> dict[str, Any]:
-    """By day, the text `day` of the metadata."""
-    records = instance.fetch_materializations(dg.AssetKey(name), limit=20).records
-    return {
-        str(record.partition_key): record.asset_materialization.metadata["day"].value
-        for record in reversed(records)
-        if record.asset_materialization and "day" in record.asset_materialization.metadata
-    }
-
-
-def test_metadata_added_for_a_partition_key_is_kept_for_each_day_of_a_range(
-    instance: dg.DagsterInstance,
-) -> None:
-    """`assets.nightly`: each day of a range has the outcome of its own."""
-
-    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
+    @dg.asset(partitions_def=DAYS)
     def closed(context: dg.AssetExecutionContext) -> None:
-        for day in context.partition_keys:
-            context.add_asset_metadata({"day": f"of {day}"}, partition_key=day)
+        first, last = context.partition_key_range
+        seen.append((first, last))
 
     definitions = dg.Definitions([closed], executor=dg.in_process_executor)
-    assert over_range(definitions, instance).success
-    assert materializations(instance, "closed") == {day: f"of {day}" for day in (FIRST, SECOND, THIRD)}
-
-
-def test_days_that_were_logged_before_the_step_raised_stay_materialized(instance: dg.DagsterInstance) -> None:
-    """`assets.nightly`: a failure on the third day keeps the days before it."""
-
-    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
-    def closed(context: dg.AssetExecutionContext) -> None:
-        for day in (FIRST, SECOND):
-            context.log_event(dg.AssetMaterialization("closed", partition=day, metadata={"day": f"of {day}"}))
-        raise dg.Failure("the third day is not right", allow_retries=False)
-
-    definitions = dg.Definitions([closed], executor=dg.in_process_executor)
-    assert not over_range(definitions, instance).success
-    assert materializations(instance, "closed") == {FIRST: f"of {FIRST}", SECOND: f"of {SECOND}"}
-    assert instance.get_materialized_partitions(dg.AssetKey("closed")) == {FIRST, SECOND}
-
-
-def test_a_range_run_has_no_single_partition_key(instance: dg.DagsterInstance) -> None:
-    """`partitions.days_of`: the days are read from `partition_keys`, which serves a day and a range."""
-    raised: list[str] = []
-
-    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
-    def closed(context: dg.AssetExecutionContext) -> None:
-        try:
-            _ = context.partition_key
-        except Exception as problem:  # noqa: BLE001 - which one is Dagster's business
-            raised.append(type(problem).__name__)
-
-    definitions = dg.Definitions([closed], executor=dg.in_process_executor)
-    assert over_range(definitions, instance).success
-    assert len(raised) == 1
-    assert run(definitions, instance, day=FIRST).success
-    assert len(raised) == 1
-
-
-def test_an_output_marked_as_recorded_already_materializes_no_day_of_a_range_by_itself(
-    instance: dg.DagsterInstance,
-) -> None:
-    """`assets.nightly`: the step of a range succeeds although a day failed, so that what is behind it can go on."""
-
-    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), output_required=False)
-    def closed(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        for day in (FIRST, THIRD):
-            context.log_event(dg.AssetMaterialization("closed", partition=day, metadata={"day": f"of {day}"}))
-        context.log_event(dg.AssetObservation("closed", partition=SECOND))
-        yield dg.MaterializeResult(metadata={RECORDED_ALREADY: True})
-
-    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), deps=[closed])
-    def after() -> None: ...
-
-    result = over_range(dg.Definitions([closed, after], executor=dg.in_process_executor), instance)
-    assert states(result) == {"closed": "success", "after": "success"}
-    assert instance.get_materialized_partitions(dg.AssetKey("closed")) == {FIRST, THIRD}
-    assert len(instance.fetch_materializations(dg.AssetKey("closed"), limit=20).records) == 2
-    # Without the mark every day of the range is recorded.
-    assert instance.get_materialized_partitions(dg.AssetKey("after")) == {FIRST, SECOND, THIRD}
-
-
-@pytest.mark.parametrize("raises", [False, True], ids=["the step goes on", "the step fails"])
-def test_a_day_that_was_recorded_in_a_run_that_failed_is_materialized_and_all_others_of_it_are_failed(
-    instance: dg.DagsterInstance, raises: bool
-) -> None:
-    """`automation.state`: of a range that ended red, the days that are right need no second close, and the others do.
-
-    Also those whose asset was never begun, and those that were right before this run.
-    """
-    broken: set[str] = set()
-
-    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), output_required=False)
-    def closed(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        for day in context.partition_keys:
-            if day not in broken:
-                context.log_event(dg.AssetMaterialization("closed", partition=day))
-        if broken and raises:
-            raise dg.Failure("the second day is not right", allow_retries=False)
-        yield dg.MaterializeResult(metadata={RECORDED_ALREADY: True})
-
-    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), deps=[closed])
-    def after(context: dg.AssetExecutionContext) -> None:
-        for day in context.partition_keys:
-            if day not in broken:
-                context.log_event(dg.AssetMaterialization("after", partition=day))
-        if broken:
-            raise dg.Failure("the last step fails the run", allow_retries=False)
-
-    definitions = dg.Definitions([closed, after], executor=dg.in_process_executor)
-
-    def status(name: str) -> dict[str, AssetPartitionStatus]:
-        found = (
-            instance.get_status_by_partition(dg.AssetKey(name), sorted([FIRST, SECOND, THIRD]), DAYS) or {}
-        )
-        return {day: value for day, value in found.items() if value is not None}
-
-    right, wrong = AssetPartitionStatus.MATERIALIZED, AssetPartitionStatus.FAILED
-    assert run(definitions, instance, day=SECOND).success
-    assert status("closed") == status("after") == {SECOND: right}
-    broken.add(SECOND)
-    assert not over_range(definitions, instance).success
-    assert status("closed") == {FIRST: right, SECOND: wrong, THIRD: right}
-    never = {FIRST: wrong, SECOND: wrong, THIRD: wrong}
-    assert status("after") == (never if raises else {FIRST: right, SECOND: wrong, THIRD: right})
-
-
-def test_an_answer_of_a_check_that_is_logged_with_its_day_is_kept_for_that_day_and_fails_nothing(
-    instance: dg.DagsterInstance,
-) -> None:
-    """`checks.answers`: a blocking control total that does not hold for a day of a range stops that day alone."""
-
-    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
-    def ledger() -> None: ...
-
-    @dg.asset(partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run(), deps=[ledger])
-    def after() -> None: ...
-
-    spec = dg.AssetCheckSpec("equal", asset="ledger", blocking=True, partitions_def=DAYS)
-
-    @dg.multi_asset_check(specs=[spec], can_subset=True)
-    def equals(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
-        for day in context.partition_keys:
-            context.op_execution_context.log_event(
-                dg.AssetCheckEvaluation(  # type: ignore[arg-type]
-                    asset_key=dg.AssetKey("ledger"),
-                    check_name="equal",
-                    passed=day != SECOND,
-                    severity=dg.AssetCheckSeverity.ERROR,
-                    blocking=True,
-                    partition=day,
-                    metadata={"day": day},
-                )
-            )
-        yield dg.Output(None, output_name=spec.get_python_identifier())
-
-    definitions = dg.Definitions([ledger, after], asset_checks=[equals], executor=dg.in_process_executor)
-    result = over_range(definitions, instance)
-    assert result.success
-    assert states(result) == {"ledger": "success", "equals": "success", "after": "success"}
-    logged = [one.dagster_event for one in instance.all_logs(result.run_id) if one.dagster_event]
-    answers = [
-        one.asset_check_evaluation_data
-        for one in logged
-        if one.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    ]
-    # One for each day, and none that Dagster made of the output.
-    assert {one.partition: one.passed for one in answers} == {FIRST: True, SECOND: False, THIRD: True}
-    assert len(answers) == 3
-    kept = instance.event_log_storage.get_asset_check_partition_info([spec.key])
-    assert {one.partition_key: one.latest_execution_status.value for one in kept} == {
-        FIRST: "SUCCEEDED",
-        SECOND: "FAILED",
-        THIRD: "SUCCEEDED",
-    }
+    if tagged:
+        assert run(definitions, instance, **RANGE).success
+    else:
+        assert run(definitions, instance, day=SECOND).success
+    assert seen == [(FIRST, THIRD) if tagged else (SECOND, SECOND)]
 
 
 # -- resources of a run --------------------------------------------------------------------------------------------
@@ -491,7 +305,7 @@ def test_an_asset_that_was_never_tried_has_no_status_at_all(instance: dg.Dagster
 def test_a_failure_that_forbids_retries_runs_its_step_once_in_spite_of_a_retry_policy(
     instance: dg.DagsterInstance,
 ) -> None:
-    """`assets.nightly`: what ERPNext has rejected is not asked again by Dagster."""
+    """`assets.runner`: what ERPNext has rejected is not asked again by Dagster."""
     tries: list[str] = []
 
     @dg.asset(retry_policy=dg.RetryPolicy(max_retries=2))

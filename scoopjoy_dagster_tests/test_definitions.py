@@ -20,7 +20,7 @@ from dagster._core.definitions.automation_tick_evaluation_context import (
 from dagster._core.definitions.events import AssetKeyPartitionKey
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS, totals_of
-from scoopjoy_dagster.automation.steps import WATCH
+from scoopjoy_dagster.automation.jobs import WATCH
 from scoopjoy_dagster.definitions import ASSETS, JOB, build_defs, site_resources
 from scoopjoy_dagster.executors import IN_ONE_PROCESS
 from scoopjoy_dagster.partitions import business_days
@@ -163,8 +163,8 @@ def test_every_asset_says_what_it_is_and_covers_business_days_from_go_live(
     assert days.timezone == "Asia/Kolkata"
     assert days.start.isoformat() == "2026-01-10T00:00:00+05:30"
     assert days.get_first_partition_key() == "2026-01-10"
-    # A backfill is one run of all its days; `close` keeps two runs of one day apart.
-    assert node.backfill_policy == dg.BackfillPolicy.single_run()
+    # Without a policy a backfill is a run for each day, with the tag of its partition (`test_dagster_facts`).
+    assert node.backfill_policy is None
 
 
 def test_everything_that_the_ui_lists_is_described_and_says_whose_and_what_kind_it_is(
@@ -263,16 +263,16 @@ def test_the_job_closes_all_five_assets_with_one_step_for_the_control_totals_of_
     assert isinstance(job.partitions_def, dg.DailyPartitionsDefinition)
 
 
-def test_a_range_of_days_that_the_ui_launches_is_one_run_of_all_assets_and_checks(
+def test_a_backfill_that_the_ui_launches_is_a_run_of_all_assets_and_checks_for_each_day(
     definitions: dg.Definitions, graph: AssetGraph
 ) -> None:
     days = ["2026-01-10", "2026-01-11", "2026-01-12"]
     wanted = [AssetKeyPartitionKey(dg.AssetKey(name), day) for day in days for name in DEPENDENCIES]
     with dg.DagsterInstance.ephemeral() as instance:
-        (request,) = build_run_requests_with_backfill_policies(wanted, graph, instance)
-    assert {key.to_user_string() for key in request.asset_selection or []} == set(DEPENDENCIES)
-    assert request.tags["dagster/asset_partition_range_start"] == days[0]
-    assert request.tags["dagster/asset_partition_range_end"] == days[-1]
+        requests = build_run_requests_with_backfill_policies(wanted, graph, instance)
+    assert sorted(request.partition_key or "" for request in requests) == days
+    for request in requests:
+        assert {key.to_user_string() for key in request.asset_selection or []} == set(DEPENDENCIES)
 
 
 def test_there_are_the_close_its_watch_and_the_clearing_of_old_runs_and_no_other_jobs(

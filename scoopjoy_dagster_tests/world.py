@@ -21,6 +21,7 @@ from unittest import mock
 import dagster as dg
 
 from scoopjoy_dagster.accounting.totals import totals_of
+from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.definitions import JOB, build_defs
 from scoopjoy_dagster.erpnext.client import KEY_FIELD, Client
 from scoopjoy_dagster.erpnext.installation import install, read_installation
@@ -29,6 +30,7 @@ from scoopjoy_dagster.erpnext.royalty_shares import DOCTYPE, SALE_ENTRY, SALE_RA
 from scoopjoy_dagster.erpnext.session import RetryRule, Session
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.resources.clock import ClockResource
+from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.headquarters import HeadquartersResource
 from scoopjoy_dagster.resources.mail import MailResource
@@ -429,7 +431,6 @@ class World:
     """Overrides for the mail resource."""
     now: datetime = NOW
     day_ends_at: str = "00:00"
-    window_days: int = 31
 
     @property
     def erpnext_options(self) -> dict[str, Any]:
@@ -454,6 +455,18 @@ class World:
             }
         )
 
+    def tools(self, **others: Any) -> Tools:
+        """What a step works with, for tests that work without Dagster: no mail server and no headquarters, unless given."""
+        given = {
+            "erpnext": self.erpnext_resource,
+            "royalty_policy": RoyaltyPolicyResource(**self.policy),
+            "mail": MailResource(),
+            "headquarters": HeadquartersResource(),
+            "clock": ClockResource(fixed=f"{self.now.isoformat()}+05:30"),
+            "close": CloseResource(),
+        }
+        return Tools(**{**given, **others})
+
     @property
     def environment(self) -> dict[str, str]:
         """Addresses and secrets of the embedded servers, as the definitions name them."""
@@ -476,7 +489,6 @@ class World:
                 self.erpnext_options,
                 self.mail_options,
                 self.policy,
-                self.window_days,
                 self.now,
                 bool(self.headquarters),
                 bool(self.mail),
@@ -498,7 +510,6 @@ class World:
                 "SCOOPJOY_GO_LIVE": "2026-11-01",
                 "SCOOPJOY_DAY_ENDS_AT": self.day_ends_at,
                 "SCOOPJOY_CLOSE_AT": "05:00",
-                "SCOOPJOY_WINDOW_DAYS": str(self.window_days),
             }
         )
         erpnext: dict[str, Any] = {
@@ -535,28 +546,22 @@ class World:
         self,
         *assets: str,
         day: date = DAY,
-        until: date | None = None,
         launchpad: Mapping[str, Mapping[str, Any]] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Close:
-        """Run these assets (none: all five) for a day, or for the days up to `until` in one run.
+        """Run these assets (none: all five) for a day.
 
         `launchpad`: what a person sets there for this run, by resource. `tags`: further tags of the run.
         """
         job = self.job()
         selection = [dg.AssetKey(name) for name in assets] or None
-        span = (
-            {"dagster/asset_partition_range_start": f"{day}", "dagster/asset_partition_range_end": f"{until}"}
-            if until
-            else {}
-        )
         with mock.patch.dict(os.environ, self.environment):
             result = job.execute_in_process(
                 instance=self.instance,
-                partition_key=None if until else day.isoformat(),
+                partition_key=day.isoformat(),
                 asset_selection=selection,
                 raise_on_error=False,
-                tags={**span, **(tags or {})},
+                tags=tags,
                 # Thousands of log lines would bury the one assertion that failed.
                 run_config={
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},

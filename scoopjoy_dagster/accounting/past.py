@@ -6,7 +6,7 @@ is a POS Profile; a franchise is a Customer who owes royalties.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -22,9 +22,9 @@ LOOKBACK_WEEKS = 8
 """Weeks in which the last four same weekdays with sales are looked for: a few holidays do not end the comparison."""
 
 
-def week_begins(days: Sequence[date]) -> date:
-    """The first day of the week before these days."""
-    return days[0] - timedelta(days=WEEK)
+def week_begins(day: date) -> date:
+    """The first day of the week before a day."""
+    return day - timedelta(days=WEEK)
 
 
 def week_before(day: date) -> list[date]:
@@ -37,10 +37,9 @@ def same_weekdays(day: date) -> list[date]:
     return [day - timedelta(weeks=back) for back in range(1, LOOKBACK_WEEKS + 1)]
 
 
-def with_compared(first: date, last: date) -> list[date]:
-    """The days from `first` to `last` and all that any of them is compared with, in order."""
-    days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
-    return sorted({other for day in days for other in (day, *week_before(day), *same_weekdays(day))})
+def with_compared(day: date) -> list[date]:
+    """A day and all that it is compared with, in order."""
+    return sorted({day, *week_before(day), *same_weekdays(day)})
 
 
 @dataclass(frozen=True, slots=True)

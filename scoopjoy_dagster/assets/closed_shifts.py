@@ -10,10 +10,9 @@ against other writers, and a shift that still sells, is tried until a deadline.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import partial
 
 import dagster as dg
 
@@ -33,15 +32,16 @@ from scoopjoy_dagster.accounting.shifts import (
     unbooked_sales,
     window_end,
 )
-from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days, what_to_do
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
-from scoopjoy_dagster.assets.tools import TOOLS
+from scoopjoy_dagster.assets.runner import asset_of, what_to_do
+from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.erpnext import pos
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Rejected, Unreachable
 from scoopjoy_dagster.erpnext.locks import read_locks
 from scoopjoy_dagster.erpnext.site import Site
+from scoopjoy_dagster.steps import CLOSED_SHIFTS
 
-NAME = "closed_shifts"
+NAME = CLOSED_SHIFTS.asset
 
 LONGEST_PAUSE_S = 30.0
 """Seconds between two rounds at most."""
@@ -51,11 +51,11 @@ Planned = tuple[ShiftAction, list[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Shifts:
-    """The shifts of some days as they were read.
+    """The shifts of a day as they were read.
 
     Attributes:
         openings: theirs, and those that bound a shift among them or are still open.
-        closings: of the shifts of these days, by name of the opening.
+        closings: of the shifts of the day, by name of the opening.
         sales: of all tills, those that no closing has taken.
     """
 
@@ -105,18 +105,18 @@ class Shifts:
         ]
 
 
-def read_shifts(site: Site, first: date, last: date, now: datetime) -> Shifts:
-    """The shifts of the days from `first` to `last`, and what tills have sold that is in no closing. `now` is site time.
+def read_shifts(site: Site, day: date, now: datetime) -> Shifts:
+    """The shifts of `day`, and what tills have sold that is in no closing. `now` is site time.
 
     Three list calls, one more where tills may make two kinds of documents, and a request for each draft that a person has begun.
     """
     day_of = site.day_end.day_of
-    openings = pos.openings(site, first, last)
-    began = [one for one in openings if first <= day_of(one.period_start) <= last]
+    openings = pos.openings(site, day, day)
+    began = [one for one in openings if day_of(one.period_start) == day]
     closings = pos.closings(site, began)
     # The sales of a shift may go on after its day.
     ends = [day_of(window_end(one, openings, now)) for one in began if one.status == "Open"]
-    return Shifts(site, openings, closings, pos.till_sales(site, first, max([last, *ends])))
+    return Shifts(site, openings, closings, pos.till_sales(site, day, max([day, *ends])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class ShiftPlan:
 
 def plan(site: Site, day: date, now: datetime, quiet: timedelta) -> ShiftPlan:
     """The plan of the shifts of `day`. Reads only; `now` is site time."""
-    shifts = read_shifts(site, day, day, now)
+    shifts = read_shifts(site, day, now)
     planned = shifts.plan(day, now, quiet)
     sales = by_shift(shifts.sales, shifts.openings)
     findings = [one for _, notes in planned for one in notes]
@@ -305,28 +305,16 @@ def pause_before_next_round(
     return pause_s if elapsed_s + pause_s <= max(deadlines, default=0.0) else None
 
 
-def plan_days(
-    site: Site,
-    days: Sequence[date],
-    *,
-    now: datetime,
-    patience: pos.Patience,
-    url: Callable[[str, str], str],
-) -> Days:
-    """The shifts of `days`, and what closes those of each day. `now` is site time.
-
-    They are read at once; after something was written, what is left of them anew, day by day.
-    """
-    shifts, traffic = read_shifts(site, days[0], days[-1], now), site.client.session.traffic
-    writes, began = traffic.writes, patience.clock()
-
-    def close(day: date) -> Outcome:
-        # The days before may have waited for a till: this one is judged by the time that it is now.
-        later = now + timedelta(seconds=patience.clock() - began)
-        current = shifts if traffic.writes == writes else read_shifts(site, day, day, later)
-        return close_shifts(current, day, now=later, patience=patience, url=url)
-
-    return {day: partial(close, day) for day in days}
+def close(site: Site, day: date, tools: Tools) -> Outcome:
+    """Read and close the shifts of `day`."""
+    now = tools.clock.site_now()
+    return close_shifts(
+        read_shifts(site, day, now),
+        day,
+        now=now,
+        patience=tools.erpnext.patience,
+        url=tools.erpnext.document_url,
+    )
 
 
 def close_shifts(
@@ -362,10 +350,10 @@ def close_shifts(
             break
         patience.sleep(pause_s)
         site.client.remembered.forget()  # ERPNext's background jobs have changed it, too
-        shifts = read_shifts(site, day, day, now)
+        shifts = read_shifts(site, day, now)
     if any(one.wrote or not one.closed for one in attempts.values()):
         site.client.remembered.forget()
-        shifts = read_shifts(site, day, day, now)
+        shifts = read_shifts(site, day, now)
     return _outcome(shifts, day, list(attempts.values()), url)
 
 
@@ -444,47 +432,24 @@ def _is_of_another_mode(site: Site, draft: ClosingDraft) -> bool:
         return False
 
 
+DESCRIPTION = """\
+Close POS Shifts (critical): every till of the day is closed once, and all its sales are in the ledger.
+
+**Green** means: every POS Opening Entry of the day has exactly one submitted POS Closing Entry, posted on the business
+day, with all sales of the shift and the expected amount of each mode of payment (opening + payments - change).
+Amounts that nobody counted repeat the expected ones and are marked *Not Counted*. Drafts that people have begun are
+taken up; a closing that ERPNext works on in the background is waited for, and restarted if it fails there. A shift that
+still sells is waited for.
+
+**Red** means: at least one shift is still open, or a sale of a till and shift of the day is in no closing. Nothing behind
+it was started. The other shifts are closed. `exception_table` names the shift, ERPNext's own message and what to do;
+then materialize the day again.
+
+**Figures**: `sales` is what all shifts of the day sold, in company currency (INR); `seen` counts shifts;
+`tills_with_unbooked_sales` counts tills, cashiers and days with sales that are in no closing and so in no ledger.
+"""
+
+
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The asset, on these business days."""
-
-    @dg.asset(
-        name=NAME,
-        partitions_def=days,
-        backfill_policy=BACKFILL,
-        group_name=GROUP,
-        owners=OWNERS,
-        kinds={"erpnext"},
-        code_version="1",
-        output_required=False,
-        required_resource_keys=set(TOOLS),
-        config_schema={},  # all that a run may set is in definitions.OVERRIDABLE
-        tags={"scoopjoy/critical": "yes"},
-    )
-    def closed_shifts(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        """Close POS Shifts (critical): every till of the day is closed once, and all its sales are in the ledger.
-
-        **Green** means: every POS Opening Entry of the day has exactly one submitted POS Closing Entry, posted on the business
-        day, with all sales of the shift and the expected amount of each mode of payment (opening + payments - change).
-        Amounts that nobody counted repeat the expected ones and are marked *Not Counted*. Drafts that people have begun are
-        taken up; a closing that ERPNext works on in the background is waited for, and restarted if it fails there. A shift that
-        still sells is waited for.
-
-        **Red** means: at least one shift is still open, or a sale of a till and shift of the day is in no closing. Nothing behind
-        it was started. The other shifts are closed. `exception_table` names the shift, ERPNext's own message and what to do;
-        then materialize the day again.
-
-        **Figures**: `sales` is what all shifts of the day sold, in company currency (INR); `seen` counts shifts;
-        `tills_with_unbooked_sales` counts tills, cashiers and days with sales that are in no closing and so in no ledger.
-        """
-        yield from close_days(
-            context,
-            lambda site, window, tools: plan_days(
-                site,
-                window,
-                now=tools.clock.site_now(),
-                patience=tools.erpnext.patience,
-                url=tools.erpnext.document_url,
-            ),
-        )
-
-    return closed_shifts
+    return asset_of(CLOSED_SHIFTS, close, days, description=DESCRIPTION, kinds={"erpnext"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -86,50 +85,33 @@ class DayFacts:
         return changes(before, self.figures, reasons)
 
 
-def read_days(
-    site: Site, policy: RoyaltyPolicy, days: Sequence[date], *, since: date | None = None
-) -> dict[date, DayFacts]:
-    """Everything that reports and headquarters' totals show of these days; a fixed number of list calls.
+def read_day(site: Site, policy: RoyaltyPolicy, day: date, *, since: date | None = None) -> DayFacts:
+    """Everything that reports and headquarters' totals show of `day`; a fixed number of list calls.
 
-    `since`: see `royalties.read_days`. Empty days that end a week or a month take some more: their reports carry it.
+    `since`: see `royalties.read_days`. An empty day that ends a week or a month takes some more: its report carries it.
     """
     from scoopjoy_dagster.reporting.periods import first_day_carried
 
     books = site.books()
-    first, last = days[0], days[-1]
-    plans = royalties.read_days(site, books, policy, days, since=since)
-    shifts = shifts_of_days(site, first, last)
-    unbooked = unbooked_sales(
-        pos.till_sales(site, first, last), pos.openings(site, first, last), site.day_end
-    )
-    delivered = deliveries(site, books.company, first, last)
-    found: dict[date, DayFacts] = {}
-    for day in days:
-        of_day = shifts.get(day, DayShifts())
-        findings = [
-            *plans[day].findings,
-            *(_not_closed(shift, day) for shift in of_day.not_closed),
+    plan = royalties.read_day(site, books, policy, day, since=since)
+    shifts = shifts_of_days(site, day, day).get(day, DayShifts())
+    unbooked = unbooked_sales(pos.till_sales(site, day, day), pos.openings(site, day, day), site.day_end)
+    delivered = deliveries(site, books.company, day, day)
+    facts = DayFacts(
+        books,
+        plan,
+        shifts.closed,
+        shifts.payments,
+        (
+            *plan.findings,
+            *(_not_closed(shift, day) for shift in shifts.not_closed),
             *(unbooked_finding(one, "warning") for one in unbooked if one.day == day),
-        ]
-        facts = DayFacts(
-            books,
-            plans[day],
-            of_day.closed,
-            of_day.payments,
-            tuple(findings),
-            tuple(delivered.get(("report", day), ())),
-            tuple(delivered.get(("hq", day), ())),
-        )
-        start = first_day_carried(day)
-        found[day] = (
-            replace(facts, period=read_past(site, facts, start)) if facts.empty and start < day else facts
-        )
-    return found
-
-
-def read_day(site: Site, policy: RoyaltyPolicy, day: date) -> DayFacts:
-    """Everything that reports and headquarters' totals show of `day`."""
-    return read_days(site, policy, [day])[day]
+        ),
+        tuple(delivered.get(("report", day), ())),
+        tuple(delivered.get(("hq", day), ())),
+    )
+    start = first_day_carried(day)
+    return replace(facts, period=read_past(site, facts, start)) if facts.empty and start < day else facts
 
 
 def read_past(site: Site, facts: DayFacts, first: date | None = None) -> Past:

@@ -1,22 +1,19 @@
 """`hq_sync`: headquarters holds the day's totals, acknowledged, equal to ours."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting.figures import Change
 from scoopjoy_dagster.accounting.findings import Finding
-from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
-from scoopjoy_dagster.assets import royalties
-from scoopjoy_dagster.assets.day_facts import DayFacts, read_days, with_deliveries
-from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
+from scoopjoy_dagster.assets.day_facts import DayFacts, read_day, with_deliveries
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
-from scoopjoy_dagster.assets.tools import TOOLS
+from scoopjoy_dagster.assets.runner import asset_of
+from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.erpnext.deliveries import (
     Delivery,
     announce,
@@ -41,8 +38,9 @@ from scoopjoy_dagster.hq.payload import (
     next_revision,
 )
 from scoopjoy_dagster.partitions import TIME_ZONE
+from scoopjoy_dagster.steps import HQ_SYNC
 
-NAME = "hq_sync"
+NAME = HQ_SYNC.asset
 RECIPIENT = "headquarters"
 CONFLICTS = 5
 """How many revisions that headquarters has under other totals are stepped over before a person must look."""
@@ -93,24 +91,17 @@ def plan(facts: DayFacts) -> tuple[Delivery | None, int, str]:
     return last, next_revision(last.revision if last else None, last.digest if last else None, wanted), wanted
 
 
-def plan_days(
-    site: Site,
-    policy: RoyaltyPolicy,
-    days: Sequence[date],
-    *,
-    headquarters: HQClient | None,
-    now: datetime,
-    resend: bool = False,
-) -> Days:
-    """The totals of `days` from one reading, and what delivers those of each day. `now` is site time."""
-    if headquarters is None:
-        return {day: partial(_no_headquarters, day) for day in days}
-    facts = read_days(site, policy, days)
-
-    def deliver(day: date) -> Outcome:
-        return sync_day(site, facts[day], headquarters=headquarters, now=now, resend=resend)
-
-    return {day: partial(deliver, day) for day in days}
+def close(site: Site, day: date, tools: Tools) -> Outcome:
+    """Read the day and deliver its totals."""
+    if not tools.headquarters.configured:
+        return _no_headquarters(day)
+    return sync_day(
+        site,
+        read_day(site, tools.royalty_policy.policy, day),
+        headquarters=tools.headquarters.client(),
+        now=tools.clock.site_now(),
+        resend=tools.close.resend,
+    )
 
 
 def _no_headquarters(day: date) -> Outcome:
@@ -238,49 +229,25 @@ def _not_told(day: date, message: str, *, passes: bool = False) -> Finding:
     )
 
 
+DESCRIPTION = """\
+Sync to HQ (not critical): headquarters holds the day's totals, acknowledged, equal to ours.
+
+**Green** means: headquarters has answered with a receipt, the receipt says what we sent, and it is kept in ERPNext
+(list *ScoopJoy Delivery*). Totals that it has are not sent again; a day that changed goes out as the next revision.
+
+**Red** means: headquarters was not told, or answered something else. The books are right all the same. Read *What to
+do* in `exception_table`; then materialize `hq_sync` for the day again. Headquarters has lost the day? Materialize
+with `resend: true` in the launchpad.
+
+**Late** (freshness): nothing was told since the business day ended, and it is past 06:00.
+
+**Figures**: `royalty` is the sum of all royalties of the day and `sales` the invoices of all franchises, tax included,
+both in company currency (INR); `revision` counts from 0; `receipt` is headquarters' own number.
+"""
+
+
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The asset, on these business days."""
-
-    @dg.asset(
-        name=NAME,
-        deps=[royalties.NAME],
-        partitions_def=days,
-        backfill_policy=BACKFILL,
-        group_name=GROUP,
-        owners=OWNERS,
-        kinds={"erpnext", "http"},
-        code_version="1",
-        freshness_policy=told_by_six(days),
-        output_required=False,
-        required_resource_keys=set(TOOLS),
-        config_schema={},  # all that a run may set is in definitions.OVERRIDABLE
-        tags={"scoopjoy/critical": "no"},
+    return asset_of(
+        HQ_SYNC, close, days, description=DESCRIPTION, kinds={"erpnext", "http"}, freshness=told_by_six(days)
     )
-    def hq_sync(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        """Sync to HQ (not critical): headquarters holds the day's totals, acknowledged, equal to ours.
-
-        **Green** means: headquarters has answered with a receipt, the receipt says what we sent, and it is kept in ERPNext
-        (list *ScoopJoy Delivery*). Totals that it has are not sent again; a day that changed goes out as the next revision.
-
-        **Red** means: headquarters was not told, or answered something else. The books are right all the same. Read *What to
-        do* in `exception_table`; then materialize `hq_sync` for the day again. Headquarters has lost the day? Materialize
-        with `resend: true` in the launchpad.
-
-        **Late** (freshness): nothing was told since the business day ended, and it is past 06:00.
-
-        **Figures**: `royalty` is the sum of all royalties of the day and `sales` the invoices of all franchises, tax included,
-        both in company currency (INR); `revision` counts from 0; `receipt` is headquarters' own number.
-        """
-        yield from close_days(
-            context,
-            lambda site, window, tools: plan_days(
-                site,
-                tools.royalty_policy.policy,
-                window,
-                headquarters=tools.headquarters.client() if tools.headquarters.configured else None,
-                now=tools.clock.site_now(),
-                resend=tools.close.resend,
-            ),
-        )
-
-    return hq_sync

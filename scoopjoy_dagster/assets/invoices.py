@@ -1,16 +1,13 @@
 """`invoices`: every sale shows its share of the royalty, and every royalty has its statement."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from functools import partial
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting.money import ZERO
-from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
 from scoopjoy_dagster.assets import royalties
-from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
 from scoopjoy_dagster.assets.outcome import Outcome
 from scoopjoy_dagster.assets.royalty_statements import (
     Attached,
@@ -21,32 +18,28 @@ from scoopjoy_dagster.assets.royalty_statements import (
     rendered,
     with_lines,
 )
-from scoopjoy_dagster.assets.tools import TOOLS
+from scoopjoy_dagster.assets.runner import asset_of
+from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.erpnext.site import Books, Site
 from scoopjoy_dagster.erpnext.statements import Attachment, attached_statements
+from scoopjoy_dagster.steps import INVOICES
 
-NAME = "invoices"
+NAME = INVOICES.asset
 
 
-def read_statements(site: Site, plans: Mapping[date, RoyaltyPlan]) -> dict[str, list[Attachment]]:
-    """The statements on the first entries of these days; one list call."""
+def read_statements(site: Site, the_plan: RoyaltyPlan) -> dict[str, list[Attachment]]:
+    """The statements on the first entries of a day; one list call."""
     return attached_statements(
-        site, [action.entries[0].name for one in plans.values() for action in one.actions if action.entries]
+        site, [action.entries[0].name for action in the_plan.actions if action.entries]
     )
 
 
-def plan_days(
-    site: Site, policy: RoyaltyPolicy, days: Sequence[date], *, url: Callable[[str, str], str]
-) -> Days:
-    """The statements of `days` from one reading, and what brings those of each day to what the ledger holds."""
+def close(site: Site, day: date, tools: Tools) -> Outcome:
+    """Read the day and bring its statements to what the ledger holds."""
     books = site.books()
-    plans = royalties.read_days(site, books, policy, days)
-    attached = read_statements(site, plans)
-
-    def settle(day: date) -> Outcome:
-        return settle_statements(site, books, plans[day], attached, url=url)
-
-    return {day: partial(settle, day) for day in days}
+    the_plan = royalties.read_day(site, books, tools.royalty_policy.policy, day)
+    attached = read_statements(site, the_plan)
+    return settle_statements(site, books, the_plan, attached, url=tools.erpnext.document_url)
 
 
 def settle_statements(
@@ -86,41 +79,21 @@ def settle_statements(
     )
 
 
+DESCRIPTION = """\
+Generate Invoices (not critical): every invoice shows its royalty, every royalty has its statement.
+
+**Green** means: a royalty statement (PDF, private) is attached to the first Journal Entry of each franchise, and replaced
+when the day changes. Each sale shows its royalty rate, its share and the Journal Entries by itself: the entries carry the
+shares, and nothing is written to a sale.
+
+**Red** means: a statement is missing; the royalties themselves are booked and right. Read *What to do* in
+`exception_table`, then materialize `invoices` for the day again: only what is missing is written.
+
+**Figures**: `royalty` is the sum of the shares in company currency (INR); `seen` counts statements; `written` counts
+those that were attached.
+"""
+
+
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The asset, on these business days."""
-
-    @dg.asset(
-        name=NAME,
-        deps=[royalties.NAME],
-        partitions_def=days,
-        backfill_policy=BACKFILL,
-        group_name=GROUP,
-        owners=OWNERS,
-        kinds={"erpnext", "pdf"},
-        code_version="1",
-        output_required=False,
-        required_resource_keys=set(TOOLS),
-        config_schema={},  # all that a run may set is in definitions.OVERRIDABLE
-        tags={"scoopjoy/critical": "no"},
-    )
-    def invoices(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        """Generate Invoices (not critical): every invoice shows its royalty, every royalty has its statement.
-
-        **Green** means: a royalty statement (PDF, private) is attached to the first Journal Entry of each franchise, and replaced
-        when the day changes. Each sale shows its royalty rate, its share and the Journal Entries by itself: the entries carry the
-        shares, and nothing is written to a sale.
-
-        **Red** means: a statement is missing; the royalties themselves are booked and right. Read *What to do* in
-        `exception_table`, then materialize `invoices` for the day again: only what is missing is written.
-
-        **Figures**: `royalty` is the sum of the shares in company currency (INR); `seen` counts statements; `written` counts
-        those that were attached.
-        """
-        yield from close_days(
-            context,
-            lambda site, window, tools: plan_days(
-                site, tools.royalty_policy.policy, window, url=tools.erpnext.document_url
-            ),
-        )
-
-    return invoices
+    return asset_of(INVOICES, close, days, description=DESCRIPTION, kinds={"erpnext", "pdf"})

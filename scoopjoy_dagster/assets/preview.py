@@ -11,12 +11,12 @@ from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.royalties import RoyaltyPlan
 from scoopjoy_dagster.assets import closed_shifts, hq_sync, invoices, reports, royalties
 from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
-from scoopjoy_dagster.assets.lineage import waits_for
 from scoopjoy_dagster.assets.outcome import PlanLine
 from scoopjoy_dagster.assets.report_plans import planned_mails, read_readers
 from scoopjoy_dagster.assets.royalty_statements import plan_statements
 from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.erpnext.site import Books, Site
+from scoopjoy_dagster.steps import upstream_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ def shown_by(asset: str, chosen: AbstractSet[str]) -> str | None:
     """
     if chosen and asset not in chosen:
         return None
-    before = waits_for(asset, chosen)
+    before = upstream_of(asset, chosen)
     return shown_by(before, chosen) if before else asset
 
 
-def preview_day(site: Site, tools: Tools, day: date, *, mails: bool = True) -> Iterator[Preview]:
-    """The plan of every asset for `day`, in order of the close. Reads only. `mails`: whether the run would mail reports.
+def preview_day(site: Site, tools: Tools, day: date) -> Iterator[Preview]:
+    """The plan of every asset for `day`, in order of the close. Reads only.
 
     While shifts are still to be closed or royalties to be posted, nobody can know what the steps behind will say: they
     are shown as waiting.
@@ -57,8 +57,8 @@ def preview_day(site: Site, tools: Tools, day: date, *, mails: bool = True) -> I
         tuple(shifts.findings),
     )
     books = site.books()
-    plan = royalties.read_days(site, books, policy, [day], re_rate=tools.close.re_rate)[day]
-    accounts = royalties.accounts_of(site, books, [plan])
+    plan = royalties.read_day(site, books, policy, day, re_rate=tools.close.re_rate)
+    accounts = royalties.accounts_of(site, books, plan)
     royalties.require(site, accounts, plan)
     plan = royalties.complete(site, books, plan)
     lines, findings = royalties.foreseen(site, accounts, plan, now.date())
@@ -70,7 +70,7 @@ def preview_day(site: Site, tools: Tools, day: date, *, mails: bool = True) -> I
         return
     yield Preview(invoices.NAME, tuple(_statements(site, books, plan)))
     facts = read_day(site, policy, day)
-    yield Preview(reports.NAME, tuple(_mails(site, tools, facts)) if mails else ())
+    yield Preview(reports.NAME, tuple(_mails(site, tools, facts)))
     yield Preview(hq_sync.NAME, tuple(_headquarters(tools, facts)))
 
 
@@ -91,14 +91,14 @@ def _before_closing(day: date, to_consolidate: int) -> list[Finding]:
 
 
 def _statements(site: Site, books: Books, plan: RoyaltyPlan) -> Iterator[PlanLine]:
-    for due in plan_statements(books, plan, invoices.read_statements(site, {plan.day: plan})):
+    for due in plan_statements(books, plan, invoices.read_statements(site, plan)):
         kind = "adopt" if due.present else "create"
         royalty = due.action.royalty
         yield PlanLine(kind, royalty.customer_name, royalty.amount, due.file_name, due.entry)
 
 
 def _mails(site: Site, tools: Tools, facts: DayFacts) -> Iterator[PlanLine]:
-    if not tools.mail.configured:
+    if not (tools.mail.configured and (tools.mails or tools.close.resend)):
         return
     readers = read_readers(site, tools.mail, facts.reports)
     yield from planned_mails(readers, tools.mail, facts, resend=tools.close.resend)

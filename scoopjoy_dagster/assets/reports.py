@@ -1,19 +1,17 @@
 """`reports`: managers have the day's report by mail, each the part that is theirs."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from datetime import date, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.accounting.past import Past
-from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
-from scoopjoy_dagster.assets import day_facts, royalties
+from scoopjoy_dagster.assets import day_facts
 from scoopjoy_dagster.assets.day_facts import DayFacts
-from scoopjoy_dagster.assets.nightly import BACKFILL, GROUP, OWNERS, Days, close_days
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.report_plans import (
     Readers,
@@ -25,71 +23,39 @@ from scoopjoy_dagster.assets.report_plans import (
     plans,
     read_readers,
 )
-from scoopjoy_dagster.assets.tools import TOOLS
+from scoopjoy_dagster.assets.runner import asset_of
+from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.erpnext.deliveries import Delivery, announce, confirm
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.site import Site
-from scoopjoy_dagster.partitions import proven_backfill
 from scoopjoy_dagster.reporting.loading import load_reporting
 from scoopjoy_dagster.resources.mail import MailResource
+from scoopjoy_dagster.steps import REPORTS
 
 if TYPE_CHECKING:
     from scoopjoy_dagster.reporting.mail import Mailer
     from scoopjoy_dagster.reporting.render import RenderedReport
 
-NAME = "reports"
-
-MAIL_TAG = "scoopjoy/mail"
-"""Run tag that asks for the reports of a backfill; `scoopjoy backfill --mail` sets it."""
+NAME = REPORTS.asset
 
 
-def plan_days(
-    site: Site,
-    policy: RoyaltyPolicy,
-    days: Sequence[date],
-    *,
-    mail: MailResource,
-    now: datetime,
-    wanted: bool = True,
-    resend: bool = False,
-) -> Days:
-    """The reports of `days` from one reading, and what sends those of each day.
-
-    Args:
-        site: the open site.
-        policy: the royalty policy.
-        days: business days.
-        mail: server and recipients.
-        now: an aware moment in site time.
-        wanted: whether anything is mailed; see `mails_wanted`.
-        resend: whether it is sent to those, too, who have it.
-    """
+def close(site: Site, day: date, tools: Tools) -> Outcome:
+    """Read the day and send its report."""
+    mail = tools.mail
     if not mail.configured:
-        return {day: partial(_no_mail_server, day) for day in days}
-    if not wanted:
-        return {day: partial(_not_asked_for, day) for day in days}
-    facts = day_facts.read_days(site, policy, days)
-    readers = read_readers(site, mail, [one for of_day in facts.values() for one in of_day.reports])
-
-    def send(day: date) -> Outcome:
-        return send_reports(
-            site, facts[day], readers, mail=mail, now=now, links=_links(mail, day), resend=resend
-        )
-
-    return {day: partial(send, day) for day in days}
-
-
-def mails_wanted(context: dg.AssetExecutionContext, *, resend: bool) -> bool:
-    """Whether a run mails reports: every run does, but a backfill only where that was asked for.
-
-    Closing twenty missed days at once would fill every manager's mailbox.
-    """
-    asked = resend or context.run.tags.get(MAIL_TAG) == "yes"
-    return asked or not proven_backfill(context.instance, context.run, context.partition_keys)
-
-
-def _not_asked_for(day: date) -> Outcome:
-    return Outcome(NAME, day, skipped=1, facts={"mails": "not asked for"})
+        return _no_mail_server(day)
+    if not (tools.mails or tools.close.resend):
+        return Outcome(NAME, day, skipped=1, facts={"mails": "not asked for"})
+    facts = day_facts.read_day(site, tools.royalty_policy.policy, day)
+    return send_reports(
+        site,
+        facts,
+        read_readers(site, mail, facts.reports),
+        mail=mail,
+        now=tools.clock.now(),
+        links=_links(mail, day),
+        resend=tools.close.resend,
+    )
 
 
 def _no_mail_server(day: date) -> Outcome:
@@ -301,50 +267,24 @@ def _links(mail: MailResource, day: date) -> dict[str, str]:
     return {"Open in Dagster": f"{mail.ui_url}/assets/{NAME}?view=partitions&partition={day}"}
 
 
+DESCRIPTION = """\
+Send Reports (not critical): managers have the day's report by mail.
+
+**Green** means: the mail server took the report for everybody who is to have it, with PDF and XLSX attached. Each mail
+is recorded in ERPNext (list *ScoopJoy Delivery*): a re-run sends only to those who have not got it; a day that
+changed goes out as the next revision, which says what changed and why. A day without any sale, shift, royalty and
+exception is not mailed (`skipped`). A backfill mails nothing, unless its runs have the tag `scoopjoy/mail: yes`: `mails`
+says *not asked for*. Materialize one day for its mail.
+
+**Red** means: at least one person has no report; the books are right. Read *What to do* in `exception_table`, then
+materialize `reports` for the day again. Mails were lost after they were sent? Materialize with `resend: true` in the
+launchpad.
+
+**Figures**: `sales` is the invoices of all franchises, tax included, and `royalty` the sum of their royalties, both in
+company currency (INR); `seen` counts recipients, `skipped` those to whom nothing was due; `revision` counts from 0.
+"""
+
+
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The asset, on these business days."""
-
-    @dg.asset(
-        name=NAME,
-        deps=[royalties.NAME],
-        partitions_def=days,
-        backfill_policy=BACKFILL,
-        group_name=GROUP,
-        owners=OWNERS,
-        kinds={"erpnext", "email"},
-        code_version="1",
-        output_required=False,
-        required_resource_keys=set(TOOLS),
-        config_schema={},  # all that a run may set is in definitions.OVERRIDABLE
-        tags={"scoopjoy/critical": "no"},
-    )
-    def reports(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        """Send Reports (not critical): managers have the day's report by mail.
-
-        **Green** means: the mail server took the report for everybody who is to have it, with PDF and XLSX attached. Each mail
-        is recorded in ERPNext (list *ScoopJoy Delivery*): a re-run sends only to those who have not got it; a day that
-        changed goes out as the next revision, which says what changed and why. A day without any sale, shift, royalty and
-        exception is not mailed (`skipped`). A backfill mails nothing, unless its runs have the tag `scoopjoy/mail: yes`: `mails`
-        says *not asked for*. Materialize one day for its mail.
-
-        **Red** means: at least one person has no report; the books are right. Read *What to do* in `exception_table`, then
-        materialize `reports` for the day again. Mails were lost after they were sent? Materialize with `resend: true` in the
-        launchpad.
-
-        **Figures**: `sales` is the invoices of all franchises, tax included, and `royalty` the sum of their royalties, both in
-        company currency (INR); `seen` counts recipients, `skipped` those to whom nothing was due; `revision` counts from 0.
-        """
-        yield from close_days(
-            context,
-            lambda site, window, tools: plan_days(
-                site,
-                tools.royalty_policy.policy,
-                window,
-                mail=tools.mail,
-                now=tools.clock.now(),
-                wanted=mails_wanted(context, resend=tools.close.resend),
-                resend=tools.close.resend,
-            ),
-        )
-
-    return reports
+    return asset_of(REPORTS, close, days, description=DESCRIPTION, kinds={"erpnext", "email"})

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from functools import partial
 
 import dagster as dg
 
@@ -19,19 +18,10 @@ from scoopjoy_dagster.accounting.royalties import (
     with_shares,
 )
 from scoopjoy_dagster.accounting.shares import Share
-from scoopjoy_dagster.assets import closed_shifts
-from scoopjoy_dagster.assets.nightly import (
-    BACKFILL,
-    GROUP,
-    NOTHING_TO_FIX,
-    OWNERS,
-    Days,
-    close_days,
-    what_to_do,
-)
 from scoopjoy_dagster.assets.outcome import Outcome, PlanLine
 from scoopjoy_dagster.assets.royalty_posting import BooksLocked, Posting
-from scoopjoy_dagster.assets.tools import TOOLS
+from scoopjoy_dagster.assets.runner import NOTHING_TO_FIX, asset_of, what_to_do
+from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.erpnext import royalty_entries, royalty_shares
 from scoopjoy_dagster.erpnext.accounts import PostingAccounts, Unusable, posting_accounts
 from scoopjoy_dagster.erpnext.client import Written
@@ -40,8 +30,9 @@ from scoopjoy_dagster.erpnext.sales_totals import day_sales
 from scoopjoy_dagster.erpnext.single_sales import single_sales
 from scoopjoy_dagster.erpnext.site import Books, Site
 from scoopjoy_dagster.reporting.loading import load_ahead
+from scoopjoy_dagster.steps import ROYALTIES
 
-NAME = "royalties"
+NAME = ROYALTIES.asset
 
 
 def read_days(
@@ -81,6 +72,19 @@ def read_days(
             re_rate=re_rate,
         )
     return found
+
+
+def read_day(
+    site: Site,
+    books: Books,
+    policy: RoyaltyPolicy,
+    day: date,
+    *,
+    re_rate: bool = False,
+    since: date | None = None,
+) -> RoyaltyPlan:
+    """The royalties of one day; see `read_days`."""
+    return read_days(site, books, policy, [day], re_rate=re_rate, since=since)[day]
 
 
 def complete(site: Site, books: Books, the_plan: RoyaltyPlan) -> RoyaltyPlan:
@@ -144,9 +148,9 @@ def with_rows(the_plan: RoyaltyPlan, rows: Mapping[str, Sequence[BaseInvoice]]) 
         raise Rejected(f"read the invoices of {the_plan.day}", f"{problem}; run the day again") from None
 
 
-def accounts_of(site: Site, books: Books, plans: Iterable[RoyaltyPlan]) -> PostingAccounts:
-    """The accounts of what is to be posted by these plans. Reads only, and nothing where nothing is to be posted."""
-    customers = {action.royalty.customer for one in plans for action in one.writes()}
+def accounts_of(site: Site, books: Books, the_plan: RoyaltyPlan) -> PostingAccounts:
+    """The accounts of what is to be posted. Reads only, and nothing where nothing is to be posted."""
+    customers = {action.royalty.customer for action in the_plan.writes()}
     return posting_accounts(site, books, customers) if customers else PostingAccounts(books)
 
 
@@ -172,25 +176,14 @@ def unusable_accounts(accounts: PostingAccounts, the_plan: RoyaltyPlan) -> dict[
     }
 
 
-def plan_days(
-    site: Site,
-    policy: RoyaltyPolicy,
-    days: Sequence[date],
-    *,
-    today: date,
-    url: Callable[[str, str], str],
-    re_rate: bool = False,
-) -> Days:
-    """The royalties of `days` from one reading, and what posts those of each day. `today` is site time."""
+def close(site: Site, day: date, tools: Tools) -> Outcome:
+    """Read and post the royalties of `day`."""
     books = site.books()
-    plans = read_days(site, books, policy, days, re_rate=re_rate)
-    accounts = accounts_of(site, books, plans.values())
-
-    def post(day: date) -> Outcome:
-        require(site, accounts, plans[day])
-        return post_royalties(site, accounts, plans[day], today=today, url=url)
-
-    return {day: partial(post, day) for day in days}
+    the_plan = read_day(site, books, tools.royalty_policy.policy, day, re_rate=tools.close.re_rate)
+    accounts = accounts_of(site, books, the_plan)
+    require(site, accounts, the_plan)
+    today = tools.clock.site_now().date()
+    return post_royalties(site, accounts, the_plan, today=today, url=tools.erpnext.document_url)
 
 
 def _known_before(books: Books, the_plan: RoyaltyPlan, unusable: Mapping[str, Finding]) -> list[Finding]:
@@ -376,51 +369,25 @@ def _refusal(action: Action, problem: ERPNextError) -> Finding:
     return Finding("error", "royalty not posted", who, said, todo, passes=problem.cause.passes)
 
 
+DESCRIPTION = """\
+Calculate Royalties (critical): every franchise owes exactly its royalty for the day.
+
+**Green** means: one submitted Journal Entry per franchise is in the ledger, receivable account with the franchise as
+party against royalty income with the cost center. Base: the day's submitted Sales Invoices of the franchise, returns
+with their sign. Rate: the franchise's own, or the policy's default. Rounded once per franchise and day. The entry has a row
+for each sale with its share; each sale shows its rate, share and entry. It is an accrual, not a tax invoice. A later change of sales is followed by one signed *adjustment* that says what changed, at
+the rate that the day was posted at; posted entries are never edited, cancelled or deleted. `re_rate: true` in the
+launchpad applies today's rates to the day.
+
+**Red** means: at least one franchise is not booked, and invoices, reports and headquarters wait. The others are booked.
+`exception_table` names the franchise, the reason and what to do; then materialize the day again: what is booked
+stays. A day whose books are locked keeps its difference here until it opens (policy `locked_days`).
+
+**Figures**: `royalty` is the sum of all royalties of the day and `sales` the invoices of all franchises, tax included,
+both in company currency (INR); `base` is what the royalty was computed on; `seen` counts franchises.
+"""
+
+
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The asset, on these business days."""
-
-    @dg.asset(
-        name=NAME,
-        deps=[closed_shifts.NAME],
-        partitions_def=days,
-        backfill_policy=BACKFILL,
-        group_name=GROUP,
-        owners=OWNERS,
-        kinds={"erpnext"},
-        code_version="1",
-        output_required=False,
-        required_resource_keys=set(TOOLS),
-        config_schema={},  # all that a run may set is in definitions.OVERRIDABLE
-        tags={"scoopjoy/critical": "yes"},
-    )
-    def royalties(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        """Calculate Royalties (critical): every franchise owes exactly its royalty for the day.
-
-        **Green** means: one submitted Journal Entry per franchise is in the ledger, receivable account with the franchise as
-        party against royalty income with the cost center. Base: the day's submitted Sales Invoices of the franchise, returns
-        with their sign. Rate: the franchise's own, or the policy's default. Rounded once per franchise and day. The entry has a row
-        for each sale with its share; each sale shows its rate, share and entry. It is an accrual, not a tax invoice. A later change of sales is followed by one signed *adjustment* that says what changed, at
-        the rate that the day was posted at; posted entries are never edited, cancelled or deleted. `re_rate: true` in the
-        launchpad applies today's rates to the day.
-
-        **Red** means: at least one franchise is not booked, and invoices, reports and headquarters wait. The others are booked.
-        `exception_table` names the franchise, the reason and what to do; then materialize the day again: what is booked
-        stays. A day whose books are locked keeps its difference here until it opens (policy `locked_days`).
-
-        **Figures**: `royalty` is the sum of all royalties of the day and `sales` the invoices of all franchises, tax included,
-        both in company currency (INR); `base` is what the royalty was computed on; `seen` counts franchises.
-        """
-        yield from close_days(
-            context,
-            lambda site, window, tools: plan_days(
-                site,
-                tools.royalty_policy.policy,
-                window,
-                today=tools.clock.site_now().date(),
-                url=tools.erpnext.document_url,
-                re_rate=tools.close.re_rate,
-            ),
-            ahead=load_ahead,  # each entry gets a statement, and each day a report
-        )
-
-    return royalties
+    return asset_of(ROYALTIES, close, days, description=DESCRIPTION, kinds={"erpnext"}, ahead=load_ahead)

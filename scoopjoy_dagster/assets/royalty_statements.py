@@ -16,8 +16,8 @@ from scoopjoy_dagster.accounting.keys import revision_of
 from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.royalties import SUBMITTED, Action, RoyaltyPlan
 from scoopjoy_dagster.accounting.shares import Share, by_document
-from scoopjoy_dagster.assets.nightly import what_to_do
 from scoopjoy_dagster.assets.outcome import PlanLine
+from scoopjoy_dagster.assets.runner import what_to_do
 from scoopjoy_dagster.erpnext import royalty_entries, royalty_shares, statements
 from scoopjoy_dagster.erpnext.client import RUN_FIELD
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable

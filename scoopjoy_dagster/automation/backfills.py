@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from scoopjoy_dagster.automation.state import UNFINISHED, days_of_tags
+from scoopjoy_dagster.automation.state import UNFINISHED
 from scoopjoy_dagster.partitions import BACKFILL_TAG, Backfill, proven_backfill
 
 WILL_RETRY = "dagster/will_retry"
@@ -18,7 +18,7 @@ QUIET = timedelta(minutes=5)
 
 def backfill_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Backfill | None:
     """The backfill that a run is of, where that is proven."""
-    return proven_backfill(instance, run, days_of_tags(run.tags))
+    return proven_backfill(instance, run)
 
 
 def ended_backfill(

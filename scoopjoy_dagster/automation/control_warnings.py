@@ -18,10 +18,9 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
 from scoopjoy_dagster.automation.alert import Links, Row, compose, cut, named, titled
 from scoopjoy_dagster.automation.backfills import backfill_of, ended_backfill
-from scoopjoy_dagster.automation.facts import batch_run_day, ended, read_checks
+from scoopjoy_dagster.automation.facts import batch_run_day, ended, read_checks, said, title_of
 from scoopjoy_dagster.automation.parcels import WARNED, Parcel, is_noted, lots, note_of, runs, taken
-from scoopjoy_dagster.automation.range_facts import said, title_of
-from scoopjoy_dagster.automation.state import days_of_tags
+from scoopjoy_dagster.automation.state import business_day_of
 from scoopjoy_dagster.partitions import PARTITION, Backfill
 
 WARNING_CHECKS = tuple(
@@ -130,7 +129,7 @@ def _read(
         and (one.partition is None or (one.asset_check_key, one.partition) in standing)
     ]
     checks.sort(key=lambda one: one.partition or "")
-    days = {one.partition for one in checks if one.partition} or set(days_of_tags(run.tags))
+    days = {one.partition for one in checks if one.partition} or {business_day_of(run.tags)} - {""}
     return Warned(record, tuple(sorted(days)), tuple(checks))
 
 

@@ -77,7 +77,7 @@ def _digest(
     link: tuple[str, str] = ("", ""),
 ) -> Alert:
     rows = [
-        Row((named(step.days or run.days) or "no day", step.title), cut(step.said))
+        Row((named(run.days) or "no day", step.title), cut(step.said))
         for run in runs
         for step in (run.steps or (FailedStep(run.job, run.reason or NO_STEP),))
     ]

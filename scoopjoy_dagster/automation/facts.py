@@ -9,15 +9,15 @@ from typing import Any
 
 import dagster as dg
 
-from scoopjoy_dagster.assets.outcome import PASSES
-from scoopjoy_dagster.automation import range_facts
+from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
+from scoopjoy_dagster.assets.outcome import OUTCOME_KEY, PASSES
 from scoopjoy_dagster.automation.backfills import backfill_of
 from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
+from scoopjoy_dagster.automation.jobs import is_watchdog
 from scoopjoy_dagster.automation.messages import FailedRun, FailedStep
-from scoopjoy_dagster.automation.passing import passes_by_itself
-from scoopjoy_dagster.automation.range_facts import Events, exception_rows, said, title_of
-from scoopjoy_dagster.automation.state import days_of_tags
-from scoopjoy_dagster.automation.steps import is_watchdog
+from scoopjoy_dagster.automation.passing import Events, passes_by_itself
+from scoopjoy_dagster.automation.state import business_day_of
+from scoopjoy_dagster.steps import STEPS, step_of
 
 OVERDUE = "overdue"
 """Figure of the watchdog's check: its overdue days, all of them."""
@@ -29,6 +29,8 @@ _KINDS = {
         "RUN_FAILURE",
         "ASSET_CHECK_EVALUATION",
         "ASSET_MATERIALIZATION_PLANNED",
+        "ASSET_MATERIALIZATION",
+        "ASSET_OBSERVATION",
     )
 }
 
@@ -36,22 +38,16 @@ _KINDS = {
 def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:
     """The facts of a run that failed."""
     run = record.dagster_run
-    all_days = tuple(days_of_tags(run.tags))
-    several = len(all_days) > 1
+    day = business_day_of(run.tags)
     backfill = backfill_of(instance, run)
-    events = _events(instance, run.run_id, _KINDS | range_facts.KINDS)
+    events = _events(instance, run.run_id, _KINDS)
     checks = _failed_checks(events["ASSET_CHECK_EVALUATION"])
-    if several:
-        days = range_facts.days_not_done(events, all_days)
-        steps = _steps_of_range(events, checks)
-    else:
-        days = all_days or _overdue(checks)
-        steps = tuple(_step(event, checks) for event in events["STEP_FAILURE"])
-    done, skipped = range_facts.done_and_skipped(events, steps, days)
+    steps = tuple(_step(event, checks) for event in events["STEP_FAILURE"])
+    done, skipped = _done_and_skipped(events, steps)
     return FailedRun(
         run_id=run.run_id,
         job=run.job_name,
-        days=days,
+        days=(day,) if day else _overdue(checks),
         backfill=backfill.id if backfill else None,
         steps=steps,
         reason="\n".join(event.message or "" for event in events["RUN_FAILURE"][:1]),
@@ -59,18 +55,16 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun:
         done=done,
         skipped=skipped,
         batch_run=batch_run_day(run),
-        of_days=len(all_days) or len(days),
         passes=passes_by_itself(run, events),
     )
 
 
 def batch_run_day(run: dg.DagsterRun) -> str:
-    """The business day (ISO) whose Batch Run shows a run of one day; empty for none.
+    """The business day (ISO) whose Batch Run shows a run; empty for none.
 
     Not the document that the run's tag names: whoever launches a run can write any name there.
     """
-    days = days_of_tags(run.tags)
-    return days[0] if run.tags.get(BATCH_RUN) and len(days) == 1 else ""
+    return business_day_of(run.tags) if run.tags.get(BATCH_RUN) else ""
 
 
 def read_checks(instance: dg.DagsterInstance, run_id: str) -> list[dg.AssetCheckEvaluation]:
@@ -121,18 +115,20 @@ def _overdue(checks: Mapping[str, Sequence[dg.AssetCheckEvaluation]]) -> tuple[s
     return ()
 
 
-def _steps_of_range(
-    events: Events, checks: Mapping[str, Sequence[dg.AssetCheckEvaluation]]
-) -> tuple[FailedStep, ...]:
-    """What really failed in a run over several days.
-
-    A step that fails with a sentence of its own (a `dagster.Failure`) repeats what is recorded for each day, or says that a
-    day is missing: it counts only where nothing else does, as in a re-execution of such steps. A step that crashed counts.
-    """
-    found = range_facts.culprits(events)
-    own_words = [event for event in events["STEP_FAILURE"] if event.step_failure_data.user_failure_data]
-    crashed = [event for event in events["STEP_FAILURE"] if event not in own_words]
-    return (*found, *(_step(event, checks) for event in (crashed if found else events["STEP_FAILURE"])))
+def _done_and_skipped(
+    events: Events, failed: Sequence[FailedStep]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Steps that the run did all the same, and those that it left out; names for people."""
+    planned, materialized = (
+        {event.asset_key.to_user_string() for event in events.get(kind, ()) if event.asset_key}
+        for kind in ("ASSET_MATERIALIZATION_PLANNED", "ASSET_MATERIALIZATION")
+    )
+    bad = {step.asset for one in failed if (step := step_of(one.key))}
+    good = [step for step in STEPS if step.asset in planned - bad]
+    return (
+        tuple(step.title for step in good if step.asset in materialized),
+        tuple(step.title for step in good if step.asset not in materialized),
+    )
 
 
 def _step(event: dg.DagsterEvent, checks: Mapping[str, Sequence[dg.AssetCheckEvaluation]]) -> FailedStep:
@@ -151,7 +147,7 @@ def _step(event: dg.DagsterEvent, checks: Mapping[str, Sequence[dg.AssetCheckEva
     failure = event.step_failure_data
     own = failure.user_failure_data
     if own and own.description:  # a `dagster.Failure`: its text is a sentence for people
-        return FailedStep(key, own.description, exception_rows(own.metadata))
+        return FailedStep(key, own.description, _exception_rows(own.metadata))
     cause = failure.error
     while cause and cause.cause:
         cause = cause.cause
@@ -161,3 +157,24 @@ def _step(event: dg.DagsterEvent, checks: Mapping[str, Sequence[dg.AssetCheckEva
 
 def _texts(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, str]:
     return {name: str(entry.value) for name, entry in metadata.items()}
+
+
+def title_of(check: dg.AssetCheckEvaluation) -> str:
+    """What a check asks; a check of no control total has only its name."""
+    return next((one.question for one in CONTROL_TOTALS if one.name == check.check_name), check.check_name)
+
+
+def said(check: dg.AssetCheckEvaluation) -> str:
+    """What a check answered."""
+    return check.description or f"It did not pass: {title_of(check)}"
+
+
+def _exception_rows(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[dict[str, str], ...]:
+    """Rows of the exception table, from the outcome that a step of the close attaches to whatever did not succeed."""
+    outcome = metadata[OUTCOME_KEY].value if OUTCOME_KEY in metadata else None
+    rows = outcome.get("exceptions") if isinstance(outcome, Mapping) else None
+    if not isinstance(rows, list):
+        return ()
+    return tuple(
+        {str(name): str(text) for name, text in row.items()} for row in rows if isinstance(row, Mapping)
+    )

@@ -11,9 +11,9 @@ import json
 import dagster as dg
 
 from scoopjoy_dagster.automation.channels import hush_urls
+from scoopjoy_dagster.automation.jobs import WATCH_JOB
 from scoopjoy_dagster.automation.parcels import read_note
 from scoopjoy_dagster.automation.state import settled_days
-from scoopjoy_dagster.automation.steps import WATCH_JOB
 
 NOTE = "scoopjoy/heartbeat"
 """Key in Dagster's own storage: the newest day and the newest watchdog's run that were sent."""

@@ -23,9 +23,10 @@ from scoopjoy_dagster.automation.alert import (
     span,
     titled,
 )
-from scoopjoy_dagster.automation.steps import WATCH_JOB, is_watchdog, step_of
+from scoopjoy_dagster.automation.jobs import WATCH_JOB, is_watchdog
 from scoopjoy_dagster.instance import REMEDY
 from scoopjoy_dagster.settings import WATCHDOG_AT
+from scoopjoy_dagster.steps import step_of
 
 NO_STEP = "no step failure recorded"
 LOST = "when-something-is-down"
@@ -53,14 +54,12 @@ class FailedStep:
         exceptions: Rows of the step's exception table: severity, what, who, message, action.
         figures: Values of the check that failed, by name; empty for a step that is no check.
         cause: Why, in a few words, for a subject; empty where only `message` says it.
-        days: Business days (ISO) that it failed for; empty: those of its run.
     """
 
     key: str
     message: str
     exceptions: tuple[Mapping[str, str], ...] = ()
     figures: Mapping[str, str] = field(default_factory=dict)
-    days: tuple[str, ...] = ()
     cause: str = ""
 
     @property
@@ -89,8 +88,8 @@ class FailedStep:
 
     @property
     def said(self) -> str:
-        """What went wrong, in a sentence for people. A run over several days says it of each in `message`."""
-        if not self.exceptions or self.days:
+        """What went wrong, in a sentence for people."""
+        if not self.exceptions:
             return self.message
         first = self.ordered[0]
         others = sum(row.get("severity") == "error" for row in self.exceptions) - 1
@@ -118,7 +117,6 @@ class FailedRun:
         done: names for people of the steps that the run did all the same.
         skipped: names of the steps that it was to do and did not.
         batch_run: the business day (ISO) whose Batch Run in ERPNext shows it; empty for none.
-        of_days: how many business days it was to do.
         passes: whether the same run may succeed later without anybody.
         outlook: whether it heals by itself.
     """
@@ -133,7 +131,6 @@ class FailedRun:
     done: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     batch_run: str = ""
-    of_days: int = 0
     passes: bool = False
     outlook: Outlook = Outlook.UNKNOWN
 
@@ -141,12 +138,6 @@ class FailedRun:
     def of_the_close(self) -> bool:
         """Whether it was to close days, or to watch over that: other jobs keep house."""
         return bool(self.days) or self.job == WATCH_JOB
-
-    @property
-    def others_went_on(self) -> str:
-        """What became of the other days of a run over several; empty when there are none."""
-        good = self.of_days - len(self.days)
-        return f"The other {good} of the run's {self.of_days} business days are done." if good > 0 else ""
 
 
 def run_alerts(run: FailedRun, links: Links) -> list[Alert]:
@@ -163,7 +154,7 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
     known = step_of(step.key)
     if known is None and not is_watchdog(step.key):
         return _housekeeping(run, step, links)
-    days = step.days or run.days
+    days = run.days
     if step.critical:
         subject, consequence = f"[CRITICAL] Batch pipeline failed at: {step.title}", "Pipeline aborted."
     else:
@@ -179,7 +170,7 @@ def _step(run: FailedRun, step: FailedStep, links: Links) -> Alert:
         days=days,
         ended=run.ended,
         subject=titled(subject, days, step.why),
-        lead=[consequence, run.others_went_on, cut(step.said), run.outlook],
+        lead=[consequence, cut(step.said), run.outlook],
         facts=[
             ("Step", step.title),
             ("Failed first", _first(run)),
@@ -257,7 +248,6 @@ def _lost_run(run: FailedRun, links: Links) -> Alert:
         subject=titled(f"[CRITICAL] Batch pipeline failed at: {NO_STEP}", run.days),
         lead=[
             "Pipeline aborted.",
-            run.others_went_on,
             f"The run of {run.job} failed with {NO_STEP}: its process was lost, never started, or took too long.",
             cut(run.reason),
             run.outlook,

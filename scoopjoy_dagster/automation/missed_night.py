@@ -15,9 +15,9 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 
 from scoopjoy_dagster.automation import nightly
 from scoopjoy_dagster.automation.alert import clock_time, cut
-from scoopjoy_dagster.automation.state import days_of_tags
-from scoopjoy_dagster.automation.steps import STEPS
+from scoopjoy_dagster.automation.state import business_day_of
 from scoopjoy_dagster.partitions import PARTITION, ZONE
+from scoopjoy_dagster.steps import STEPS
 
 DAEMONS = {
     "SCHEDULER": "starts the night's runs",
@@ -41,7 +41,7 @@ def untried(
     if left:
         # A run that a person cancelled leaves no state behind.
         tried = instance.get_run_records(dg.RunsFilter(tags={PARTITION: sorted(left)}))
-        left -= {day for record in tried for day in days_of_tags(record.dagster_run.tags)}
+        left -= {business_day_of(record.dagster_run.tags) for record in tried}
     return sorted(left)
 
 

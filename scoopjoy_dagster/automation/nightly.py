@@ -17,8 +17,8 @@ import dagster as dg
 # What `define_asset_job` returns; Dagster gives it no public name.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from scoopjoy_dagster.automation.jobs import HOUSEKEEPING
 from scoopjoy_dagster.automation.state import days_to_run, in_flight_days, settled_days
-from scoopjoy_dagster.automation.steps import HOUSEKEEPING
 from scoopjoy_dagster.partitions import PARTITION, TIME_ZONE, ZONE
 from scoopjoy_dagster.settings import WATCHDOG_AT
 

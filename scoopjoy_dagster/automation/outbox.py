@@ -19,6 +19,7 @@ from scoopjoy_dagster.automation.alert import Links
 from scoopjoy_dagster.automation.backfills import RETRIED_BY, WILL_RETRY, backfill_of, ended_backfill
 from scoopjoy_dagster.automation.digests import backfill_digest, days_digest
 from scoopjoy_dagster.automation.facts import read_run
+from scoopjoy_dagster.automation.jobs import WATCH_JOB
 from scoopjoy_dagster.automation.messages import FailedRun, Outlook, run_alerts
 from scoopjoy_dagster.automation.nightly import AGAIN_MINUTES, TRIGGERED_BY
 from scoopjoy_dagster.automation.parcels import (
@@ -34,8 +35,7 @@ from scoopjoy_dagster.automation.parcels import (
     runs,
     taken,
 )
-from scoopjoy_dagster.automation.state import days_of_tags, settled_days
-from scoopjoy_dagster.automation.steps import WATCH_JOB
+from scoopjoy_dagster.automation.state import business_day_of, settled_days
 from scoopjoy_dagster.partitions import PARTITION, ZONE, Backfill
 from scoopjoy_dagster.settings import WATCHDOG_AT
 
@@ -218,5 +218,5 @@ def _digest(
         facts = [run for run in facts if not run.days or not settled.issuperset(run.days)]
     if not facts:
         return Parcel((), failed, MADE_GOOD) if failed else None
-    count = len({day for record in records for day in days_of_tags(record.dagster_run.tags)})
+    count = len({business_day_of(record.dagster_run.tags) for record in records})
     return Parcel((backfill_digest(*backfill, facts, count, links),), failed, "digest")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 from dagster._core.execution.plan.objects import StepFailureData
 
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY, PASSES
-from scoopjoy_dagster.automation.range_facts import Events
+
+Events = Mapping[str, Sequence[dg.DagsterEvent]]
+"""Events of a run by their kind."""
 
 LOST = {"UNEXPECTED_TERMINATION", "START_TIMEOUT", "RUN_WORKER_RESTART"}
 """Dagster's reasons for the failure of a run that no step has failed."""

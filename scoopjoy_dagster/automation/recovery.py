@@ -18,6 +18,7 @@ from scoopjoy_dagster.automation.backfills import backfill_of
 from scoopjoy_dagster.automation.desk.run_facts import triggered_by
 from scoopjoy_dagster.automation.digests import days_digest
 from scoopjoy_dagster.automation.facts import batch_run_day, read_run
+from scoopjoy_dagster.automation.jobs import WATCH_JOB
 from scoopjoy_dagster.automation.messages import run_alerts
 from scoopjoy_dagster.automation.parcels import (
     ALERTED,
@@ -30,9 +31,9 @@ from scoopjoy_dagster.automation.parcels import (
     note_of,
     runs,
 )
-from scoopjoy_dagster.automation.state import days_of_tags, in_flight_days, settled_days
-from scoopjoy_dagster.automation.steps import STEPS, WATCH_JOB
+from scoopjoy_dagster.automation.state import business_day_of, in_flight_days, settled_days
 from scoopjoy_dagster.partitions import PARTITION
+from scoopjoy_dagster.steps import STEPS
 
 WINDOW_DAYS = 31
 """A day that is made good later than this after its failure is not reported: the alert is forgotten by then."""
@@ -111,10 +112,9 @@ def _groups(instance: dg.DagsterInstance, records: Iterable[dg.RunRecord]) -> It
         if not known and not backfill:
             continue
         watchdog = run.job_name == WATCH_JOB
-        days = tuple(days_of_tags(run.tags))
+        day = business_day_of(run.tags)
         # Most runs name their day: one that never recovers costs nothing at each tick.
-        if watchdog or len(days) > 1:
-            days = _days_not_done(instance, record)
+        days = _overdue_days(instance, record) if watchdog else (day,) if day else ()
         digest = note_of(run, ALERTED)
         about = f"backfill {backfill.id}" if backfill else digest if digest.startswith(DIGEST) else span(days)
         group = groups.setdefault(about, Group(about))
@@ -124,16 +124,15 @@ def _groups(instance: dg.DagsterInstance, records: Iterable[dg.RunRecord]) -> It
     return groups.values()
 
 
-_NOT_DONE: dict[str, tuple[str, ...]] = {}
-"""Days that a run left undone, by its id. A run that has ended changes no more, and one over a year has thousands of
-events: a process that looks every two minutes reads them once."""
+_overdue: dict[str, tuple[str, ...]] = {}
+"""Days that a run of the watchdog is about, by its id: a run that has ended changes no more, and is read once."""
 
 
-def _days_not_done(instance: dg.DagsterInstance, record: dg.RunRecord) -> tuple[str, ...]:
+def _overdue_days(instance: dg.DagsterInstance, record: dg.RunRecord) -> tuple[str, ...]:
     run_id = record.dagster_run.run_id
-    if run_id not in _NOT_DONE:
-        _NOT_DONE[run_id] = read_run(instance, record).days
-    return _NOT_DONE[run_id]
+    if run_id not in _overdue:
+        _overdue[run_id] = read_run(instance, record).days
+    return _overdue[run_id]
 
 
 def _message(instance: dg.DagsterInstance, groups: Sequence[Group], links: Links) -> Alert:

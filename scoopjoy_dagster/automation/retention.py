@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from scoopjoy_dagster.automation.jobs import RETENTION_JOB, WATCH_JOB
 from scoopjoy_dagster.automation.nightly import TRIGGERED_BY
-from scoopjoy_dagster.automation.steps import RETENTION_JOB, WATCH_JOB
 from scoopjoy_dagster.executors import IN_ONE_PROCESS
 from scoopjoy_dagster.partitions import TIME_ZONE
 from scoopjoy_dagster.resources.clock import ClockResource

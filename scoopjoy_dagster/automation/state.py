@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -18,14 +18,12 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS
-from scoopjoy_dagster.automation.steps import HOUSEKEEPING, STEPS
-from scoopjoy_dagster.partitions import BACKFILL_TAG, COMMAND_BACKFILL, PARTITION, RANGE_END, RANGE_START
+from scoopjoy_dagster.automation.jobs import HOUSEKEEPING
+from scoopjoy_dagster.partitions import BACKFILL_TAG, COMMAND_BACKFILL, PARTITION
+from scoopjoy_dagster.steps import STEPS
 
 if TYPE_CHECKING:
     from dagster._core.execution.backfill import PartitionBackfill
-
-MOST_DAYS = 4000
-"""Days of a range that is believed: more than ten years."""
 
 BLOCKING_CHECKS = tuple(
     dg.AssetCheckKey(dg.AssetKey(one.asset), one.name) for one in CONTROL_TOTALS if one.blocking
@@ -107,27 +105,21 @@ def in_flight_days(instance: dg.DagsterInstance, since: datetime | None = None) 
     unfinished = dg.RunsFilter(statuses=list(UNFINISHED), created_after=since and since.astimezone(UTC))
     for record in instance.get_run_records(unfinished):
         if record.dagster_run.job_name not in HOUSEKEEPING:
-            found.update(days_of_tags(record.dagster_run.tags))
+            day = business_day_of(record.dagster_run.tags)
+            if day:
+                found.add(day)
     requested = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
     for backfill in instance.get_backfills(filters=requested):
         found.update(_not_launched(backfill))
     return found
 
 
-def days_of_tags(tags: Mapping[str, str]) -> list[str]:
-    """The business days that a run's tags name, oldest first: one partition, or a range. None for other runs.
-
-    Whoever launches a run may write any tag: a range of more than `MOST_DAYS` is none.
-    """
-    start = tags.get(PARTITION) or tags.get(RANGE_START)
-    end = tags.get(PARTITION) or tags.get(RANGE_END)
+def business_day_of(tags: Mapping[str, str]) -> str:
+    """The business day (ISO) that a run's tags name; empty for a run of something that is not partitioned by day."""
     try:
-        first, last = date.fromisoformat(start or ""), date.fromisoformat(end or "")
+        return date.fromisoformat(tags.get(PARTITION, "")).isoformat()
     except ValueError:
-        return []  # a run of something that is not partitioned by day
-    if (last - first).days >= MOST_DAYS:
-        return []
-    return [(first + timedelta(days=offset)).isoformat() for offset in range((last - first).days + 1)]
+        return ""
 
 
 def backfill_of(tags: Mapping[str, str]) -> str | None:

@@ -16,12 +16,12 @@ from typing import Any
 
 import dagster as dg
 
-from scoopjoy_dagster.assets.nightly import GROUP, OWNERS
+from scoopjoy_dagster.assets.runner import GROUP, OWNERS
 from scoopjoy_dagster.automation.alert import MAX_ROWS, repair_command
 from scoopjoy_dagster.automation.alerts import deliver
+from scoopjoy_dagster.automation.jobs import WATCH, WATCH_JOB
 from scoopjoy_dagster.automation.nightly import Job
 from scoopjoy_dagster.automation.state import in_flight_days, settled_days
-from scoopjoy_dagster.automation.steps import WATCH, WATCH_JOB
 from scoopjoy_dagster.instance import REMEDY, shortcomings
 from scoopjoy_dagster.partitions import TIME_ZONE, ZONE
 from scoopjoy_dagster.resources.alerts import AlertsResource

@@ -1,8 +1,7 @@
 """Control totals of `hq_sync`: what headquarters acknowledged is what the day is now, by the record in ERPNext."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import date
-from functools import cache, partial
 
 import dagster as dg
 
@@ -11,12 +10,11 @@ from scoopjoy_dagster.accounting.money import ZERO
 from scoopjoy_dagster.accounting.past import week_begins
 from scoopjoy_dagster.accounting.totals import Verdict
 from scoopjoy_dagster.assets import hq_sync
-from scoopjoy_dagster.assets.day_facts import DayFacts, read_days
+from scoopjoy_dagster.assets.day_facts import DayFacts, read_day
 from scoopjoy_dagster.assets.hq_sync import NAME
 from scoopjoy_dagster.checks.answers import Answer, Questions, answered, specs, step_name
 from scoopjoy_dagster.erpnext.deliveries import figures_told
 from scoopjoy_dagster.erpnext.site import Site
-from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.headquarters import HeadquartersResource
 from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
@@ -44,20 +42,17 @@ def build(days: dg.DailyPartitionsDefinition) -> dg.AssetChecksDefinition:
     def hq_sync_control_totals(
         context: dg.AssetCheckExecutionContext,
         erpnext: ERPNextResource,
-        close: CloseResource,
         royalty_policy: RoyaltyPolicyResource,
         headquarters: HeadquartersResource,
     ) -> Iterator[Answer]:
-        def about(site: Site, window: Sequence[date]) -> Callable[[date], Questions]:
-            @cache
-            def facts() -> Mapping[date, DayFacts]:
-                return read_days(site, royalty_policy.policy, window, since=week_begins(window))
+        def about(site: Site, day: date) -> Questions:
+            def agree() -> Verdict:
+                if not headquarters.configured:
+                    return _nobody()
+                return _compare(site, read_day(site, royalty_policy.policy, day, since=week_begins(day)))
 
-            def agree(day: date) -> Verdict:
-                return _compare(site, facts()[day]) if headquarters.configured else _nobody()
+            return {"does_headquarters_agree": agree}
 
-            return lambda day: {"does_headquarters_agree": partial(agree, day)}
-
-        yield from answered(context, erpnext, close, NAME, about)
+        yield from answered(context, erpnext, NAME, about)
 
     return hq_sync_control_totals

@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -19,22 +18,14 @@ import dagster as dg
 
 from scoopjoy_dagster.accounting.totals import ControlTotal, totals_of
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY, WRITES_KEY
-from scoopjoy_dagster.assets.range_progress import keep_connection
-from scoopjoy_dagster.automation.state import days_of_tags
-from scoopjoy_dagster.definitions import ASSETS, JOB
-from scoopjoy_dagster.partitions import RANGE_END, RANGE_START, last_ended_day
+from scoopjoy_dagster.assets.runner import keep_connection
+from scoopjoy_dagster.automation.state import business_day_of
+from scoopjoy_dagster.definitions import JOB
+from scoopjoy_dagster.partitions import last_ended_day
 from scoopjoy_dagster.run_launcher import gone, lost_runs
 from scoopjoy_dagster.settings import Settings, SettingsError
+from scoopjoy_dagster.steps import STEPS
 
-CRITICAL = ("closed_shifts", "royalties")
-NAMES = tuple(module.NAME for module in ASSETS)
-STEPS = {
-    "closed_shifts": "Close POS Shifts",
-    "royalties": "Calculate Royalties",
-    "invoices": "Generate Invoices",
-    "reports": "Send Reports",
-    "hq_sync": "Sync to HQ",
-}
 BY_HAND = {"dagster/max_retries": "0"}
 """Tags of every run of the command line: Dagster cannot retry what it has not started, and announces none."""
 
@@ -47,7 +38,7 @@ Mirror = Callable[[str], AbstractContextManager[None]]
 """Shows a run, given by its id, somewhere else for as long as the context is open."""
 
 Tell = Callable[[str, str], None]
-"""Told about progress: asset name, and `start`, `day` (one more is known), `success`, `failure` or `skipped`."""
+"""Told about progress: asset name, and `start`, `success`, `failure` or `skipped`."""
 
 _KIND = dg.DagsterEventType
 _STATES = {
@@ -55,8 +46,6 @@ _STATES = {
     _KIND.STEP_SUCCESS: "success",
     _KIND.STEP_FAILURE: "failure",
     _KIND.STEP_SKIPPED: "skipped",
-    _KIND.ASSET_MATERIALIZATION: "day",
-    _KIND.ASSET_OBSERVATION: "day",
 }
 _TELLING = {
     _KIND.ASSET_MATERIALIZATION,
@@ -90,7 +79,7 @@ class DayResult:
             for total in self.control_totals
             if not total["passed"] and total["severity"] == "error"
         }
-        if wrong & set(CRITICAL):
+        if any(step.critical for step in STEPS if step.asset in wrong):
             return "Failed"
         return "Completed with Errors" if wrong else "Completed"
 
@@ -156,31 +145,15 @@ def close_day(
     only: Sequence[str] = (),
     re_rate: bool = False,
     tell: Tell,
-    mirror: Mirror | None = None,
-) -> DayResult:
-    """Close one day; see `close_days`."""
-    return close_days(definitions, instance, [day], only=only, re_rate=re_rate, tell=tell, mirror=mirror)[0]
-
-
-def close_days(
-    definitions: dg.Definitions,
-    instance: dg.DagsterInstance,
-    days: Sequence[date],
-    *,
-    only: Sequence[str] = (),
-    re_rate: bool = False,
-    tell: Tell,
     tags: Mapping[str, str] | None = None,
     mirror: Mirror | None = None,
-) -> list[DayResult]:
-    """Run the job for a day, or once for all days of a range, in this process; recorded in the instance like every other run.
+) -> DayResult:
+    """Run the job for a day in this process; recorded in the instance like every other run.
 
-    `days` follow each other without a gap. With `re_rate` today's terms are applied to them. `mirror` shows the run in ERPNext while it goes on; see `cli.desk_mirror`.
+    With `re_rate` today's terms are applied to it. `mirror` shows the run in ERPNext while it goes on; see `cli.desk_mirror`.
     """
     run_id = str(uuid.uuid4())
     job = definitions.resolve_job_def(JOB)
-    several = len(days) > 1
-    span = {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()} if several else {}
     keep_connection(instance)
     started = time.monotonic()
     with (
@@ -190,31 +163,41 @@ def close_days(
     ):
         job.execute_in_process(
             instance=instance,
-            partition_key=None if several else days[0].isoformat(),
+            partition_key=day.isoformat(),
             run_id=run_id,
             raise_on_error=False,
             asset_selection=[dg.AssetKey(name) for name in only] or None,
-            tags={"scoopjoy/triggered_by": f"command line ({_user()})", **BY_HAND, **span, **(tags or {})},
+            tags={"scoopjoy/triggered_by": f"command line ({_user()})", **BY_HAND, **(tags or {})},
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 "resources": {"close": {"config": {"re_rate": True}}} if re_rate else {},
             },
         )
-    wall_s = time.monotonic() - started
+    duration_s = time.monotonic() - started
     ended = instance.get_run_by_id(run_id)
     stopped = bool(ended and ended.status is dg.DagsterRunStatus.CANCELED)
     events = _events(instance, run_id)
-    broken = [event for event in events if event.event_type is _KIND.STEP_FAILURE]
-    by_day = _by_day(events)
-    found = []
+    assets = {step.asset: _asset(step.asset, events) for step in STEPS if not only or step.asset in only}
+    totals = [] if stopped else _totals(assets, events)
+    return DayResult(day, run_id, assets, totals, duration_s, stopped)
+
+
+def close_days(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    days: Sequence[date],
+    *,
+    telling: Callable[[date], AbstractContextManager[Tell]],
+    tags: Mapping[str, str],
+    mirror: Mirror | None = None,
+) -> list[DayResult]:
+    """Close these days, one run after the other. A day that fails does not stop the next; one that is stopped does."""
+    found: list[DayResult] = []
     for day in days:
-        of_day = by_day[day.isoformat()]
-        assets = {
-            name: _asset(name, of_day, broken, several=several) for name in NAMES if not only or name in only
-        }
-        spent_s = sum(float(one["duration_s"]) for one in assets.values()) if several else wall_s
-        totals = [] if stopped else _totals(assets, of_day)
-        found.append(DayResult(day, run_id, assets, totals, spent_s, stopped))
+        with telling(day) as tell:
+            found.append(close_day(definitions, instance, day, tell=tell, tags=tags, mirror=mirror))
+        if found[-1].stopped:
+            break
     return found
 
 
@@ -226,8 +209,7 @@ def end_lost_runs(instance: dg.DagsterInstance, postgres_url: str) -> list[str]:
     started = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
     said = []
     for run in lost_runs(postgres_url, [record.dagster_run for record in started]):
-        days = " to ".join(dict.fromkeys(days_of_tags(run.tags)[:1] + days_of_tags(run.tags)[-1:]))
-        sentence = f"The run {run.run_id[:8]} of {days} was ended: {gone(run)}."
+        sentence = f"The run {run.run_id[:8]} of {business_day_of(run.tags)} was ended: {gone(run)}."
         instance.report_run_failed(run, sentence)
         said.append(sentence)
     return said
@@ -255,20 +237,9 @@ def _stoppable(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
 
 def _events(instance: dg.DagsterInstance, run_id: str) -> list[dg.DagsterEvent]:
-    """What the days came to, as the instance keeps it."""
+    """What the day came to, as the instance keeps it."""
     records = instance.get_records_for_run(run_id, of_type=_TELLING).records
     return [one.event_log_entry.dagster_event for one in records if one.event_log_entry.dagster_event]
-
-
-def _by_day(events: Sequence[dg.DagsterEvent]) -> defaultdict[str, list[dg.DagsterEvent]]:
-    """What was recorded of each business day."""
-    found: defaultdict[str, list[dg.DagsterEvent]] = defaultdict(list)
-    for event in events:
-        check = event.event_type is _KIND.ASSET_CHECK_EVALUATION
-        day = event.asset_check_evaluation_data.partition if check else event.partition
-        if day:
-            found[day].append(event)
-    return found
 
 
 def _user() -> str:
@@ -278,34 +249,26 @@ def _user() -> str:
         return f"uid {os.getuid()}"
 
 
-def _asset(
-    name: str, of_day: Sequence[dg.DagsterEvent], broken: Sequence[dg.DagsterEvent], *, several: bool
-) -> dict[str, Any]:
-    """An asset's outcome of a day from its materialization, or from its failure; without either it was skipped."""
-    for event in of_day:
-        ours = event.asset_key == dg.AssetKey(name)
-        if event.event_type is _KIND.ASSET_MATERIALIZATION and ours:
+def _asset(name: str, events: Sequence[dg.DagsterEvent]) -> dict[str, Any]:
+    """An asset's outcome from its materialization, or from its failure; without either it was skipped."""
+    for event in events:
+        if event.event_type is _KIND.ASSET_MATERIALIZATION and event.asset_key == dg.AssetKey(name):
             metadata = event.step_materialization_data.materialization.metadata
             return _shown("Success", metadata[OUTCOME_KEY].value)
-        if event.event_type is _KIND.ASSET_OBSERVATION and ours:
-            metadata = event.asset_observation_data.asset_observation.metadata
-            if OUTCOME_KEY in metadata:  # the plan of a dry run has none
-                return _shown("Failed", metadata[OUTCOME_KEY].value)
-    failed = next((event.step_failure_data for event in broken if event.step_key == name), None)
-    if failed and failed.error and failed.error.cls_name == INTERRUPTED:
-        return _shown("Stopped", {"facts": _before_the_stop(name, of_day)})
-    told = failed.user_failure_data if failed else None
-    # Of a range every day that failed has been recorded: this one waits for the asset before.
-    if told and not several and OUTCOME_KEY in told.metadata:
-        return _shown("Failed", told.metadata[OUTCOME_KEY].value)
-    if failed and not (told and several):
-        return _shown("Failed", {"exceptions": [_unforeseen(name, failed.error)]})
+        if event.event_type is _KIND.STEP_FAILURE and event.step_key == name:
+            failed = event.step_failure_data
+            if failed.error and failed.error.cls_name == INTERRUPTED:
+                return _shown("Stopped", {"facts": _before_the_stop(name, events)})
+            told = failed.user_failure_data
+            if told and OUTCOME_KEY in told.metadata:
+                return _shown("Failed", told.metadata[OUTCOME_KEY].value)
+            return _shown("Failed", {"exceptions": [_unforeseen(name, failed.error)]})
     return _shown("Skipped", {})
 
 
-def _before_the_stop(name: str, of_day: Sequence[dg.DagsterEvent]) -> dict[str, Any]:
+def _before_the_stop(name: str, events: Sequence[dg.DagsterEvent]) -> dict[str, Any]:
     """How many requests that write a stopped step had sent, where it came to its work."""
-    for event in of_day:
+    for event in events:
         if event.event_type is _KIND.ASSET_OBSERVATION and event.asset_key == dg.AssetKey(name):
             metadata = event.asset_observation_data.asset_observation.metadata
             if WRITES_KEY in metadata:
@@ -369,6 +332,7 @@ def _progress(instance: dg.DagsterInstance, run_id: str, tell: Tell) -> Iterator
     """Tell about the steps while the run goes on in the main thread, from the instance's event log."""
     done = threading.Event()
     cursor: str | None = None
+    assets = {step.asset for step in STEPS}
 
     def look() -> None:
         nonlocal cursor
@@ -376,9 +340,8 @@ def _progress(instance: dg.DagsterInstance, run_id: str, tell: Tell) -> Iterator
         cursor = page.cursor
         for record in page.records:
             event = record.event_log_entry.dagster_event
-            name = str(event.step_key) if event else ""
-            if event is not None and name in NAMES:
-                tell(name, _STATES[event.event_type])
+            if event and event.step_key in assets:
+                tell(event.step_key, _STATES[event.event_type])
 
     def watch() -> None:
         while not done.wait(0.4):

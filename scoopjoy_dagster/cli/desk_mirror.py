@@ -30,9 +30,6 @@ INTERVAL_S = 5.0
 LAST_LOOK_S = 10.0
 """Seconds that the end of a command may wait for ERPNext to take the last state."""
 
-MOST_DAYS = 400
-"""Documents that one look may write: where no daemon runs, this command shows a year in one run alone."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -74,4 +71,4 @@ def _watch(settings: Settings, instance: dg.DagsterInstance, run_id: str, done: 
 def _look(settings: Settings, instance: dg.DagsterInstance, client: Client, run_id: str) -> None:
     since = datetime.now(UTC) - mirror.WINDOW
     records = mirror.runs_to_show(instance, JOB, since, only=run_id)
-    mirror.show(instance, BatchRuns(client), records, settings.ui_url, budget_s=LAST_LOOK_S, writes=MOST_DAYS)
+    mirror.show(instance, BatchRuns(client), records, settings.ui_url, budget_s=LAST_LOOK_S)

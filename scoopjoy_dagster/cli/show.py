@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -14,8 +13,9 @@ from rich.table import Table
 
 from scoopjoy_dagster.accounting.findings import Finding, gathered
 from scoopjoy_dagster.assets.outcome import WRITES_KEY
-from scoopjoy_dagster.cli.closing import NAMES, STEPS, DayResult, Tell
+from scoopjoy_dagster.cli.closing import DayResult, Tell
 from scoopjoy_dagster.erpnext.preflight import Check
+from scoopjoy_dagster.steps import STEPS
 
 _COLOURS = {
     "Success": "green",
@@ -30,35 +30,11 @@ SHOWN_EXCEPTIONS = 20
 
 
 @contextmanager
-def step_progress(console: Console, day: date, only: Sequence[str]) -> Iterator[Tell]:
+def step_progress(console: Console, day: date, only: Sequence[str] = ()) -> Iterator[Tell]:
     """A bar over the steps of one day on a terminal; one line per step and state elsewhere."""
-    with _told(console, f"{day}", [name for name in NAMES if not only or name in only], 1) as tell:
-        yield tell
-
-
-@contextmanager
-def range_progress(console: Console, days: Sequence[date]) -> Iterator[Tell]:
-    """A bar over the steps and days of a range on a terminal; one line per step and state elsewhere."""
-    label = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    with _told(console, label, NAMES, len(days)) as tell:
-        yield tell
-
-
-@contextmanager
-def _told(console: Console, label: str, names: Sequence[str], days: int) -> Iterator[Tell]:
-    known: Counter[str] = Counter()
-
-    def of_step(name: str) -> str:
-        return f"{label} {STEPS[name]}" + (f", {known[name]} of {days} days" if days > 1 else "")
-
+    titles = {step.asset: f"{day} {step.title}" for step in STEPS if not only or step.asset in only}
     if not console.is_terminal:
-
-        def tell_line(name: str, state: str) -> None:
-            known[name] += state == "day"
-            if state != "day":
-                console.print(f"{of_step(name)}: {state}", highlight=False, soft_wrap=True)
-
-        yield tell_line
+        yield lambda name, state: console.print(f"{titles[name]}: {state}", highlight=False, soft_wrap=True)
         return
     with Progress(
         SpinnerColumn(),
@@ -68,13 +44,12 @@ def _told(console: Console, label: str, names: Sequence[str], days: int) -> Iter
         console=console,
         transient=True,
     ) as progress:
-        task = progress.add_task(label, total=len(names) * days)
+        task = progress.add_task(f"{day}", total=len(titles))
 
-        def tell_bar(name: str, state: str) -> None:
-            known[name] += state == "day"
-            progress.update(task, description=of_step(name), completed=known.total())
+        def tell(name: str, state: str) -> None:
+            progress.update(task, description=titles[name], advance=state != "start")
 
-        yield tell_bar
+        yield tell
 
 
 def print_days(console: Console, results: Sequence[DayResult]) -> None:
@@ -104,7 +79,7 @@ def print_days(console: Console, results: Sequence[DayResult]) -> None:
     right = sum(result.status == "Completed" for result in results)
     requests = sum(int(asset["requests"]) for result in results for asset in result.assets.values())
     console.print(
-        f"\n{right} of {len(results)} days are completed, with {requests} requests (run {results[0].run_id})",
+        f"\n{right} of {len(results)} days are completed, with {requests} requests",
         highlight=False,
     )
 

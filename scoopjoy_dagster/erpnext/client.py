@@ -259,7 +259,11 @@ class Client:
         """Set fields of a document to values: repeatable, so it is repeated after a lost answer."""
         doing = f"update {doctype} {name}" + (f" ({label})" if label else "")
         answer = self.session.request(
-            "PUT", _path(doctype, name), doing=doing, kind="repeatable write", body=values
+            "PUT",
+            _path(doctype, name),
+            doing=doing,
+            kind="repeatable record" if doctype in RECORDS else "repeatable write",
+            body=values,
         )
         return dict(answer["data"])
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from scoopjoy_dagster.accounting.comparisons import BookedRow, CustomerSales, ShiftFigures
 from scoopjoy_dagster.accounting.money import ZERO, exact
-from scoopjoy_dagster.accounting.past import WEEK, week_before, with_compared
+from scoopjoy_dagster.accounting.past import week_before, week_begins, with_compared
 from scoopjoy_dagster.accounting.policy import Base, RoyaltyPolicy
 from scoopjoy_dagster.accounting.shifts import SUBMITTED, TillSale, unbooked_sales
 from scoopjoy_dagster.erpnext import pos
@@ -26,45 +26,37 @@ from scoopjoy_dagster.erpnext.site import Books, Site
 # -- shifts -------------------------------------------------------------------------------------------------------
 
 
-def shift_figures(site: Site, first: date, last: date) -> dict[date, ShiftFigures]:
-    """Of every day from `first` to `last`: its shifts, their submitted closings, and the till sales that are in none.
+def shift_figures(site: Site, day: date) -> ShiftFigures:
+    """Of a day: its shifts, their submitted closings, and the till sales that are in none.
 
     Four list calls, on v16+ five; one or two more where a sale is in no ledger: to say whether a closing has it.
     """
     day_of = site.day_end.day_of
-    known = pos.openings(site, first, last)
-    openings = [one for one in known if first <= day_of(one.period_start) <= last]
-    counted = _shifts_counted(site, first - timedelta(days=WEEK), last)
+    known = pos.openings(site, day, day)
+    openings = [one for one in known if day_of(one.period_start) == day]
+    counted = _shifts_counted(site, week_begins(day), day)
     closings = [one for one in pos.closing_rows(site, openings) if int(one.row["docstatus"]) == SUBMITTED]
     of_opening: dict[str, list[str]] = defaultdict(list)
-    # A shift may end after its business day: its last sales are the next day's.
-    ends: dict[date, date] = {}
-    began = {one.name: day_of(one.period_start) for one in openings}
+    last = day  # a shift may end after its business day: its last sales are the next day's
     for closing in closings:
         of_opening[closing.opening].append(closing.name)
-        day = began[closing.opening]
         end = day_of(datetime.fromisoformat(str(closing.row["period_end_date"])))
-        ends[day] = min(max(ends.get(day, day), end), day + pos.LOOK_AHEAD)
-    sales = [one for one in pos.till_sales(site, first, max([last, *ends.values()])) if not one.is_draft]
+        last = min(max(last, end), day + pos.LOOK_AHEAD)
+    sales = [one for one in pos.till_sales(site, day, last) if not one.is_draft]
     held = _closing_of(site, [one.name for one in closings], sales)
     free = [one for one in sales if one.name not in held]
     unbooked = unbooked_sales(free, known, site.day_end)
     lost = {one.name for group in unbooked for one in group.sales}
-    days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
-    found: dict[date, ShiftFigures] = {}
-    for day in days:
-        own = [one for one in openings if began[one.name] == day]
-        names = {name for one in own for name in of_opening.get(one.name, ())}
-        found[day] = ShiftFigures(
-            own,
-            counted.get(day, {}),
-            {profile for other in week_before(day) for profile in counted.get(other, ())},
-            {one.name: of_opening[one.name] for one in own if one.name in of_opening},
-            {invoice: closing for invoice, closing in held.items() if closing in names},
-            [one.name for one in free if day_of(one.posted_at) == day and one.name not in lost],
-            [one for one in unbooked if one.day == day],
-        )
-    return found
+    names = {name for closings_of in of_opening.values() for name in closings_of}
+    return ShiftFigures(
+        openings,
+        counted.get(day, {}),
+        {profile for other in week_before(day) for profile in counted.get(other, ())},
+        of_opening,
+        {invoice: closing for invoice, closing in held.items() if closing in names},
+        [one.name for one in free if day_of(one.posted_at) == day and one.name not in lost],
+        [one for one in unbooked if one.day == day],
+    )
 
 
 def _closing_of(site: Site, closings: Sequence[str], sales: Sequence[TillSale]) -> dict[str, str]:
@@ -104,9 +96,9 @@ def _shifts_counted(site: Site, first: date, last: date) -> dict[date, Counter[s
 
 
 def customer_sales(
-    site: Site, books: Books, policy: RoyaltyPolicy, first: date, last: date
+    site: Site, books: Books, policy: RoyaltyPolicy, day: date
 ) -> dict[date, dict[str, CustomerSales]]:
-    """The sales of these days and of all that they are compared with, by day and customer; two list calls.
+    """The sales of a day and of all that it is compared with, by day and customer; two list calls.
 
     Counted and summed by the server for each day and customer.
     """
@@ -120,7 +112,7 @@ def customer_sales(
         ],
         [
             ["company", "=", books.company],
-            ["posting_date", "in", [day.isoformat() for day in with_compared(first, last)]],
+            ["posting_date", "in", [one.isoformat() for one in with_compared(day)]],
         ],
         group_by="posting_date, customer",
         order_by="posting_date asc, customer asc",

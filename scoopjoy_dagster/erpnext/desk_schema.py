@@ -15,6 +15,7 @@ from typing import Any
 from scoopjoy_dagster.erpnext import deliveries
 from scoopjoy_dagster.erpnext.client import KEY_FIELD
 from scoopjoy_dagster.erpnext.custom_doctype import rights
+from scoopjoy_dagster.steps import STEPS
 
 BATCH_RUN = "Batch Run"
 BATCH_RUN_STEP = "Batch Run Step"
@@ -24,8 +25,8 @@ RUN_STATUSES = ("Queued", "Running", "Completed", "Completed with Errors", "Fail
 STEP_STATUSES = ("Pending", "Running", "Success", "Failed", "Skipped")
 REQUEST_STATUSES = ("Pending", "Started", "Refused")
 
-STEP_NAMES = ("Close POS Shifts", "Calculate Royalties", "Generate Invoices", "Send Reports", "Sync to HQ")
-"""As people choose them; `automation.steps` says what each of them is."""
+STEP_NAMES = tuple(step.title for step in STEPS)
+"""As people choose them."""
 
 RUN_NOW = "Run Pipeline Now"
 RETRY_PREFIX = "Retry: "

@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 ANSWER_BYTES = 256 << 20
 """Unpacked bytes of an answer: a list of a million invoices; the days of a window at 5,000 franchises are a third of it."""
 
-Kind = Literal["read", "repeatable write", "write", "record"]
+Kind = Literal["read", "repeatable write", "write", "repeatable record", "record"]
 """How a request may be repeated: a `repeatable write` gives the same result however often it is carried out.
 
-A `record` is a write of one of our own records, from which nothing else in ERPNext follows: what was read of other documents stays true.
+A `record`, repeatable or not, is a write of one of our own records, from which nothing else in ERPNext follows: what was read of other documents stays true.
 """
 
 
@@ -149,7 +149,7 @@ class Session:
             http = self._idle.pop() if self._idle else self._connect()
             self.traffic.requests += 1
             self.traffic.writes += kind != "read"
-            self.traffic.records += kind == "record"
+            self.traffic.records += kind in {"repeatable record", "record"}
             started = self._clock()
             if not self._on_their_way:
                 self._busy_since = started

@@ -1,7 +1,6 @@
 """How a close runs: for real or as a dry run, once more on request, and never twice at a time for one day."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import date
 
@@ -50,12 +49,6 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         description="Seconds, at most 3600, to wait for another run that works on the same asset and day.",
     )
 
-    window_days: int = Field(
-        default=31,
-        ge=1,
-        description="Days that are read and planned at once where a run covers a range; more need fewer requests, and more memory.",
-    )
-
     one_process: bool = Field(
         default=True,
         description="Whether one process works on all steps of a run; then it gives the run's sign of life.",
@@ -83,29 +76,16 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self._sign:
             self._sign.end()
 
-    def windows(self, days: Sequence[date]) -> Iterator[Sequence[date]]:
-        """The days in windows: what is read for one of them spans no more than `window_days`."""
-        window: list[date] = []
-        for day in days:
-            if window and (day - window[0]).days >= self.window_days:
-                yield window
-                window = []
-            window.append(day)
-        if window:
-            yield window
-
     @contextmanager
-    def alone(self, asset: str, site: str, days: Sequence[date]) -> Iterator[Mapping[date, DayBusy]]:
-        """Be the only run that works on `asset` and these days of the ERPNext at `site`, until the block ends.
+    def alone(self, asset: str, site: str, day: date) -> Iterator[None]:
+        """Be the only run that works on `asset` and `day` of the ERPNext at `site`, until the block ends.
 
         Unique keys keep the books right even when two runs work at once. Mails, statements and deliveries have no
         such key before they are sent: two runs that both plan them would both send them. The locks are PostgreSQL's
         own advisory locks and live in one connection, so a run that is killed gives them back at that moment.
 
-        Gives the days that could not be had, and why: another run did not end within `lock_wait_s` (all days together), or
-        PostgreSQL cannot be asked.
-
         Raises:
+            DayBusy: another run did not end within `lock_wait_s`, or PostgreSQL cannot be asked.
             dagster.Failure: the run's `lock_wait_s` is out of bounds; the sentence is for people.
         """
         if not 0 <= self.lock_wait_s <= LONGEST_WAIT_S:
@@ -115,35 +95,30 @@ class CloseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 allow_retries=False,
             )
         if not self.postgres_url:
-            yield {}
+            yield
             return
         import psycopg2
 
         try:
-            connection = connected(self.postgres_url, f"scoopjoy {asset} {days[0]}")
+            connection = connected(self.postgres_url, f"scoopjoy {asset} {day}")
         except psycopg2.Error as problem:
-            yield {day: _unasked(day, problem) for day in days}
-            return
+            raise _unasked(day, problem) from problem
         with closing(connection):
-            deadline = time.monotonic() + self.lock_wait_s
-            busy: dict[date, DayBusy] = {}
-            # In order: two runs whose days overlap wait for each other in one direction only.
-            for day in sorted(days):
-                left_s = max(deadline - time.monotonic(), 0.001)
-                try:
-                    with connection.cursor() as cursor:
-                        cursor.execute(
-                            "SELECT set_config('lock_timeout', %s, false)", (f"{left_s * 1000:.0f}ms",)
-                        )
-                        cursor.execute(
-                            "SELECT pg_advisory_lock(%s)", (lock_number(site, asset, day.isoformat()),)
-                        )
-                except psycopg2.errors.LockNotAvailable:
-                    message = f"another run has been working on {asset} of {day} for more than {self.lock_wait_s:g} s"
-                    busy[day] = DayBusy(message)
-                except psycopg2.Error as problem:
-                    busy[day] = _unasked(day, problem)
-            yield busy
+            wait_ms = max(self.lock_wait_s * 1000, 1)  # 0 would be no limit
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT set_config('lock_timeout', %s, false)", (f"{wait_ms:.0f}ms",))
+                    cursor.execute(
+                        "SELECT pg_advisory_lock(%s)", (lock_number(site, asset, day.isoformat()),)
+                    )
+            except psycopg2.errors.LockNotAvailable as problem:
+                message = (
+                    f"another run has been working on {asset} of {day} for more than {self.lock_wait_s:g} s"
+                )
+                raise DayBusy(message) from problem
+            except psycopg2.Error as problem:
+                raise _unasked(day, problem) from problem
+            yield
 
 
 def _unasked(day: date, problem: Exception) -> DayBusy:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -346,15 +345,7 @@ def test_two_runs_at_once_close_a_shift_once(
 
     def work() -> None:
         with chain.site() as site:
-            outcomes.append(
-                asset.plan_days(
-                    site,
-                    [DAY],
-                    now=NOW,
-                    patience=chain.erpnext_resource.patience,
-                    url=chain.erpnext_resource.document_url,
-                )[DAY]()
-            )
+            outcomes.append(asset.close(site, DAY, chain.tools()))
         first_ended.set()
 
     threads = [threading.Thread(target=work) for _ in range(2)]
@@ -554,19 +545,6 @@ def test_a_sale_that_arrives_after_its_shift_was_closed_is_named_every_night_unt
     assert unconsolidated(chain.erpnext, [late]) == []
     again = chain.close("closed_shifts", day=DAY + timedelta(days=2))
     assert again.warnings("closed_shifts", "till sales not in the ledger") == []
-
-
-def test_a_range_names_no_shift_as_open_that_it_has_just_closed(chain: World) -> None:
-    with seed.at(chain.erpnext, datetime(2026, 11, 21, 23)):
-        shift = chain.shift(2, opened=datetime(2026, 11, 21, 10))
-    days = chain.close("closed_shifts", day=DAY - timedelta(days=1), until=DAY)
-    assert days.success
-    said = [
-        json.loads(json.dumps(one.metadata["outcome"].value))
-        for one in days.materializations("closed_shifts")
-    ]
-    assert [one["exceptions"] for one in said] == [[], []]
-    assert unconsolidated(chain.erpnext, shift.invoices) == []
 
 
 def test_drafts_that_a_shift_leaves_behind_are_named_with_count_and_amount(chain: World) -> None:

@@ -14,11 +14,11 @@ from unittest import mock
 import dagster as dg
 import pytest
 
-from scoopjoy_dagster.assets.lineage import BEFORE
 from scoopjoy_dagster.assets.preview import Preview, preview_day
 from scoopjoy_dagster.assets.tools import TOOLS, Tools
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
+from scoopjoy_dagster.steps import STEPS
 from scoopjoy_dagster_tests.assets.test_locked_days import close_period, close_year, disable_year, freeze
 from scoopjoy_dagster_tests.world import (
     DAY,
@@ -319,4 +319,4 @@ def test_the_order_in_which_the_plan_is_shown_is_that_of_the_definitions(chain: 
     graph = chain.defs().resolve_asset_graph()
     for asset in ASSETS:
         parents = {key.to_user_string() for key in graph.get(dg.AssetKey(asset)).parent_keys}
-        assert parents == ({BEFORE[asset]} if asset in BEFORE else set())
+        assert parents == {step.upstream for step in STEPS if step.asset == asset} - {""}

@@ -7,7 +7,8 @@ import pytest
 from dagster._core.definitions.executor_definition import execute_in_process_executor
 
 from scoopjoy_dagster.assets import royalties
-from scoopjoy_dagster.assets.nightly import IN_PROCESS
+from scoopjoy_dagster.assets.runner import IN_PROCESS
+from scoopjoy_dagster_tests import world
 from scoopjoy_dagster_tests.world import World
 
 
@@ -16,6 +17,7 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A word for each time that loading is begun."""
     found: list[str] = []
     monkeypatch.setattr(royalties, "load_ahead", lambda: found.append("begun"))
+    monkeypatch.setattr(world, "_jobs", {})  # a job that was made before holds the real one
     return found
 
 

@@ -15,6 +15,8 @@ from scoopjoy_dagster.assets.day_facts import read_day
 from scoopjoy_dagster.assets.day_report import day_report
 from scoopjoy_dagster.erpnext import royalty_entries
 from scoopjoy_dagster.erpnext.client import KEY_FIELD
+from scoopjoy_dagster.resources.clock import ClockResource
+from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster_tests.world import (
@@ -210,10 +212,8 @@ def test_the_day_on_which_it_was_posted_is_closed_as_if_nothing_had_happened(mov
     assert moving.close("royalties").success
     moving.invoice(THANE, "100", day=NEXT)
     with moving.site() as site:
-        days = royalties.plan_days(
-            site, RoyaltyPolicy(), [NEXT], today=date(2026, 11, 24), url=lambda _d, _n: ""
-        )
-        after = days[NEXT]()
+        later = ClockResource(fixed="2026-11-24T01:00:00+05:30")
+        after = royalties.close(site, NEXT, moving.tools(royalty_policy=RoyaltyPolicyResource(), clock=later))
     assert (after.failed, after.amount) == (False, Decimal("7.50"))
     assert owed(moving.erpnext, THANE, NEXT) == Decimal("72.50") + Decimal("7.50")
     again = moving.close("royalties")

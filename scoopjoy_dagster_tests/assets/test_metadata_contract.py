@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoopjoy_dagster.accounting.findings import Finding
-from scoopjoy_dagster.assets.nightly import failure
 from scoopjoy_dagster.assets.outcome import TABLE_ROWS, Outcome, PlanLine, cell, exception_table, plan_table
+from scoopjoy_dagster.assets.runner import failure
 from scoopjoy_dagster_tests.world import DAY, THANE, World, change
 
 pytestmark = pytest.mark.usefixtures("quick_charts")
@@ -153,7 +153,7 @@ def test_a_site_that_cannot_be_worked_with_is_a_failure_with_the_contract_and_no
 
 def test_dagster_is_told_not_to_retry_what_the_client_has_retried() -> None:
     finding = Finding("error", "royalty not posted", THANE, "no", "do")
-    assert failure([Outcome("royalties", DAY, findings=(finding,))]).allow_retries is False
+    assert failure(Outcome("royalties", DAY, findings=(finding,))).allow_retries is False
 
 
 names = st.text(min_size=1, max_size=60)

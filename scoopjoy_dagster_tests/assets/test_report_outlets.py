@@ -11,9 +11,12 @@ from openpyxl import load_workbook
 from pypdf import PdfReader
 
 from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
+from scoopjoy_dagster.assets import reports
 from scoopjoy_dagster.assets.day_facts import read_day
+from scoopjoy_dagster.assets.outcome import Outcome
 from scoopjoy_dagster.assets.report_plans import planned_mails, read_readers
-from scoopjoy_dagster.assets.reports import plan_days
+from scoopjoy_dagster.resources.clock import ClockResource
+from scoopjoy_dagster.resources.close import CloseResource
 from scoopjoy_dagster.resources.mail import MailResource
 from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster_tests.world import (
@@ -69,7 +72,7 @@ def mails(chain: World) -> dict[str, EmailMessage]:
     return {mail.recipient.casefold(): mail.message for mail in chain.mail.messages}
 
 
-def again(chain: World, **options: object) -> object:
+def again(chain: World, **options: bool) -> Outcome:
     """`send_reports` of the day, some hours later, without Dagster."""
     mail = MailResource(
         host="127.0.0.1",
@@ -80,9 +83,9 @@ def again(chain: World, **options: object) -> object:
         report_outlets=MAPPING,
         ui_url="https://dagster.example",
     )
-    now = (NOW + timedelta(hours=8)).astimezone()
+    later = ClockResource(fixed=f"{(NOW + timedelta(hours=8)).isoformat()}+05:30")
     with chain.site() as site:
-        return plan_days(site, RoyaltyPolicy(), [DAY], mail=mail, now=now, **options)[DAY]()
+        return reports.close(site, DAY, chain.tools(mail=mail, clock=later, close=CloseResource(**options)))
 
 
 def test_each_manager_sees_the_outlets_of_the_setting_and_everybody_else_the_whole(settled: World) -> None:

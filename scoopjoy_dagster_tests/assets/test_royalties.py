@@ -30,7 +30,6 @@ from scoopjoy_dagster_tests.world import (
     HEBBAL,
     INDIRANAGAR,
     KORAMANGALA,
-    NOW,
     RATES,
     THANE,
     World,
@@ -72,10 +71,9 @@ def sold_bases(chain: World, customer: str) -> dict[str, Decimal]:
     return {doc["name"]: exact(doc["base_grand_total"]) for doc in sales}
 
 
-def post(site: Site) -> Outcome:
+def post(chain: World, site: Site) -> Outcome:
     """The asset's work without Dagster."""
-    days = asset.plan_days(site, RoyaltyPolicy(), [DAY], today=NOW.date(), url=lambda _d, _n: "")
-    return days[DAY]()
+    return asset.close(site, DAY, chain.tools())
 
 
 def test_every_franchise_of_any_depth_owes_its_royalty(chain: World) -> None:
@@ -360,7 +358,7 @@ def test_two_runs_at_once_post_each_entry_once(chain: World, monkeypatch: pytest
 
     def work() -> None:
         with chain.site() as site:
-            outcomes.append(post(site))
+            outcomes.append(post(chain, site))
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
@@ -618,10 +616,10 @@ def test_any_day_on_any_bad_network_ends_with_the_ledger_equal_to_the_rule(
         for _ in range(2):
             # Whatever a bad network does to a run, it fails as our errors do, and the next one finishes the day.
             with contextlib.suppress(ERPNextError), chain.site() as opened:
-                post(opened)
+                post(chain, opened)
         site.faults.clear()
         with chain.site() as opened:
-            last = post(opened)
+            last = post(chain, opened)
         assert not last.failed
         settled(chain)
         keys = [entry[KEY_FIELD] for entry in entries(site)]

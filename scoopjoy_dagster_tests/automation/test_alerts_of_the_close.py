@@ -12,7 +12,7 @@ from dagster._core.snap import JobSnap
 
 from scoopjoy_dagster.automation.alert_checks import alert_checks
 from scoopjoy_dagster.automation.alerts import OUTBOX
-from scoopjoy_dagster.automation.steps import WATCH_JOB
+from scoopjoy_dagster.automation.jobs import WATCH_JOB
 from scoopjoy_dagster.definitions import JOB, build_defs
 from scoopjoy_dagster.erpnext.preflight import Check
 from scoopjoy_dagster.resources.clock import ClockResource

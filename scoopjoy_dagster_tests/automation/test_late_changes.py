@@ -19,7 +19,6 @@ import pytest
 
 from scoopjoy_dagster.automation import late_changes, wiring
 from scoopjoy_dagster.automation.changed_days import Memory
-from scoopjoy_dagster.automation.steps import STEPS
 from scoopjoy_dagster.definitions import JOB
 from scoopjoy_dagster.erpnext.client import KEY_FIELD
 from scoopjoy_dagster.partitions import business_days
@@ -30,6 +29,7 @@ from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.sandbox.erpnext import SandboxERPNext
 from scoopjoy_dagster.sandbox.hq import SandboxHQ
 from scoopjoy_dagster.settings import load_settings
+from scoopjoy_dagster.steps import STEPS
 from scoopjoy_dagster_tests.automation.world import local_instance, origin
 from scoopjoy_dagster_tests.world import (
     DAY,

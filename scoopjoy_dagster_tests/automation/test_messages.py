@@ -13,8 +13,8 @@ import pytest
 from scoopjoy_dagster.automation.alert import Alert, Links
 from scoopjoy_dagster.automation.digests import backfill_digest
 from scoopjoy_dagster.automation.messages import FailedRun, FailedStep, run_alerts
-from scoopjoy_dagster.automation.steps import STEPS
 from scoopjoy_dagster.partitions import BACKFILL_TAG, COMMAND_BACKFILL
+from scoopjoy_dagster.steps import STEPS
 
 LINKS = Links("http://dagster.example", "http://erp.example", "http://wiki.example/runbook")
 
@@ -83,12 +83,6 @@ def test_a_job_that_closes_no_day_has_a_warning_that_stops_no_pipeline(step: Fai
         assert "close the day again" not in body
         assert "scoopjoy close" not in body
         assert (step.message if step else "Exceeded maximum runtime") in body
-
-
-def test_an_alert_of_a_run_over_several_days_says_that_the_others_are_done() -> None:
-    alert = only(replace(failed(FailedStep("royalties", "x")), of_days=31))
-    assert "The other 30 of the run's 31 business days are done." in alert.text
-    assert "The other" not in only(replace(failed(FailedStep("royalties", "x")), of_days=1)).text
 
 
 def test_each_failed_step_has_its_own_alert() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scoopjoy_dagster.automation.state import (
     BLOCKING_CHECKS,
-    days_of_tags,
+    business_day_of,
     days_to_run,
     in_flight_days,
     settled_days,
@@ -130,14 +130,8 @@ def _checks() -> list[dg.AssetChecksDefinition]:
 def test_unfinished_runs_name_their_days_and_finished_ones_do_not(close: Close) -> None:
     close.run("2026-03-01", only=["reports"])
     close.queue({"dagster/partition": "2026-03-02"})
-    close.queue(
-        {
-            "dagster/asset_partition_range_start": "2026-03-03",
-            "dagster/asset_partition_range_end": "2026-03-05",
-        }
-    )
     close.queue({})
-    assert in_flight_days(close.instance) == {"2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05"}
+    assert in_flight_days(close.instance) == {"2026-03-02"}
 
 
 @pytest.mark.parametrize("status", ["NOT_STARTED", "STARTING", "STARTED", "CANCELING"])
@@ -204,11 +198,11 @@ def test_days_that_a_job_backfill_has_still_to_launch_are_in_flight(close: Close
 
 @pytest.mark.parametrize(
     "tags",
-    [{}, {"dagster/partition": "CUST-1"}, {"dagster/asset_partition_range_start": "2026-03-01"}],
-    ids=["none", "not a day", "half a range"],
+    [{}, {"dagster/partition": "CUST-1"}, {"dagster/partition": "2026-03"}],
+    ids=["none", "not a day", "a month"],
 )
 def test_tags_that_name_no_day_name_none(tags: dict[str, str]) -> None:
-    assert days_of_tags(tags) == []
+    assert business_day_of(tags) == ""
 
 
 DAY_SETS = st.sets(st.sampled_from([f"2026-03-{n:02d}" for n in range(1, 21)]))
@@ -222,12 +216,3 @@ def test_exactly_the_unsettled_ended_days_in_reach_are_run_oldest_first(
     todo = days_to_run(ordered, settled, in_flight, lookback)
     assert todo == sorted(todo)
     assert set(todo) == set(ordered[-lookback:]) - settled - in_flight
-
-
-def test_a_range_of_thousands_of_years_names_no_day() -> None:
-    """Whoever launches a run may write any tag."""
-    span = {
-        "dagster/asset_partition_range_start": "0001-01-01",
-        "dagster/asset_partition_range_end": "9999-12-31",
-    }
-    assert days_of_tags(span) == []

@@ -10,7 +10,7 @@ import pytest
 
 from scoopjoy_dagster.automation import watchdog
 from scoopjoy_dagster.automation.delivery import deliver_pending
-from scoopjoy_dagster.automation.steps import WATCH
+from scoopjoy_dagster.automation.jobs import WATCH
 from scoopjoy_dagster.instance import shortcomings
 from scoopjoy_dagster_tests.automation.test_alerts import fail, now
 from scoopjoy_dagster_tests.automation.world import NAMES, Close, Inbox, mail_server

@@ -23,13 +23,13 @@ from dagster._core.remote_origin import (
 
 from scoopjoy_dagster.accounting.findings import Finding
 from scoopjoy_dagster.automation import wiring
-from scoopjoy_dagster.automation.steps import STEPS
 from scoopjoy_dagster.resources.alerts import AlertsResource
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.mail import MailResource
 from scoopjoy_dagster.resources.policy import RoyaltyPolicyResource
 from scoopjoy_dagster.settings import load_settings
+from scoopjoy_dagster.steps import STEPS
 
 GO_LIVE = "2026-03-01"
 DAYS = dg.DailyPartitionsDefinition(start_date=GO_LIVE, timezone="Asia/Kolkata")

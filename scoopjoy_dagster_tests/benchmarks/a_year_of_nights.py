@@ -36,7 +36,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from scoopjoy_dagster.automation import retention
-from scoopjoy_dagster.automation.steps import WATCH_JOB
+from scoopjoy_dagster.automation.jobs import WATCH_JOB
 from scoopjoy_dagster.definitions import JOB, build_defs
 from scoopjoy_dagster.erpnext.client import Client
 from scoopjoy_dagster.erpnext.installation import install, read_installation

@@ -16,7 +16,7 @@ from scoopjoy_dagster_tests.benchmarks.workbench import Workbench, iso
 FILE = Path(__file__).with_name("baseline.json")
 SIZES = (3, 12)
 DAYS = 3
-"""Of the range; the first of them is the night, so it is done already."""
+"""Of the three days; the first of them is the night, so it is done already."""
 INVOICES = 2
 MARGIN = 0.3
 """How much of a ratio may be lost, as a part of it: the same code measures so much less on a busy machine."""
@@ -28,9 +28,9 @@ def measured(bench: Workbench) -> dict[str, Any]:
     for size in SIZES:
         chain = bench.chain(size, INVOICES, DAYS)
         day, span = chain.first, (chain.first, chain.last)
-        acts = {"a night": iso("close", day, day), "a range": iso("close", *span)}
+        acts = {"a night": iso("close", day, day), "three days": iso("close", *span)}
         if size == SIZES[-1]:
-            acts["the same range again"] = iso("close", *span)
+            acts["the same days again"] = iso("close", *span)
             acts["the naive way"] = iso("naive", chain.last)
         with bench.site(chain) as site:
             told = bench.measure(site, chain, list(acts.values()))["acts"]

@@ -19,7 +19,7 @@ def now() -> dict[str, Any]:
         return baseline.measured(bench)
 
 
-def test_a_night_a_range_and_their_repetitions_ask_what_they_always_asked(now: dict[str, Any]) -> None:
+def test_a_night_three_days_and_their_repetitions_ask_what_they_always_asked(now: dict[str, Any]) -> None:
     assert now["requests"] == baseline.stored()["requests"], AGAIN
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from scoopjoy_dagster.assets.reports import MAIL_TAG
+from scoopjoy_dagster.assets.tools import MAIL_TAG
 from scoopjoy_dagster.definitions import ASSETS
 from scoopjoy_dagster.erpnext.client import Client
 from scoopjoy_dagster.erpnext.installation import install, read_installation

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from scoopjoy_dagster.accounting.policy import RoyaltyPolicy
 from scoopjoy_dagster.assets import invoices, royalties
 from scoopjoy_dagster.erpnext.errors import ERPNextError
 from scoopjoy_dagster.erpnext.session import RetryRule, Session
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster_tests.chaos.proxy import FaultProxy
-from scoopjoy_dagster_tests.world import DAY, NOW, THANE, World, entries
+from scoopjoy_dagster_tests.world import DAY, THANE, World, entries
 
 
 @contextmanager
@@ -26,11 +25,10 @@ def behind(chain: World, proxy: FaultProxy) -> Iterator[Site]:
     proxy.stop()
 
 
-def close(site: Site) -> tuple[int, int]:
+def close(chain: World, site: Site) -> tuple[int, int]:
     """Royalties and statements through the proxy; returns what was written."""
-    policy = RoyaltyPolicy()
-    posted = royalties.plan_days(site, policy, [DAY], today=NOW.date(), url=lambda _d, _n: "")[DAY]()
-    shown = invoices.plan_days(site, policy, [DAY], url=lambda _d, _n: "")[DAY]()
+    posted = royalties.close(site, DAY, chain.tools())
+    shown = invoices.close(site, DAY, chain.tools())
     assert not posted.failed, posted.summary
     assert not shown.failed, shown.summary
     return posted.written, shown.written
@@ -39,8 +37,8 @@ def close(site: Site) -> tuple[int, int]:
 def test_what_goes_through_the_proxy_is_what_the_site_gets(chain: World) -> None:
     chain.invoice(THANE, "1000")
     with behind(chain, FaultProxy(chain.erpnext.url)) as site:
-        assert close(site) == (1, 1)
-        assert close(site) == (0, 0)
+        assert close(chain, site) == (1, 1)
+        assert close(chain, site) == (0, 0)
     (entry,) = entries(chain.erpnext, THANE)
     (statement,) = chain.erpnext.documents("File", attached_to_name=entry["name"])
     assert statement["file_name"].startswith("royalty-statement-2026-11-22")
@@ -52,7 +50,7 @@ def test_a_fault_of_the_proxy_leaves_one_entry_on_the_site(chain: World, kind: s
     proxy = FaultProxy(chain.erpnext.url)
     rule = proxy.faults.add(kind, method="POST", path="insert_many")
     with behind(chain, proxy) as site:
-        close(site)
+        close(chain, site)
     assert rule.hit == 1
     assert len(entries(chain.erpnext, THANE)) == 1
 

@@ -468,27 +468,3 @@ def test_warnings_of_a_day_without_a_past_are_silent(chain: World) -> None:
     assert failed(day) == set()
     assert said(day, USUAL)["expected"] == "unknown"
     assert said(day, SOLD)["expected"] == "0"
-
-
-# -- several days in one run --------------------------------------------------------------------------------------
-
-
-def test_a_range_has_a_verdict_for_each_of_its_days(chain: World) -> None:
-    for back in range(3):
-        chain.invoice(THANE, str(1000 + back), day=DAY - timedelta(days=back))
-    days = chain.close("royalties", day=DAY - timedelta(days=2), until=DAY)
-    assert days.success
-    kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    found = {
-        (one.check_name, one.partition): one
-        for event in days.logged
-        if event.event_type is kind
-        for one in [event.asset_check_evaluation_data]
-    }
-    expected = {
-        partition: one.metadata["expected"].value
-        for (name, partition), one in found.items()
-        if name == LEDGER
-    }
-    assert expected == {"2026-11-20": "75.15", "2026-11-21": "75.08", "2026-11-22": "75.00"}
-    assert {one.metadata["entries"].value for (name, _), one in found.items() if name == DEBIT} == {"1"}

@@ -13,8 +13,6 @@ from pathlib import Path
 import click
 import pytest
 
-from scoopjoy_dagster.cli.app import ASSETS
-from scoopjoy_dagster.cli.closing import NAMES
 from scoopjoy_dagster.cli.main import app
 from scoopjoy_dagster.partitions import ZONE
 from scoopjoy_dagster_tests.cli.command import SCOOPJOY, environment, scoopjoy
@@ -58,10 +56,6 @@ def test_every_option_of_every_command_says_what_it_does(name: str) -> None:
     for option in app.commands[name].params:
         if isinstance(option, click.Option):
             assert option.help, f"{name} {option.opts}"
-
-
-def test_the_assets_that_are_completed_are_those_of_the_close() -> None:
-    assert ASSETS == NAMES
 
 
 # -- completion -------------------------------------------------------------------------------------------------------

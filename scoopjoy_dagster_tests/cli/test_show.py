@@ -12,14 +12,14 @@ import pytest
 from rich.console import Console
 
 from scoopjoy_dagster.accounting.totals import CONTROL_TOTALS, ControlTotal
-from scoopjoy_dagster.cli.closing import NAMES, DayResult
+from scoopjoy_dagster.cli.app import ASSETS
+from scoopjoy_dagster.cli.closing import DayResult
 from scoopjoy_dagster.cli.demo import print_where_to_click
 from scoopjoy_dagster.cli.show import (
     SHOWN_EXCEPTIONS,
     print_checks,
     print_day,
     print_days,
-    range_progress,
     step_progress,
 )
 from scoopjoy_dagster.erpnext.preflight import Check
@@ -91,7 +91,7 @@ def test_errors_are_shown_before_warnings_and_what_is_too_long_is_counted() -> N
     ],
 )
 def test_only_a_critical_asset_makes_a_day_failed(failed: list[str], status: str) -> None:
-    assets = {name: asset("Failed" if name in failed else "Success") for name in NAMES}
+    assets = {name: asset("Failed" if name in failed else "Success") for name in ASSETS}
     result = DayResult(DAY, "run", assets)
     assert result.status == status
     assert f"Business day 2026-03-01: {status} in 0.0 s with 15 requests (run run)" in shown(result)
@@ -120,14 +120,14 @@ def test_a_control_total_is_as_critical_as_its_asset_and_a_warning_changes_nothi
     else:
         status = "Failed" if one.asset in {"closed_shifts", "royalties"} else "Completed with Errors"
     found = [total(other.name, passed=other != one) for other in CONTROL_TOTALS]
-    assert DayResult(DAY, "run", {name: asset() for name in NAMES}, found).status == status
+    assert DayResult(DAY, "run", {name: asset() for name in ASSETS}, found).status == status
 
 
 def test_a_control_total_that_fails_shows_by_how_much_and_what_is_said_of_it() -> None:
     wrong = total(
         "does_the_ledger_equal_the_rule", passed=False, message="It differs.", worst=f"{NAUGHTY}: -1.00"
     )
-    text = shown(DayResult(DAY, "run", {name: asset() for name in NAMES}, [wrong]))
+    text = shown(DayResult(DAY, "run", {name: asset() for name in ASSETS}, [wrong]))
     line = next(line for line in text.splitlines() if line.startswith("does_the_ledger_equal_the_rule"))
     assert line.split() == ["does_the_ledger_equal_the_rule", "10.00", "9.00", "-1.00"]
     assert f"error does_the_ledger_equal_the_rule: It differs.\n    {NAUGHTY}: -1.00" in text
@@ -141,7 +141,7 @@ def test_control_totals_are_green_red_or_yellow() -> None:
         total("are_the_sales_as_usual", passed=False),
     ]
     console = Console(file=out, width=200, force_terminal=True, color_system="standard")
-    print_day(console, DayResult(DAY, "run", {name: asset() for name in NAMES}, found))
+    print_day(console, DayResult(DAY, "run", {name: asset() for name in ASSETS}, found))
     for name, colour in (
         ("is_every_shift_closed", 32),
         ("does_the_ledger_equal_the_rule", 31),
@@ -168,35 +168,6 @@ def test_progress_is_a_line_for_each_state_in_a_file_and_a_bar_on_a_terminal() -
 DAYS = [DAY, date(2026, 3, 2), date(2026, 3, 3)]
 
 
-def test_progress_of_a_range_counts_the_days_of_each_step() -> None:
-    file, screen = io.StringIO(), io.StringIO()
-    for out, terminal in ((file, False), (screen, True)):
-        console = Console(file=out, width=120, force_terminal=terminal, color_system=None)
-        with range_progress(console, DAYS) as tell:
-            for name in ("closed_shifts", "royalties"):
-                tell(name, "start")
-                tell(name, "day")
-                tell(name, "day")
-                tell(name, "failure" if name == "royalties" else "success")
-    span = "2026-03-01 to 2026-03-03"
-    assert file.getvalue().splitlines() == [
-        f"{span} Close POS Shifts, 0 of 3 days: start",
-        f"{span} Close POS Shifts, 2 of 3 days: success",
-        f"{span} Calculate Royalties, 0 of 3 days: start",
-        f"{span} Calculate Royalties, 2 of 3 days: failure",
-    ]
-    assert f"{span} Calculate Royalties, 2 of 3 days" in screen.getvalue()
-
-
-def test_progress_of_a_range_of_one_day_is_that_of_the_day() -> None:
-    out = io.StringIO()
-    with range_progress(Console(file=out, width=120), [DAY]) as tell:
-        tell("reports", "start")
-        tell("reports", "day")
-        tell("reports", "success")
-    assert out.getvalue() == "2026-03-01 Send Reports: start\n2026-03-01 Send Reports: success\n"
-
-
 def shown_days(*results: DayResult) -> str:
     out = io.StringIO()
     print_days(Console(file=out, width=200, color_system=None), results)
@@ -204,7 +175,7 @@ def shown_days(*results: DayResult) -> str:
 
 
 def test_several_days_are_a_line_each_and_only_those_that_are_not_right_are_shown_whole() -> None:
-    right = {name: asset() for name in NAMES}
+    right = {name: asset() for name in ASSETS}
     wrong = {**right, "royalties": asset("Failed", row("error", NAUGHTY), row("warning", "W"))}
     late = {**right, "reports": asset("Failed", row("error", "E"))}
     text = shown_days(
@@ -219,11 +190,11 @@ def test_several_days_are_a_line_each_and_only_those_that_are_not_right_are_show
         "Business day 2026-03-03: Completed with"
     )
     assert f"error royalties: royalty not posted - {NAUGHTY}: said {NAUGHTY}" in text
-    assert text.endswith("1 of 3 days are completed, with 45 requests (run r1)\n")
+    assert text.endswith("1 of 3 days are completed, with 45 requests\n")
 
 
 def test_one_day_of_a_range_is_shown_as_a_day() -> None:
-    result = DayResult(DAY, "run", {name: asset() for name in NAMES})
+    result = DayResult(DAY, "run", {name: asset() for name in ASSETS})
     assert shown_days(result) == shown(result)
 
 

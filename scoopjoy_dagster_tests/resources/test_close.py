@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from unittest import mock
 
@@ -34,8 +34,8 @@ import sys
 from datetime import date
 from scoopjoy_dagster.resources.close import CloseResource
 close = CloseResource(postgres_url=sys.argv[1])
-with close.alone(sys.argv[2], sys.argv[3], [date.fromisoformat(one) for one in sys.argv[4:]]) as busy:
-    print("held" if not busy else busy, flush=True)
+with close.alone(sys.argv[2], sys.argv[3], date.fromisoformat(sys.argv[4])):
+    print("held", flush=True)
     sys.stdin.read()
 """
 
@@ -53,12 +53,9 @@ def close(postgres: EmbeddedPostgres) -> CloseResource:
 
 
 @contextmanager
-def another_process(
-    close: CloseResource, *days: date, asset: str = "reports"
-) -> Iterator[subprocess.Popen[str]]:
-    """Another process that works on the asset and these days (none: DAY) until its input ends."""
-    worked = [day.isoformat() for day in days or (DAY,)]
-    command = [sys.executable, "-c", HOLDER, close.postgres_url, asset, SITE, *worked]
+def another_process(close: CloseResource) -> Iterator[subprocess.Popen[str]]:
+    """Another process that works on the day's reports until its input ends."""
+    command = [sys.executable, "-c", HOLDER, close.postgres_url, "reports", SITE, DAY.isoformat()]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -82,9 +79,8 @@ def in_the_background(close: CloseResource) -> Iterator[threading.Event]:
     has_it = threading.Event()
 
     def work() -> None:
-        with close.alone("reports", SITE, [DAY]) as busy:
-            if not busy:
-                has_it.set()
+        with close.alone("reports", SITE, DAY):
+            has_it.set()
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -114,10 +110,10 @@ def test_the_second_has_it_at_once_when_the_first_is_killed(close: CloseResource
 
 
 def test_the_day_is_free_again_after_an_error(close: CloseResource) -> None:
-    with pytest.raises(ZeroDivisionError), close.alone("reports", SITE, [DAY]):
+    with pytest.raises(ZeroDivisionError), close.alone("reports", SITE, DAY):
         raise ZeroDivisionError
-    with close.alone("reports", SITE, [DAY]) as busy:
-        assert busy == {}
+    with impatient(close).alone("reports", SITE, DAY):
+        pass
 
 
 def impatient(close: CloseResource, wait_s: float = 0.2) -> CloseResource:
@@ -126,107 +122,31 @@ def impatient(close: CloseResource, wait_s: float = 0.2) -> CloseResource:
 
 def test_who_has_waited_long_enough_is_told_who_has_it(close: CloseResource) -> None:
     said = f"another run has been working on reports of {DAY} for more than 0.2 s"
-    with close.alone("reports", SITE, [DAY]), impatient(close).alone("reports", SITE, [DAY]) as busy:
-        assert {day: str(problem) for day, problem in busy.items()} == {DAY: said}
-        assert isinstance(busy[DAY], DayBusy)
-    with impatient(close).alone("reports", SITE, [DAY]) as busy:
-        assert busy == {}
+    with (
+        close.alone("reports", SITE, DAY),
+        pytest.raises(DayBusy, match=said),
+        impatient(close).alone("reports", SITE, DAY),
+    ):
+        pass
+    with impatient(close).alone("reports", SITE, DAY):
+        pass
 
 
 def test_other_days_assets_and_sites_do_not_wait(close: CloseResource) -> None:
     other = impatient(close)
     with (
-        close.alone("reports", SITE, [DAY]),
-        other.alone("reports", SITE, [DAY - timedelta(days=1)]) as day,
-        other.alone("hq_sync", SITE, [DAY]) as asset,
-        other.alone("reports", "https://test.scoopjoy.example", [DAY]) as site,
+        close.alone("reports", SITE, DAY),
+        other.alone("reports", SITE, DAY - timedelta(days=1)),
+        other.alone("hq_sync", SITE, DAY),
+        other.alone("reports", "https://test.scoopjoy.example", DAY),
     ):
-        assert [day, asset, site] == [{}, {}, {}]
+        pass
 
 
 def test_without_postgresql_nobody_waits() -> None:
     alone = CloseResource()
-    with alone.alone("reports", SITE, [DAY]) as first, alone.alone("reports", SITE, [DAY]) as second:
-        assert (first, second) == ({}, {})
-
-
-# -- several days --------------------------------------------------------------------------------------------------
-
-WEEK = [DAY - timedelta(days=back) for back in reversed(range(7))]
-
-
-def test_of_several_days_the_busy_ones_are_told_and_the_others_are_had(close: CloseResource) -> None:
-    third = WEEK[2]
-    with another_process(close, third), impatient(close).alone("reports", SITE, WEEK) as busy:
-        assert list(busy) == [third]
-        assert f"working on reports of {third}" in str(busy[third])
-        for day in WEEK:  # all seven are somebody's: six ours, one the other's
-            with impatient(close, 0.05).alone("reports", SITE, [day]) as taken:
-                assert list(taken) == [day]
-    with impatient(close).alone("reports", SITE, WEEK) as busy:
-        assert busy == {}
-
-
-def test_a_window_waits_once_for_all_its_busy_days_together(close: CloseResource) -> None:
-    with another_process(close, *WEEK):
-        began = time.monotonic()
-        with impatient(close, 1.0).alone("reports", SITE, WEEK) as busy:
-            assert list(busy) == WEEK
-        assert 1.0 <= time.monotonic() - began < 4.0  # not a second for each of the seven days
-
-
-def test_two_windows_that_overlap_never_wait_for_each_other_in_a_ring(close: CloseResource) -> None:
-    """However the days are given, they are taken oldest first: the second waits for the first, and gets them all."""
-    rounds, got = 8, []
-
-    def work(days: list[date]) -> None:
-        for _ in range(rounds):
-            with close.alone("reports", SITE, days) as busy:
-                got.append(dict(busy))
-
-    threads = [threading.Thread(target=work, args=(days,)) for days in (WEEK[:5], WEEK[:1:-1])]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert not any(thread.is_alive() for thread in threads)
-    assert got == [{}] * 2 * rounds
-
-
-def test_all_days_of_a_range_are_free_again_when_its_run_is_killed(close: CloseResource) -> None:
-    with another_process(close, *WEEK) as first:
-        first.send_signal(signal.SIGKILL)
-        first.wait()
-        with CloseResource(postgres_url=close.postgres_url, lock_wait_s=30).alone(
-            "reports", SITE, WEEK
-        ) as busy:
-            assert busy == {}
-
-
-@pytest.mark.parametrize(
-    ("window_days", "lengths"), [(31, [7]), (7, [7]), (6, [6, 1]), (3, [3, 3, 1]), (1, [1] * 7)]
-)
-def test_days_are_worked_on_in_windows_of_the_setting_in_order(window_days: int, lengths: list[int]) -> None:
-    windows = list(CloseResource(window_days=window_days).windows(WEEK))
-    assert [len(one) for one in windows] == lengths
-    assert [day for window in windows for day in window] == WEEK
-
-
-def test_a_window_is_as_long_as_what_is_read_for_it_also_where_days_are_missing() -> None:
-    """A window of two days a month apart would be read as a month."""
-    days = [WEEK[0], WEEK[2], WEEK[3], WEEK[6], WEEK[6] + timedelta(days=40)]
-    assert list(CloseResource(window_days=3).windows(days)) == [
-        [WEEK[0], WEEK[2]],
-        [WEEK[3]],
-        [WEEK[6]],
-        [WEEK[6] + timedelta(days=40)],
-    ]
-    assert list(CloseResource().windows([])) == []
-
-
-def test_a_window_has_at_least_a_day() -> None:
-    with pytest.raises(ValueError, match="greater than or equal to 1"):
-        CloseResource(window_days=0)
+    with alone.alone("reports", SITE, DAY), alone.alone("reports", SITE, DAY):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -239,16 +159,14 @@ def test_a_window_has_at_least_a_day() -> None:
 def test_a_postgresql_that_cannot_be_asked_is_a_busy_day_without_its_password(url: str) -> None:
     close = CloseResource(postgres_url=url)
     assert "s3cret-value" not in repr(close)
-    days = [DAY - timedelta(days=1), DAY]
-    with close.alone("reports", SITE, days) as busy:
-        assert list(busy) == days
-    for day, problem in busy.items():
-        assert f"could not be asked whether another run is closing {day}" in str(problem)
-        assert "s3cret-value" not in str(problem)
+    with pytest.raises(DayBusy) as raised, close.alone("reports", SITE, DAY):
+        pass
+    assert f"could not be asked whether another run is closing {DAY}" in str(raised.value)
+    assert "s3cret-value" not in str(raised.value)
 
 
 def test_the_lock_leaves_no_connection_behind(close: CloseResource) -> None:
-    with close.alone("reports", SITE, WEEK):
+    with close.alone("reports", SITE, DAY):
         pass
     engine = create_engine(close.postgres_url, poolclass=NullPool)
     mine = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'scoopjoy reports %'"
@@ -332,7 +250,7 @@ def test_a_day_that_another_run_works_on_too_long_is_an_exception_row_and_nothin
     job = locked_chain.job()
     locked_chain.erpnext.requests.reset()
     with (
-        close.alone("royalties", locked_chain.erpnext.url, [DAY]),
+        close.alone("royalties", locked_chain.erpnext.url, DAY),
         mock.patch.dict(os.environ, locked_chain.environment),
     ):
         done = job.execute_in_process(

@@ -187,14 +187,6 @@ def test_every_sale_is_of_one_business_day(night: World) -> None:
     }
 
 
-def test_a_range_of_days_gives_what_the_days_give(night: World) -> None:
-    at_four(night, NEXT + timedelta(days=1))
-    assert night.close(day=BEFORE, until=NEXT).success
-    assert [owed(night, day)[THANE] for day in (BEFORE, DAY, NEXT)] == [
-        royalty(THANE, Decimal(base)) for base in (1, 54320, 600000)
-    ]
-
-
 def test_a_sale_that_arrives_later_is_an_adjustment_of_its_business_day(night: World) -> None:
     assert night.close().success
     late = night.invoice(THANE, "7", NEXT, at=time(1, 30))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal
 
-from scoopjoy_dagster.automation.steps import STEPS, Step
+from scoopjoy_dagster.steps import STEPS, Step
 
 StepState = Literal["Pending", "Running", "Success", "Failed", "Skipped"]
 Status = Literal["Queued", "Running", "Completed", "Completed with Errors", "Failed"]

@@ -18,13 +18,13 @@ from typing import Any
 import dagster as dg
 
 from scoopjoy_dagster.accounting.keys import normalised
-from scoopjoy_dagster.automation.desk.batch_run import QUEUED, BatchRun, Run, batch_run
-from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, RunLog
+from scoopjoy_dagster.automation.desk.batch_run import QUEUED, BatchRun, batch_run
+from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, read_run
 from scoopjoy_dagster.automation.parcels import runs
-from scoopjoy_dagster.automation.state import UNFINISHED, days_of_tags
-from scoopjoy_dagster.automation.steps import STEPS
+from scoopjoy_dagster.automation.state import UNFINISHED, business_day_of
 from scoopjoy_dagster.erpnext.batch_runs import RUN_FIELDS, BatchRuns, Shown, comparable, storable
 from scoopjoy_dagster.erpnext.errors import ERPNextError, Forbidden, LoginFailed, NotFound, Rejected
+from scoopjoy_dagster.steps import STEPS
 
 MIRRORED = "scoopjoy/batch_run_mirrored"
 """Run tag: the run's own id, once the site shows its end. The id, because a re-execution inherits the tags of the run
@@ -35,10 +35,6 @@ WINDOW = timedelta(days=7)
 
 BUDGET_S = 20.0
 """No document is begun after this: a sensor's tick has 60 seconds. The next look goes on."""
-
-WRITES_PER_LOOK = 31
-"""Documents of runs over several days that one look writes: a run over a year has 365, and each of its steps changes all of
-them. The next look finds which are right, and goes on."""
 
 _ROOT = "dagster/root_run_id"
 _ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
@@ -88,34 +84,6 @@ class Batch:
     key: str
     name: str
     records: tuple[dg.RunRecord, ...]
-    one_day: bool
-
-
-class _Reader:
-    """The runs of a look, each over several days read once, and how many of its days the site shows as they ended."""
-
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        self.instance = instance
-        self._logs: dict[str, RunLog] = {}
-        self._shown: dict[str, set[date]] = defaultdict(set)
-
-    def runs_of(self, batch: Batch) -> list[Run]:
-        """The facts of the runs of a batch, for its day."""
-        return [self._log(record).of(batch.day) for record in batch.records]
-
-    def _log(self, record: dg.RunRecord) -> RunLog:
-        run = record.dagster_run
-        if len(days_of_tags(run.tags)) == 1:
-            return RunLog.read(self.instance, record)
-        if run.run_id not in self._logs:
-            self._logs[run.run_id] = RunLog.read(self.instance, record)
-        return self._logs[run.run_id]
-
-    def shown(self, record: dg.RunRecord, day: date) -> bool:
-        """Note that a day of a run is shown as it ended; whether all of them are now."""
-        run = record.dagster_run
-        self._shown[run.run_id].add(day)
-        return len(self._shown[run.run_id]) == len(days_of_tags(run.tags))
 
 
 def is_dry(run: dg.DagsterRun) -> bool:
@@ -153,7 +121,7 @@ def _is_close(run: dg.DagsterRun, job: str) -> bool:
 
 def closes(run: dg.DagsterRun, job: str) -> bool:
     """Whether a run closes a day, or steps of it, so that a Batch Run shows it."""
-    if is_dry(run) or not days_of_tags(run.tags):
+    if is_dry(run) or not business_day_of(run.tags):
         return False
     return run.job_name == job or bool(_OURS & set(run.asset_selection or ()))
 
@@ -166,34 +134,23 @@ def show(
     *,
     changed: Collection[str] = (),
     budget_s: float = BUDGET_S,
-    writes: int = WRITES_PER_LOOK,
 ) -> Look:
-    """Make the site show these runs as they are now. Errors of ERPNext do not raise: a later look is the retry.
+    """Make the site show these runs as they are now, the newest day first. Errors of ERPNext do not raise: a later look is the retry.
 
-    Runs of one day come first. Of runs over several, the newest days do, and `writes` documents are written at most.
     `changed`: names of documents that people have saved, and which may have lost what tells them.
     """
     look = Look()
     if not records:
         return look
     deadline = time.monotonic() + budget_s
-    reader = _Reader(instance)
     try:
         batches, present = _prepared(instance, desk, records, changed)
-        for at, batch in enumerate(batches):
+        for batch in batches:
             if time.monotonic() > deadline:
                 look.waiting = "ERPNext is slow: the rest is shown by the next look"
                 break
-            if not batch.one_day and writes <= 0:
-                look.waiting = (
-                    f"a run over many days: {len(batches) - at} documents are left to the next looks"
-                )
-                break
-            written = len(look.written)
             try:
-                _show(reader, desk, batch, present, ui_url, look)
-                if not batch.one_day:
-                    writes -= len(look.written) - written
+                _show(instance, desk, batch, present, ui_url, look)
             except (Forbidden, LoginFailed):
                 raise
             except Rejected as problem:  # of this document; the others may be fine
@@ -216,10 +173,7 @@ def _prepared(
     tagged = {record.dagster_run.tags.get(BATCH_RUN, "") for record in records}
     named = desk.shown(names={*tagged, *changed} - {""})
     by_key: dict[str, Batch] = {}
-    for batch in sorted(
-        _batches(instance, records, named), key=lambda one: (one.one_day, one.day), reverse=True
-    ):
-        # A retry at the document of a day comes before the run over several that it repeats, and has its facts.
+    for batch in sorted(_batches(instance, records, named), key=lambda one: one.day, reverse=True):
         by_key.setdefault(batch.key, batch)
     present: dict[date, list[Shown]] = defaultdict(list)
     for one in [*named, *desk.shown(keys=by_key)]:
@@ -233,31 +187,28 @@ def _batches(
     """The Batch Runs that these runs belong to, each with all of its runs; `named`: the documents that their tags name."""
     # A retry at a document has a root of its own; the document's key has that of its first run.
     firsts = {one.name: one.key.split(":")[1] for one in named if one.key.count(":") > 1}
-    families: dict[tuple[str, str], list[dg.RunRecord]] = {}
     seen: set[tuple[str, str]] = set()
     for record in records:
         run = record.dagster_run
-        root = run.root_run_id or run.run_id
-        days = days_of_tags(run.tags)
-        name = run.tags.get(BATCH_RUN, "") if len(days) == 1 else ""
-        for text in days:
-            identity = (text, name or root)
-            if identity in seen:
-                continue
-            seen.add(identity)
-            family = (root, name)
-            if family not in families:
-                families[family] = _family(instance, {root, firsts.get(name, root)}, name)
-            found = [
-                one
-                for one in families[family]
-                if text in days_of_tags(one.dagster_run.tags) and _belongs(one.dagster_run, name)
-            ]
-            # A run that names a root of which nothing is known is a family of its own.
-            found = found or [record]
-            first = min(found, key=lambda one: one.create_timestamp).dagster_run
-            key = normalised(f"batch:{first.root_run_id or first.run_id}:{text}")
-            yield Batch(date.fromisoformat(text), key, name, tuple(found), one_day=len(days) == 1)
+        root, day, name = (
+            run.root_run_id or run.run_id,
+            business_day_of(run.tags),
+            run.tags.get(BATCH_RUN, ""),
+        )
+        identity = (day, name or root)
+        if identity in seen:
+            continue
+        seen.add(identity)
+        found = [
+            one
+            for one in _family(instance, {root, firsts.get(name, root)}, name)
+            if business_day_of(one.dagster_run.tags) == day and _belongs(one.dagster_run, name)
+        ]
+        # A run that names a root of which nothing is known is a family of its own.
+        found = found or [record]
+        first = min(found, key=lambda one: one.create_timestamp).dagster_run
+        key = normalised(f"batch:{first.root_run_id or first.run_id}:{day}")
+        yield Batch(date.fromisoformat(day), key, name, tuple(found))
 
 
 def _belongs(run: dg.DagsterRun, name: str) -> bool:
@@ -266,7 +217,7 @@ def _belongs(run: dg.DagsterRun, name: str) -> bool:
 
 
 def _family(instance: dg.DagsterInstance, roots: Collection[str], name: str) -> list[dg.RunRecord]:
-    """The runs of one Batch Run, or of those of a run over several days: re-executions, and what was asked for there."""
+    """The runs of one Batch Run: re-executions, and what was asked for there."""
     filters = [dg.RunsFilter(run_ids=list(roots)), *(dg.RunsFilter(tags={_ROOT: root}) for root in roots)]
     if name:
         filters.append(dg.RunsFilter(tags={BATCH_RUN: name}))
@@ -278,7 +229,7 @@ def _family(instance: dg.DagsterInstance, roots: Collection[str], name: str) -> 
 
 
 def _show(
-    reader: _Reader,
+    instance: dg.DagsterInstance,
     desk: BatchRuns,
     batch: Batch,
     present: Mapping[date, Sequence[Shown]],
@@ -290,14 +241,11 @@ def _show(
         look.corrected.append(
             f"Batch Run {other.name}, last saved by {other.saved_by}, had the key of another day's, and was put back"
         )
-    facts = batch_run(reader.runs_of(batch))
+    facts = batch_run([read_run(instance, record, batch.day) for record in batch.records])
     content = content_of(facts, ui_url)
     held = _document(batch, present[batch.day])
     name, modified = (held.name, held.modified) if held else ("", "")
-    if held is None or (
-        (held.key, held.content) != (batch.key, comparable(storable(content)))
-        and not _went_on(reader.instance, batch, held)
-    ):
+    if held is None or (held.key, held.content) != (batch.key, comparable(storable(content))):
         name, modified = desk.write(name, batch.key, content)
         look.written.append(f"{name} ({facts.status})")
         if held and all(run.tags.get(MIRRORED) == run.run_id for run in _runs(batch)):
@@ -305,14 +253,13 @@ def _show(
                 f"Batch Run {name}, last saved by {held.saved_by}, said something else than Dagster's record, and was put back"
             )
     look.right[name] = modified
-    for record, run in zip(batch.records, _runs(batch), strict=True):
-        wanted = {BATCH_RUN: name} if len(days_of_tags(run.tags)) == 1 else {}
-        ended = not facts.at_work and run.status not in UNFINISHED
-        if ended and reader.shown(record, batch.day):
+    for run in _runs(batch):
+        wanted = {BATCH_RUN: name}
+        if not facts.at_work and run.status not in UNFINISHED:
             wanted[MIRRORED] = run.run_id
         missing = {tag: value for tag, value in wanted.items() if run.tags.get(tag) != value}
         if missing:
-            reader.instance.add_run_tags(run.run_id, missing)
+            instance.add_run_tags(run.run_id, missing)
 
 
 def _in_the_way(batch: Batch, present: Mapping[date, Sequence[Shown]]) -> list[Shown]:
@@ -323,11 +270,6 @@ def _in_the_way(batch: Batch, present: Mapping[date, Sequence[Shown]]) -> list[S
 def nothing(held: Shown) -> dict[str, Any]:
     """What a document says that nobody has run."""
     return {**dict.fromkeys(RUN_FIELDS), "run_date": held.day.isoformat(), "status": QUEUED, "steps": []}
-
-
-def _went_on(instance: dg.DagsterInstance, batch: Batch, held: Shown) -> bool:
-    """Whether the document of a day of a run over several was retried since: a later look at the whole run keeps it."""
-    return not batch.one_day and bool(instance.get_runs_count(dg.RunsFilter(tags={BATCH_RUN: held.name})))
 
 
 def _runs(batch: Batch) -> list[dg.DagsterRun]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from scoopjoy_dagster.automation.desk.batch_run import QUEUED, RUNNING
-from scoopjoy_dagster.automation.steps import STEPS, Step
 from scoopjoy_dagster.erpnext.batch_runs import Request, Shown, ShownStep
 from scoopjoy_dagster.erpnext.desk_schema import RETRY_PREFIX, RUN_NOW
+from scoopjoy_dagster.steps import STEPS, Step
 
 RUNS_PER_PERSON = 5
 """Runs that one person may start at the desk in 24 hours: enough to put a bad morning right, too few to fill the queue or to

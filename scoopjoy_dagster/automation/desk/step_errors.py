@@ -11,7 +11,7 @@ import dagster as dg
 from scoopjoy_dagster.assets.outcome import OUTCOME_KEY
 from scoopjoy_dagster.automation.alert import cut
 from scoopjoy_dagster.automation.desk.batch_run import StepState
-from scoopjoy_dagster.automation.steps import Step, step_of
+from scoopjoy_dagster.steps import Step, step_of
 
 MAX_FINDINGS = 10
 """Exception rows of a step that its error text and the log name; Dagster has them all."""

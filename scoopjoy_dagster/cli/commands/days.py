@@ -94,13 +94,14 @@ def close(day: str | None, only: str | None, dry_run: bool, re_rate: bool, as_js
 )
 @json_option
 def backfill(first: str, last: str, mail: bool, as_json: bool) -> None:
-    """Close every business day from --from to --to, in one run. Days that are right already cost no write."""
+    """Close every business day from --from to --to, a run for each. Days that are right already cost no write."""
     import uuid
+    from functools import partial
 
-    from scoopjoy_dagster.assets.reports import MAIL_TAG
+    from scoopjoy_dagster.assets.tools import MAIL_TAG
     from scoopjoy_dagster.cli.closing import EXIT_CODES, closable_day, close_days, days_between, end_lost_runs
     from scoopjoy_dagster.cli.desk_mirror import desk_mirror
-    from scoopjoy_dagster.cli.show import print_days, range_progress
+    from scoopjoy_dagster.cli.show import print_days, step_progress
     from scoopjoy_dagster.cli.workplace import workplace
     from scoopjoy_dagster.definitions import build_defs
     from scoopjoy_dagster.partitions import COMMAND_BACKFILL
@@ -116,15 +117,14 @@ def backfill(first: str, last: str, mail: bool, as_json: bool) -> None:
     with workplace() as place, place.instance() as instance:
         for sentence in end_lost_runs(instance, place.postgres_url):
             progress.print(sentence, highlight=False, markup=False, soft_wrap=True)
-        with range_progress(progress, days) as tell:
-            results = close_days(
-                build_defs(settings),
-                instance,
-                days,
-                tell=tell,
-                tags={COMMAND_BACKFILL: uuid.uuid4().hex[:8], **({MAIL_TAG: "yes"} if mail else {})},
-                mirror=desk_mirror(settings, instance),
-            )
+        results = close_days(
+            build_defs(settings),
+            instance,
+            days,
+            telling=partial(step_progress, progress),
+            tags={COMMAND_BACKFILL: uuid.uuid4().hex[:8], **({MAIL_TAG: "yes"} if mail else {})},
+            mirror=desk_mirror(settings, instance),
+        )
     if as_json:
         click.echo(json.dumps([result.as_dict() for result in results], ensure_ascii=False, indent=2))
     else:

@@ -17,7 +17,7 @@ from scoopjoy_dagster.automation.desk.batch_run import (
     batch_run,
     ended_steps,
 )
-from scoopjoy_dagster.automation.steps import STEPS
+from scoopjoy_dagster.steps import STEPS
 
 BEGIN = datetime(2026, 11, 23, 1, 0)
 NAMES = [step.asset for step in STEPS]

@@ -22,16 +22,15 @@ from scoopjoy_dagster.assets import reports, royalties
 from scoopjoy_dagster.automation import wiring
 from scoopjoy_dagster.automation.desk import mirror
 from scoopjoy_dagster.automation.desk import sensor as desk_sensor
-from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN, RunLog
-from scoopjoy_dagster.automation.steps import STEPS
+from scoopjoy_dagster.automation.desk.run_facts import BATCH_RUN
 from scoopjoy_dagster.definitions import JOB
 from scoopjoy_dagster.erpnext.client import Client
 from scoopjoy_dagster.erpnext.errors import Duplicate, Forbidden
 from scoopjoy_dagster.partitions import business_days
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.mail import MailResource
-from scoopjoy_dagster.sandbox import seed
 from scoopjoy_dagster.settings import load_settings
+from scoopjoy_dagster.steps import STEPS
 from scoopjoy_dagster_tests.automation.world import local_instance
 from scoopjoy_dagster_tests.erpnext.desk_site import ACCOUNTANT, VIEWER, hire
 from scoopjoy_dagster_tests.world import DAY, THANE, World, change, insert, session_of, started_site
@@ -330,9 +329,10 @@ def test_a_run_that_failed_because_erpnext_was_away_is_shown_when_it_is_back(des
     assert [desk.states()[title] for title in TITLES[1:]] == ["Skipped"] * 4
 
 
-def test_a_run_of_several_days_has_a_document_for_each(desk: Desk) -> None:
+def test_each_day_has_a_document_of_its_own(desk: Desk) -> None:
     before = DAY - timedelta(days=1)
-    desk.world.close(day=before, until=DAY)
+    for day in (before, DAY):
+        desk.world.close(day=day)
     desk.tick()
     shown = {one["run_date"]: one for one in desk.documents()}
     assert sorted(shown) == [before.isoformat(), DAY.isoformat()]
@@ -403,14 +403,14 @@ def test_runs_that_ended_long_ago_are_left_alone(desk: Desk) -> None:
 def test_a_run_at_work_is_shown_while_it_runs(desk: Desk) -> None:
     """Looked at from within: while the reports are made, the steps before them are done in the document."""
     seen: list[dict[str, str]] = []
-    real = reports.plan_days
+    real = reports._no_mail_server
 
     def looking(*given: Any, **more: Any) -> Any:
         desk.tick()
         seen.append({"status": desk.document["status"], **desk.states()})
         return real(*given, **more)
 
-    with mock.patch.object(reports, "plan_days", looking):
+    with mock.patch.object(reports, "_no_mail_server", looking):
         desk.start()
     (during,) = seen
     assert during["status"] == "Running"
@@ -418,132 +418,6 @@ def test_a_run_at_work_is_shown_while_it_runs(desk: Desk) -> None:
     assert during["Send Reports"] == "Running"
     desk.tick()
     assert desk.document["status"] == "Completed"
-
-
-# -- runs over several days -----------------------------------------------------------------------------------------------
-
-
-def shown_by_day(desk: Desk) -> dict[str, dict[str, Any]]:
-    return {str(one["run_date"]): one for one in desk.documents()}
-
-
-def states_of(document: dict[str, Any]) -> list[str]:
-    return [row["status"] for row in document["steps"]]
-
-
-@pytest.fixture
-def locked(desk: Desk) -> str:
-    """Three days of sales, and a lock on the second: royalties cannot be posted there."""
-    for number in (1, 2):
-        day = DAY - timedelta(days=number)
-        with seed.at(desk.world.erpnext, seed.facts.end_of(day)):
-            desk.world.invoice(THANE, "1000", day=day)
-    return insert(
-        desk.world.erpnext,
-        "Accounting Period",
-        period_name="One day",
-        company="ScoopJoy",
-        start_date=BEFORE.isoformat(),
-        end_date=BEFORE.isoformat(),
-        closed_documents=[{"document_type": "Journal Entry", "closed": 1}],
-    )
-
-
-def test_each_day_of_a_range_shows_its_own_state_and_a_retry_completes_the_one_that_failed(
-    desk: Desk, locked: str
-) -> None:
-    assert not desk.world.close(day=FIRST, until=DAY).success
-    desk.tick()
-    shown = shown_by_day(desk)
-    assert {day: one["status"] for day, one in shown.items()} == {
-        str(FIRST): "Completed",
-        str(BEFORE): "Failed",
-        str(DAY): "Completed",
-    }
-    assert states_of(shown[str(FIRST)]) == states_of(shown[str(DAY)]) == ["Success"] * 5
-    assert states_of(shown[str(BEFORE)]) == ["Success", "Failed", *["Skipped"] * 3]
-    assert THANE in shown[str(BEFORE)]["steps"][1]["error_message"]
-    assert THANE in shown[str(BEFORE)]["execution_log"]
-    for day in (FIRST, DAY):
-        assert "Failed" not in shown[str(day)]["execution_log"]
-        assert "not started" not in shown[str(day)]["execution_log"]
-    assert "for 3 business days, 2026-11-20 to 2026-11-22" in shown[str(DAY)]["execution_log"]
-    desk.tick()
-    assert desk.said == "every run is shown"
-
-    (period,) = desk.world.erpnext.documents("Accounting Period", name=locked)
-    (closed,) = period["closed_documents"]
-    change(desk.world.erpnext, "Accounting Period", locked, closed_documents=[closed | {"closed": 0}])
-    with session_of(desk.world.erpnext, user=ACCOUNTANT) as session:
-        values = {
-            "batch_run": shown[str(BEFORE)]["name"],
-            "action": "Retry: Calculate Royalties",
-            "attempt": 0,
-        }
-        Client(session).insert("Batch Run Request", values)
-    (request,) = desk.tick()
-    with mock.patch.dict(os.environ, desk.world.environment):
-        desk.world.job().execute_in_process(
-            instance=desk.world.instance,
-            partition_key=request.partition_key,
-            asset_selection=list(request.asset_selection or []),
-            tags={**request.tags, "dagster/run_key": str(request.run_key)},
-            raise_on_error=False,
-        )
-    desk.tick()
-    again = shown_by_day(desk)
-    assert len(desk.documents()) == 3
-    assert states_of(again[str(BEFORE)]) == ["Success"] * 5, "what the run over several days had done stays"
-    assert again[str(BEFORE)]["status"] == "Completed"
-    # Whoever looks at the whole run again leaves the document where the retry has brought it.
-    for run in desk.world.instance.get_runs():
-        desk.world.instance.add_run_tags(run.run_id, {mirror.MIRRORED: ""})
-    desk.cursor = None
-    desk.tick()
-    assert shown_by_day(desk)[str(BEFORE)]["status"] == "Completed"
-
-
-def test_a_control_total_that_does_not_hold_fails_only_its_day_of_a_range(desk: Desk) -> None:
-    real = royalties.post_royalties
-
-    def then_sell(*given: Any, **more: Any) -> Any:
-        outcome = real(*given, **more)
-        if outcome.business_day == BEFORE:
-            desk.world.invoice(THANE, "1000", day=BEFORE)
-        return outcome
-
-    with mock.patch.object(royalties, "post_royalties", then_sell):
-        desk.world.close(day=BEFORE, until=DAY)
-    desk.tick()
-    shown = shown_by_day(desk)
-    assert states_of(shown[str(BEFORE)]) == ["Success", "Failed", *["Skipped"] * 3]
-    assert "does_the_ledger_equal_the_rule: " in shown[str(BEFORE)]["steps"][1]["error_message"]
-    assert states_of(shown[str(DAY)]) == ["Success"] * 5
-    assert "does_the_ledger_equal_the_rule" not in shown[str(DAY)]["execution_log"]
-
-
-def test_a_look_at_a_run_over_many_days_reads_it_once_and_writes_the_newest_days_first(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mirror.show, "__kwdefaults__", {**(mirror.show.__kwdefaults__ or {}), "writes": 2})
-    first = DAY - timedelta(days=4)
-    desk.world.close("closed_shifts", day=first, until=DAY)
-    read: list[str] = []
-    real = RunLog.read
-
-    def counting(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunLog:
-        read.append(record.dagster_run.run_id)
-        return real(instance, record)
-
-    monkeypatch.setattr(RunLog, "read", counting)
-    newest = [str(DAY - timedelta(days=number)) for number in range(5)]
-    for looks, days in enumerate(([*newest[:2]], [*newest[:4]], newest), start=1):
-        desk.tick()
-        assert sorted(shown_by_day(desk)) == sorted(days)
-        assert len(read) == looks
-        assert ("left to the next looks" in desk.said) == (looks < 3)
-    desk.tick()
-    assert (desk.said, len(read)) == ("every run is shown", 3)
 
 
 def test_a_cursor_that_cannot_be_read_begins_again_and_the_log_says_so_once(

@@ -204,17 +204,6 @@ def test_more_changed_documents_than_a_look_takes_are_left_to_the_next(
     assert desk.said == "every run is shown"
 
 
-def test_a_day_of_a_run_over_several_is_put_back_too(desk: Desk) -> None:
-    desk.world.close("closed_shifts", day=BEFORE, until=DAY)
-    desk.tick()
-    true = {one["run_date"]: said(one) for one in desk.documents()}
-    (name,) = [one["name"] for one in desk.documents() if one["run_date"] == BEFORE.isoformat()]
-    for lie in ({"status": "Failed"}, {"dagster_run": "another"}, {KEY_FIELD: "", "triggered_by": "me"}):
-        put(desk, name, **lie)
-        desk.tick()
-        assert {one["run_date"]: said(one) for one in desk.documents()} == true, lie
-
-
 def test_a_batch_run_that_no_run_has_made_says_nothing(desk: Desk) -> None:
     done = desk.start()
     desk.tick()

@@ -8,9 +8,9 @@ from datetime import date
 import pytest
 
 from scoopjoy_dagster.automation.desk.requests import RUNS_PER_PERSON, Answer, answer
-from scoopjoy_dagster.automation.steps import STEPS
 from scoopjoy_dagster.erpnext.batch_runs import Request, Shown, ShownStep
 from scoopjoy_dagster.erpnext.desk_schema import ACTIONS, STEP_NAMES
+from scoopjoy_dagster.steps import STEPS
 
 FIRST, LAST = date(2026, 11, 1), date(2026, 11, 22)
 ASHA = "asha@scoopjoy.example"

@@ -1,4 +1,4 @@
-"""Runs over several days that really failed: what people are told of them names the days and what went wrong."""
+"""Backfills with days that really failed: what people are told of them names the days and what went wrong."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from unittest import mock
 import dagster as dg
 import pytest
 
-from scoopjoy_dagster.assets import invoices, royalties
-from scoopjoy_dagster.automation import control_warnings, facts, outbox, recovery
+from scoopjoy_dagster.assets import royalties
+from scoopjoy_dagster.automation import control_warnings, facts, outbox
 from scoopjoy_dagster.automation.alert import Alert, Links
 from scoopjoy_dagster.automation.backfills import QUIET
 from scoopjoy_dagster.automation.messages import FailedRun
@@ -73,8 +73,9 @@ class Office:
             self.world.erpnext, "Accounting Period", self.locked, closed_documents=[closed | {"closed": 0}]
         )
 
-    def close(self, *only: str) -> Close:
-        return self.world.close(*only, day=FIRST, until=DAY)
+    def close(self, **tags: str) -> list[Close]:
+        """Close the three days, a run for each."""
+        return [self.world.close(day=day, tags=tags) for day in (FIRST, SECOND, DAY)]
 
     def facts(self, close: Close) -> FailedRun:
         (record,) = self.instance.get_run_records(dg.RunsFilter(run_ids=[close.result.run_id]))
@@ -110,17 +111,16 @@ def office(
         yield Office(world)
 
 
-def test_a_failed_day_of_a_range_is_told_as_the_step_that_failed_with_its_day_and_its_rows(
+def test_a_failed_day_is_told_as_the_step_that_failed_with_its_rows_and_then_as_closed(
     office: Office,
 ) -> None:
     office.lock()
-    run = office.facts(office.close())
+    _, failed, _ = office.close()
+    run = office.facts(failed)
     assert run.days == (str(SECOND),)
-    assert run.of_days == 3
     (step,) = run.steps
-    assert (step.key, step.days) == ("royalties", (str(SECOND),))
-    assert step.message.startswith(f"royalties {SECOND}: ")
-    assert any(str(SECOND) in row["who"] and THANE in row["who"] for row in step.exceptions)
+    assert step.key == "royalties"
+    assert any(THANE in row["who"] for row in step.exceptions)
     assert run.done == ("Close POS Shifts",)
     assert run.skipped == ("Generate Invoices", "Send Reports", "Sync to HQ")
     assert office.news() == [
@@ -128,53 +128,32 @@ def test_a_failed_day_of_a_range_is_told_as_the_step_that_failed_with_its_day_an
     ]
     (alert,) = [one for one in office.told if one.severity == "critical"]
     assert f"Business day: {SECOND}" in alert.text
-    assert "The other 2 of the run's 3 business days are done." in alert.text
     assert f"scoopjoy close --date {SECOND}" in alert.text
-    assert "not started" not in alert.text
     assert str(FIRST) not in alert.text
-
-
-def test_the_recovery_of_a_range_is_of_the_days_that_had_failed(office: Office) -> None:
-    office.lock()
-    office.close()
-    office.news()
     assert office.news() == []
     office.unlock()
-    office.world.close(day=SECOND)
+    assert office.world.close(day=SECOND).success
     assert office.news() == ["[RECOVERED] Business day closed: 21 Nov"]
     (told,) = [one for one in office.told if one.severity == "recovered"]
     assert "Batch pipeline failed at: Calculate Royalties" in told.text
     assert office.news() == []
 
 
-def test_a_run_over_days_is_read_once_for_all_looks_for_its_recovery(office: Office) -> None:
+def test_the_digest_of_a_backfill_counts_the_days_that_failed(office: Office) -> None:
     office.lock()
-    office.close()
-    office.news()
-    office.news()
-    with mock.patch.object(recovery, "read_run", side_effect=AssertionError("read again")):
-        assert office.news() == []
-
-
-def test_the_digest_of_a_backfill_in_one_run_counts_the_days_that_failed(office: Office) -> None:
-    office.lock()
-    failed = office.close()
-    run_id = failed.result.run_id
-    office.instance.add_run_tags(run_id, {COMMAND_BACKFILL: "abc"})
+    _, failed, _ = office.close(**{COMMAND_BACKFILL: "abc"})
     assert office.news() == ["[CRITICAL] Backfill: 1 of 3 days failed (21 Nov)"]
     (digest,) = [one for one in office.told if one.severity == "critical"]
-    assert f"21 Nov | Calculate Royalties | royalties {SECOND}: " in digest.text
+    assert "21 Nov | Calculate Royalties | books locked - " in digest.text
     assert "Send Reports" not in digest.text
-    (record,) = office.instance.get_run_records(dg.RunsFilter(run_ids=[run_id]))
+    (record,) = office.instance.get_run_records(dg.RunsFilter(run_ids=[failed.result.run_id]))
     assert ALERTED in record.dagster_run.tags
     office.unlock()
     assert office.world.close(day=SECOND).success
     assert office.news() == ["[RECOVERED] Business day closed: 21 Nov"]
 
 
-def test_a_control_total_that_does_not_hold_for_a_day_is_told_with_the_day_and_what_it_says(
-    office: Office,
-) -> None:
+def test_a_control_total_that_does_not_hold_for_a_day_is_told_with_what_it_says(office: Office) -> None:
     real = royalties.post_royalties
 
     def then_sell(*given: Any, **more: Any) -> Any:
@@ -184,80 +163,40 @@ def test_a_control_total_that_does_not_hold_for_a_day_is_told_with_the_day_and_w
         return outcome
 
     with mock.patch.object(royalties, "post_royalties", then_sell):
-        failed = office.close()
+        _, failed, _ = office.close()
     run = office.facts(failed)
     assert run.days == (str(SECOND),)
-    assert [(one.key, one.days) for one in run.steps] == [("royalties_control_totals", (str(SECOND),))]
-    (step,) = run.steps
-    row = step.exceptions[0]
-    assert row["who"] == str(SECOND)
-    assert f"{SECOND}: {row['message']}" in step.message
+    assert [one.key for one in run.steps] == ["royalties_control_totals"]
     assert run.done == ("Close POS Shifts",)
-    cause = "By the rule 225.00; 1 Journal Entries of 150.00; in the ..."
+    cause = "The ledger holds 150.00, the rule says 225.00: 1 ..."
     assert office.news() == [f"[CRITICAL] Batch pipeline failed at: Calculate Royalties (21 Nov: {cause})"]
 
 
-def test_a_step_that_is_alone_in_its_run_is_told_once(office: Office) -> None:
-    office.lock()
-    assert office.close("closed_shifts").success
-    run = office.facts(office.close("royalties"))
-    assert [(step.key, step.days) for step in run.steps] == [("royalties", (str(SECOND),))]
-    assert (run.days, run.done, run.skipped) == ((str(SECOND),), (), ())
-
-
-def test_two_steps_that_failed_on_different_days_are_told_each_with_its_own(office: Office) -> None:
-    office.lock()
-    assert office.world.headquarters
-    office.world.headquarters.fail_next(20, 503)
-    run = office.facts(office.close())
-    assert [(step.key, step.days) for step in run.steps] == [
-        ("royalties", (str(SECOND),)),
-        ("hq_sync", (str(FIRST), str(DAY))),
-    ]
-    assert run.days == (str(FIRST), str(SECOND), str(DAY))
-    assert set(office.news()) == {
-        "[CRITICAL] Batch pipeline failed at: Calculate Royalties (21 Nov: books locked)",
-        "[WARNING] Batch step failed: Sync to HQ (20 Nov, 22 Nov: headquarters not told)",
-    }
-    about = {one.subject.split(": ")[1].split(" (")[0]: one.text for one in office.told}
-    assert f"Business day: {SECOND}\n" in about["Calculate Royalties"]
-    assert f"Business days: {FIRST}, {DAY}\n" in about["Sync to HQ"]
-
-
-def test_a_step_that_crashes_over_a_range_is_told_beside_the_days_that_failed(office: Office) -> None:
-    office.lock()
-    with mock.patch.object(invoices, "close_days", side_effect=RuntimeError("no such thing")):
-        run = office.facts(office.close())
-    assert {step.key for step in run.steps} == {"royalties", "invoices"}
-    assert run.days == (str(FIRST), str(SECOND), str(DAY))
-    assert any("no such thing" in step.message for step in run.steps)
-
-
-def test_a_range_that_fails_as_a_whole_names_all_of_its_days(office: Office) -> None:
-    with mock.patch.object(royalties, "close_days", side_effect=RuntimeError("no such thing")):
-        run = office.facts(office.close())
+def test_a_step_that_crashes_is_told_with_its_first_cause(office: Office) -> None:
+    with mock.patch.object(royalties, "post_royalties", side_effect=RuntimeError("no such thing")):
+        run = office.facts(office.close()[0])
     assert [step.key for step in run.steps] == ["royalties"]
-    assert run.days == (str(FIRST), str(SECOND), str(DAY))
-    assert run.others_went_on == ""
+    assert run.days == (str(FIRST),)
+    assert "no such thing" in run.steps[0].message
 
 
-def test_a_warning_of_a_range_names_the_days_that_warn_until_they_are_answered_otherwise(
+def test_a_warning_of_a_backfill_names_the_days_that_warn_until_they_are_answered_otherwise(
     office: Office,
 ) -> None:
     since = datetime.now(UTC) - timedelta(days=1)
 
     def warned() -> list[Alert]:
         parcels = control_warnings.pending(
-            office.instance, LINKS, datetime.now(UTC), since=since, location=None
+            office.instance, LINKS, datetime.now(UTC) + QUIET, since=since, location=None
         )
         return [alert for parcel in parcels for alert in parcel.alerts]
 
     with seed.at(office.world.erpnext, seed.facts.end_of(FIRST)):
         office.world.invoice(INDIRANAGAR, "500", day=FIRST)  # and nothing on the two days that follow
-    assert office.close().success
+    assert all(one.success for one in office.close(**{COMMAND_BACKFILL: "abc"}))
     (alert,) = warned()
     question = "Has every franchise that had invoices in the week before some on the day?"
-    assert alert.subject == f"[WARNING] Control totals: {question} (21 Nov, 22 Nov)"
+    assert alert.subject == "[WARNING] Control totals: 2 business days (21 Nov, 22 Nov)"
     assert f"Business days: {SECOND}, {DAY}\n" in alert.text
     assert f"{question} | 21 Nov | " in alert.text
     with seed.at(office.world.erpnext, seed.facts.end_of(DAY)):
