@@ -44,8 +44,3 @@ def upstream_of(asset: str, chosen: AbstractSet[str]) -> str:
     """The asset that `asset` waits for in a run that is to do `chosen` (empty: all); empty where it waits for none."""
     step = step_of(asset)
     return step.upstream if step and (not chosen or step.upstream in chosen) else ""
-
-
-def has_downstream(asset: str, chosen: AbstractSet[str]) -> bool:
-    """Whether another asset of the run waits for this one."""
-    return any(upstream_of(one.asset, chosen) == asset for one in STEPS if not chosen or one.asset in chosen)

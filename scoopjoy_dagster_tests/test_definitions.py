@@ -41,7 +41,6 @@ DEPENDENCIES = {
 }
 # What a process must be able to do without: the libraries of reports, the embedded world, and what the tests use.
 HEAVY = (
-    "matplotlib",
     "reportlab",
     "xlsxwriter",
     "pandas",

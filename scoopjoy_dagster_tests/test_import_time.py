@@ -11,7 +11,6 @@ import sys
 HEAVY = {
     "alembic",
     "apprise",
-    "matplotlib",
     "numpy",
     "openpyxl",
     "pandas",

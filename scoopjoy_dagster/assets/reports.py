@@ -28,7 +28,6 @@ from scoopjoy_dagster.assets.tools import Tools
 from scoopjoy_dagster.erpnext.deliveries import Delivery, announce, confirm
 from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachable
 from scoopjoy_dagster.erpnext.site import Site
-from scoopjoy_dagster.reporting.loading import load_reporting
 from scoopjoy_dagster.resources.mail import MailResource
 from scoopjoy_dagster.steps import REPORTS
 
@@ -169,7 +168,6 @@ class _Sender:
         )
 
     def _rendered(self, one: ReportPlan, sending: Sending) -> "RenderedReport":
-        load_reporting()
         from scoopjoy_dagster.reporting.render import render_report_mail
 
         report = full_report(self._site, *self._detailed, one, sending)

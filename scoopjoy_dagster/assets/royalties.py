@@ -29,7 +29,6 @@ from scoopjoy_dagster.erpnext.errors import ERPNextError, NameTaken, Rejected
 from scoopjoy_dagster.erpnext.sales_totals import day_sales
 from scoopjoy_dagster.erpnext.single_sales import single_sales
 from scoopjoy_dagster.erpnext.site import Books, Site
-from scoopjoy_dagster.reporting.loading import load_ahead
 from scoopjoy_dagster.steps import ROYALTIES
 
 NAME = ROYALTIES.asset
@@ -390,4 +389,4 @@ both in company currency (INR); `base` is what the royalty was computed on; `see
 
 def build(days: dg.DailyPartitionsDefinition) -> dg.AssetsDefinition:
     """The asset, on these business days."""
-    return asset_of(ROYALTIES, close, days, description=DESCRIPTION, kinds={"erpnext"}, ahead=load_ahead)
+    return asset_of(ROYALTIES, close, days, description=DESCRIPTION, kinds={"erpnext"})

@@ -24,7 +24,6 @@ from scoopjoy_dagster.erpnext.errors import ERPNextError, LoginFailed, Unreachab
 from scoopjoy_dagster.erpnext.sales_totals import sales_by_franchise
 from scoopjoy_dagster.erpnext.site import Books, Site
 from scoopjoy_dagster.erpnext.statement_files import StatementFile, attach_all
-from scoopjoy_dagster.reporting.loading import load_reporting
 
 if TYPE_CHECKING:
     from scoopjoy_dagster.reporting.model import RoyaltyStatement
@@ -261,7 +260,6 @@ def rendered(
 
     # One thread: the font tables of the PDF library are shared.
     with ThreadPoolExecutor(1, thread_name_prefix="statement") as pool:
-        pool.submit(load_reporting)
         waiting = deque(pool.submit(made, one) for one in missing[:AHEAD])
 
         def files() -> Iterator[StatementFile]:

@@ -20,13 +20,10 @@ from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.partitions import day_of
 from scoopjoy_dagster.resources.close import DayBusy
 from scoopjoy_dagster.resources.launchpad import overrides
-from scoopjoy_dagster.steps import Step, has_downstream
+from scoopjoy_dagster.steps import Step
 
 GROUP = "nightly_close"
 OWNERS = ["team:finance"]
-
-IN_PROCESS = {"in_process", "execute_in_process_executor"}
-"""Names of Dagster's executors that work on all steps in the process of the run: of a run worker, and of `execute_in_process`."""
 
 Work = Callable[[Site, date, Tools], Outcome]
 """Does a step for a business day."""
@@ -53,14 +50,11 @@ def asset_of(
     *,
     description: str,
     kinds: set[str],
-    ahead: Callable[[], None] | None = None,
     freshness: dg.FreshnessPolicy | None = None,
 ) -> dg.AssetsDefinition:
     """The asset of a step, on these business days.
 
-    One run closes one day (Dagster's own rule for partitions): a backfill is one run for each day.
-    `ahead` is called when the day was written to and assets behind this one run in the same process: it begins what they will
-    wait for otherwise.
+    It has no backfill policy: so a backfill is a run for each day, each with the tag of its partition.
     """
 
     @dg.asset(
@@ -79,14 +73,12 @@ def asset_of(
         tags={"scoopjoy/critical": "yes" if step.critical else "no"},
     )
     def close(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        yield from _run(context, step, work, ahead)
+        yield from _run(context, step, work)
 
     return close
 
 
-def _run(
-    context: dg.AssetExecutionContext, step: Step, work: Work, ahead: Callable[[], None] | None
-) -> Iterator[dg.MaterializeResult[None]]:
+def _run(context: dg.AssetExecutionContext, step: Step, work: Work) -> Iterator[dg.MaterializeResult[None]]:
     """Do `work` for the day of the run; yields the asset's output once it is done.
 
     A dry run shows the plan instead, as observations, and yields nothing: the asset is not materialized, and the steps
@@ -134,8 +126,6 @@ def _run(
         _observe(context, day, outcome.metadata())
         raise failure(outcome)
     context.log.info(outcome.summary)
-    if ahead and outcome.written and _others_in_this_process(context):
-        ahead()
     yield dg.MaterializeResult(metadata=outcome.metadata())
 
 
@@ -178,12 +168,6 @@ def _ended_day(context: dg.AssetExecutionContext, now: datetime) -> date:
         )
         raise dg.Failure(f"{first} cannot be closed: {can}; nothing was done.", allow_retries=False)
     return day_of(first)
-
-
-def _others_in_this_process(context: dg.AssetExecutionContext) -> bool:
-    """Whether assets behind this one run in the process that works on it."""
-    one_process = context.job_def.executor_def.name in IN_PROCESS
-    return one_process and has_downstream(context.asset_key.to_user_string(), chosen_of(context.run))
 
 
 def policy_override(tools: Tools) -> str:

@@ -102,7 +102,6 @@ class MailPost:
             subject=alert.subject,
             html=alert.html,
             text=alert.text,
-            inline_images={},
             attachments=[],
             message_id=deterministic_message_id(
                 "alert", alert.key, day, 0, recipient, sender_domain(self._mail.sender)

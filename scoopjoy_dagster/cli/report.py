@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -17,7 +16,7 @@ from scoopjoy_dagster.assets.royalty_statements import month_to_date, plan_state
 from scoopjoy_dagster.definitions import site_resources
 from scoopjoy_dagster.erpnext.site import Site
 from scoopjoy_dagster.reporting.pdf_statement import statement_pdf
-from scoopjoy_dagster.reporting.render import RenderedReport, render_report_mail
+from scoopjoy_dagster.reporting.render import render_report_mail
 from scoopjoy_dagster.resources.mail import MailResource
 from scoopjoy_dagster.settings import Settings, SettingsError
 
@@ -68,7 +67,7 @@ def _reports(out: Console, site: Site, mail: MailResource, facts: DayFacts) -> I
         # Two names may differ in nothing that a directory's name may hold.
         folder = f"outlets/{_file_name(view)}-{one.figures.view[:6]}/" if view else ""
         stem = f"{folder}nightly-close-{facts.plan.day}"
-        yield f"{stem}.html", with_pictures(rendered).encode()
+        yield f"{stem}.html", rendered.html.encode()
         yield f"{stem}.txt", rendered.text.encode()
         for attachment in rendered.attachments:
             yield f"{folder}{attachment.file_name}", attachment.content
@@ -79,14 +78,6 @@ def _statements(site: Site, facts: DayFacts) -> Iterator[tuple[str, bytes]]:
     months = month_to_date(site, facts.books, facts.plan) if due else {}
     for one in due:
         yield f"statements/{one.file_name}", statement_pdf(with_month(one.statement, months))
-
-
-def with_pictures(rendered: RenderedReport) -> str:
-    """The HTML of a mail with its pictures inside, as a browser can show it."""
-    html = rendered.html
-    for content_id, png in rendered.inline_images.items():
-        html = html.replace(f"cid:{content_id}", f"data:image/png;base64,{base64.b64encode(png).decode()}")
-    return html
 
 
 def _file_name(text: str) -> str:

@@ -1,8 +1,8 @@
-"""The fonts that PDFs and charts are set in, and which text they can show.
+"""The fonts that PDFs are set in, and which text they can show.
 
-DejaVu Sans comes with matplotlib and has the rupee sign; the Noto fonts of the wheel `manimgx-fonts` have the scripts of India
-and the emoji that DejaVu lacks. What belongs here: where the font files are, and which font shows which character. What does
-not: styles and sizes.
+The wheel `manimgx-fonts` has them: Noto Sans for Latin, Greek, Cyrillic and the rupee sign, and others for the scripts of India,
+symbols and emoji. What belongs here: where the font files are, and which font shows which character. What does not: styles and
+sizes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import unicodedata
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
-from pathlib import Path
 
-MISSING = "□"
+MISSING = "\ufffd"
 """What stands for a character that none of the fonts has."""
 
 SCRIPTS = (
@@ -32,33 +31,35 @@ SCRIPTS = (
 
 EMOJI = "Noto Emoji"
 _FAMILIES = {
+    "": "NotoSans[wght].ttf",
     **{f"Noto Sans {script}": f"NotoSans{script}[wght].ttf" for script in SCRIPTS},
     EMOJI: "NotoEmoji[wght].ttf",
+    "Noto Sans Symbols": "NotoSansSymbols[wght].ttf",
 }
 _JOINERS = "\u200c\u200d"  # they decide how Indic letters join, and are letters of their own nowhere else
 
 
-@cache
-def font_file(*, bold: bool = False) -> Path:
-    """The TrueType file of DejaVu Sans inside matplotlib's data."""
-    import matplotlib as mpl
-
-    return Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
+def font_file(family: str = "") -> str:
+    """The path of a font's file, by family name; "" is Noto Sans. Each holds all weights, and is itself the regular one."""
+    return str(files("manimgx_fonts").joinpath(_FAMILIES[family]))
 
 
-@cache
-def script_fonts() -> dict[str, Path]:
-    """The font files for what DejaVu Sans lacks, by family name."""
-    # A package of files: nothing of it is run.
-    directory = files("manimgx_fonts")
-    return {family: Path(str(directory.joinpath(file))) for family, file in _FAMILIES.items()}
+def bold_font() -> bytes:
+    """The file of Noto Sans in bold."""
+    import uharfbuzz
+
+    face = uharfbuzz.Face(uharfbuzz.Blob.from_file_path(font_file()))
+    wanted = uharfbuzz.SubsetInput()
+    wanted.keep_everything()
+    wanted.pin_axis_location(face, "wght", 700)
+    return bytes(uharfbuzz.subset(face, wanted).blob.data)
 
 
 def printable(text: str) -> str:
     """`text` on one line, with only the characters that one of the fonts can draw.
 
-    Line breaks, tabs and control characters become spaces. A character that no font has (Chinese, Arabic) becomes `□`, a run of
-    them one `□`: a PDF viewer would otherwise show nothing at all. Mail and XLSX keep the text as it is; see `identified` for
+    Line breaks, tabs and control characters become spaces. A character that no font has (Chinese, Arabic) becomes `�`, a run of
+    them one `�`: a PDF viewer would otherwise show nothing at all. Mail and XLSX keep the text as it is; see `identified` for
     names.
     """
     if text.isascii() and text.isprintable() and "  " not in text:
@@ -99,7 +100,7 @@ def shorten(name: str, length: int) -> str:
 
 
 def runs(text: str) -> list[tuple[str, str]]:
-    """`text` (which is `printable`) in pieces of one font each: the family's name, "" for DejaVu Sans, and the piece."""
+    """`text` (which is `printable`) in pieces of one font each: the family's name, "" for Noto Sans, and the piece."""
     families: list[str] = []
     for char in text:
         # A mark belongs to its letter, and punctuation stays with the word that it follows, where the font has it.
@@ -108,7 +109,7 @@ def runs(text: str) -> list[tuple[str, str]]:
             follows
             and families
             and families[-1]
-            and (char in _JOINERS or ord(char) in _charmap(families[-1]))
+            and (char in _JOINERS or ord(char) in _characters(families[-1]))
         ):
             families.append(families[-1])
         else:
@@ -133,22 +134,12 @@ def _without_format_characters(text: str) -> list[str]:
 
 @cache
 def _family(char: str) -> str | None:
-    """The font that draws a character: "" is DejaVu Sans, None is none."""
-    if ord(char) in _covered():
-        return ""
-    return next((family for family in _FAMILIES if ord(char) in _charmap(family)), None)
+    """The font that draws a character: "" is Noto Sans, None is none."""
+    return next((family for family in _FAMILIES if ord(char) in _characters(family)), None)
 
 
 @cache
-def _charmap(family: str) -> frozenset[int]:
-    from matplotlib.ft2font import FT2Font
+def _characters(family: str) -> frozenset[int]:
+    import uharfbuzz
 
-    return frozenset(FT2Font(str(script_fonts()[family])).get_charmap())
-
-
-@cache
-def _covered() -> frozenset[int]:
-    from matplotlib.ft2font import FT2Font
-
-    regular, bold = (FT2Font(str(font_file(bold=bold))).get_charmap() for bold in (False, True))
-    return frozenset(regular) & frozenset(bold)
+    return frozenset(uharfbuzz.Face(uharfbuzz.Blob.from_file_path(font_file(family))).unicodes)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from scoopjoy_dagster.accounting.findings import gathered
+from scoopjoy_dagster.reporting.charts import COLORS, day_charts
 from scoopjoy_dagster.reporting.numbers import count, group_indian, money, percent
 from scoopjoy_dagster.reporting.periods import (
     month_to_date,
@@ -54,14 +55,11 @@ def load() -> None:
         _environment().get_template(name)
 
 
-def report_html(
-    report: DayReport, *, images: Mapping[str, str], links: Mapping[str, str], again: bool = False
-) -> str:
+def report_html(report: DayReport, *, links: Mapping[str, str], again: bool = False) -> str:
     """The HTML of the mail.
 
     Args:
         report: The day.
-        images: Content-ID by picture, of those pictures that are sent along; see `charts.pictures`.
         links: Address by label, shown as buttons in this order; may be empty.
         again: Whether somebody asked for it to be sent although it was delivered.
 
@@ -69,7 +67,7 @@ def report_html(
         ValueError: a link is not http or https.
     """
     template = _environment().get_template("report.html.j2")
-    return template.render(**_context(report, links), images=images, again=again)
+    return template.render(**_context(report, links), charts=day_charts(report), colors=COLORS, again=again)
 
 
 def report_text(report: DayReport, *, links: Mapping[str, str], again: bool = False) -> str:

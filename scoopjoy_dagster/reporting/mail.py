@@ -21,7 +21,7 @@ from email.utils import format_datetime, getaddresses
 from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date, datetime
     from types import TracebackType
 
@@ -169,20 +169,18 @@ def build_message(
     subject: str,
     html: str,
     text: str,
-    inline_images: Mapping[str, bytes],
     attachments: Sequence[Attachment],
     message_id: str,
     date: datetime,
 ) -> EmailMessage:
-    """One mail to one recipient: plain text, HTML with its pictures, files.
+    """One mail to one recipient: plain text, HTML, files.
 
     Args:
         sender: One address, with or without a name.
         recipient: One address, with or without a name.
         subject: Line breaks and control characters in it become spaces: they can never start another header.
-        html: Refers to pictures as `cid:<Content-ID>`.
+        html: Whole in itself: it refers to no picture.
         text: The same content for readers that show no HTML.
-        inline_images: PNG by Content-ID, without angle brackets.
         attachments: In this order.
         message_id: With angle brackets; see `deterministic_message_id`.
         date: With a time zone.
@@ -203,10 +201,6 @@ def build_message(
     # Quoted-printable whatever the text is: lines stay short and a server without 8BITMIME takes it.
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(html, subtype="html", cte="quoted-printable")
-    page = message.get_payload()[1]  # type: ignore[index]
-    for content_id, png in inline_images.items():
-        file_name = f"{content_id.partition('.')[0]}.png"
-        page.add_related(png, "image", "png", cid=f"<{content_id}>", filename=file_name, disposition="inline")  # type: ignore[union-attr]
     for attachment in attachments:
         maintype, _, subtype = attachment.content_type.partition("/")
         message.add_attachment(

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from scoopjoy_dagster.accounting.findings import gathered
+from scoopjoy_dagster.reporting.charts import day_charts
 from scoopjoy_dagster.reporting.fonts import identified, shorten
 from scoopjoy_dagster.reporting.model import read_rows
 from scoopjoy_dagster.reporting.numbers import count, group_indian, percent
@@ -40,14 +41,8 @@ _NOT_COUNTED = "not counted"
 _MODE_LENGTH = 20  # characters of a mode of payment that fit on one line of its column
 
 
-def report_pdf(report: DayReport, pictures: Mapping[str, bytes]) -> bytes:
-    """The day report: headline, exceptions, outlets, shifts, payments per shift, policy. Equal reports give equal bytes.
-
-    Args:
-        report: The day.
-        pictures: PNG by name, from `charts.pictures`; shown in this order.
-    """
-    revision = f", revision {report.revision}" if report.revision else ""
+def report_pdf(report: DayReport) -> bytes:
+    """The day report: headline, exceptions, outlets, shifts, payments per shift, policy. Equal reports give equal bytes."""
     name, day = heading(report), report.business_day
     revision = f", revision {report.revision}" if report.revision else ""
     document = Document(title=f"{name} {day.isoformat()}{revision}", author=report.company)
@@ -79,7 +74,7 @@ def report_pdf(report: DayReport, pictures: Mapping[str, bytes]) -> bytes:
         document.text(f"This report is about {report.view} alone.", "small")
 
     document.space(6)
-    document.pictures(list(pictures.values()))
+    document.charts(list(day_charts(report).values()))
     _changes(document, report)
     _findings(document, report)
     _tills(document, report)

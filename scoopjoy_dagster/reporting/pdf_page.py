@@ -1,4 +1,4 @@
-"""The building blocks of our PDFs: A4 pages with a footer, headings, paragraphs, figures, pictures and tables.
+"""The building blocks of our PDFs: A4 pages with a footer, headings, paragraphs, figures, charts and tables.
 
 What belongs here: the pages that reportlab lays out. What does not: what a document says (that is `pdf` and `pdf_statement`).
 """
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reportlab.pdfgen.canvas import Canvas
+
+    from scoopjoy_dagster.reporting.charts import Chart
 
 Align = Literal["left", "right"]
 
@@ -115,18 +117,15 @@ class Document:
 
         self._story.append(Spacer(1, points))
 
-    def pictures(self, pngs: Sequence[bytes]) -> None:
-        """PNGs over the width of the page, two in a row."""
-        from reportlab.platypus import Image, Table
+    def charts(self, charts: Sequence[Chart]) -> None:
+        """Charts over the width of the page, two in a row."""
+        from reportlab.platypus import Table
 
-        for pair in (pngs[index : index + 2] for index in range(0, len(pngs), 2)):
-            images = []
-            for png in pair:
-                image = Image(BytesIO(png))
-                image.drawWidth = WIDTH / 2 - 8
-                image.drawHeight = image.imageHeight * image.drawWidth / image.imageWidth
-                images.append(image)
-            row = Table([images], colWidths=[WIDTH / 2] * len(pair), hAlign="LEFT")
+        from scoopjoy_dagster.reporting.pdf_chart import BarChart
+
+        for pair in (charts[index : index + 2] for index in range(0, len(charts), 2)):
+            drawn = [BarChart(chart, WIDTH / 2 - 8) for chart in pair]
+            row = Table([drawn], colWidths=[WIDTH / 2] * len(pair), hAlign="LEFT")
             row.setStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)])
             self._story.append(row)
 

@@ -7,16 +7,17 @@ escape it, because reportlab reads `<b>` and `&` in paragraphs as markup.
 from __future__ import annotations
 
 from functools import cache, lru_cache
+from io import BytesIO
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from scoopjoy_dagster.reporting.fonts import font_file, printable, runs, script_fonts
-from scoopjoy_dagster.reporting.pdf_fonts import embedded_font
+from scoopjoy_dagster.reporting.fonts import bold_font, font_file, printable, runs
 
 if TYPE_CHECKING:
     from reportlab.lib.colors import Color
     from reportlab.lib.styles import ParagraphStyle
+    from reportlab.pdfbase.ttfonts import TTFont
 
 FONT, BOLD = "ScoopJoySans", "ScoopJoySans-Bold"
 INK, MUTED, RULE, ACCENT, BAD, CARE = "#1f2937", "#6b7280", "#e5e7eb", "#9d174d", "#b91c1c", "#92400e"
@@ -81,32 +82,49 @@ def fits(text: str, width: float) -> bool:
     from reportlab.pdfbase.pdfmetrics import stringWidth
 
     shown = printable(text)
-    if len(shown) >= MAX_TEXT or any(family for family, _ in runs(shown)):
+    if len(shown) >= MAX_TEXT or (not shown.isascii() and any(family for family, _ in runs(shown))):
         return False
     return bool(stringWidth(shown, FONT, SIZE) <= width)
 
 
 def register_fonts() -> None:
-    """Make DejaVu Sans known to reportlab, once in each process."""
-    from reportlab.pdfbase import pdfmetrics
+    """Make Noto Sans known to reportlab, once in each process."""
+    from reportlab.pdfbase.ttfonts import TTFont
 
     with _registering:
-        if BOLD not in pdfmetrics.getRegisteredFontNames():
-            pdfmetrics.registerFont(embedded_font(FONT, font_file()))
-            pdfmetrics.registerFont(embedded_font(BOLD, font_file(bold=True)))
-            pdfmetrics.registerFontFamily(FONT, normal=FONT, bold=BOLD, italic=FONT, boldItalic=BOLD)
+        if not _is_registered(BOLD):
+            bold = TTFont(BOLD, BytesIO(bold_font()))
+            bold.face.name = b"NotoSans-Bold"  # it calls itself regular, as the file that it was made of
+            _register(TTFont(FONT, font_file()), bold)
 
 
 def _registered(family: str) -> str:
-    """The name by which reportlab knows a font of `fonts.script_fonts`."""
-    from reportlab.pdfbase import pdfmetrics
+    """The name by which reportlab knows a font of another family."""
+    from reportlab.pdfbase.ttfonts import TTFont
 
     name = f"ScoopJoy {family}"
     with _registering:
-        if name not in pdfmetrics.getRegisteredFontNames():
-            pdfmetrics.registerFont(embedded_font(name, script_fonts()[family]))
-            pdfmetrics.registerFontFamily(name, normal=name, bold=name, italic=name, boldItalic=name)
+        if not _is_registered(name):
+            font = TTFont(name, font_file(family))
+            _register(font, font)
     return name
+
+
+def _is_registered(name: str) -> bool:
+    from reportlab.pdfbase import pdfmetrics
+
+    return name in pdfmetrics.getRegisteredFontNames()
+
+
+def _register(regular: TTFont, bold: TTFont) -> None:
+    from reportlab.pdfbase import pdfmetrics
+
+    for font in (regular, bold):
+        pdfmetrics.registerFont(font)
+    names = regular.fontName, bold.fontName
+    pdfmetrics.registerFontFamily(
+        names[0], normal=names[0], bold=names[1], italic=names[0], boldItalic=names[1]
+    )
 
 
 @cache

@@ -29,7 +29,7 @@ _SUNDAY = 6
 
 @dataclass(frozen=True)
 class Compared:
-    """A figure beside an earlier one: how it moved (`▲ 12.4 %`), since when, and whether it rose (1), fell (-1) or neither."""
+    """A figure beside an earlier one: how it moved (`+12.4 %`), since when, and whether it rose (1), fell (-1) or neither."""
 
     moved: str
     since: str
@@ -103,13 +103,13 @@ def first_day_carried(day: date) -> date:
 
 
 def change(now: Decimal, before: Decimal) -> str:
-    """`▲ 12.4 %`, `▼ 3.0 %`, `unchanged`; `new` where there was nothing before."""
+    """`+12.4 %`, `-3.0 %`, `unchanged`; `new` where there was nothing before."""
     if now == before:
         return "unchanged"
     if not before:
         return "new"
     part = ((now - before) / abs(before) * 100).quantize(Decimal("0.1"), ROUND_HALF_UP)
-    return f"{'▲' if now > before else '▼'} {group_indian(abs(part), 1)} %"
+    return f"{'+' if now > before else '-'}{group_indian(abs(part), 1)} %"
 
 
 def tiles(report: DayReport) -> list[Tile]:

@@ -1,6 +1,6 @@
 """One report mail, rendered once and addressed to many.
 
-What belongs here: putting subject, bodies, pictures and files of a day together. What does not: the transport (that is
+What belongs here: putting subject, bodies and files of a day together. What does not: the transport (that is
 `mail`) and who gets it.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scoopjoy_dagster.reporting.charts import pictures
 from scoopjoy_dagster.reporting.digest import report_digest
 from scoopjoy_dagster.reporting.fonts import shorten
 from scoopjoy_dagster.reporting.html import report_html, report_text
@@ -35,8 +34,6 @@ class RenderedReport:
     subject: str
     html: str
     text: str
-    inline_images: Mapping[str, bytes]
-    """PNG by Content-ID."""
     attachments: tuple[Attachment, ...]
     """The PDF and the XLSX."""
     digest: str
@@ -50,7 +47,6 @@ class RenderedReport:
             subject=self.subject,
             html=self.html,
             text=self.text,
-            inline_images=self.inline_images,
             attachments=self.attachments,
             message_id=message_id,
             date=date,
@@ -69,19 +65,16 @@ def render_report_mail(report: DayReport, *, links: Mapping[str, str], again: bo
         ValueError: a link is not http or https.
     """
     day = report.business_day.isoformat()
-    drawn = pictures(report)
-    content_ids = {name: f"{name}.{day}@scoopjoy" for name in drawn}
     revision = f" (revision {report.revision})" if report.revision else ""
     suffix = f"-r{report.revision}" if report.revision else ""
     about = f"{day}, {shorten(report.view, 60)}" if report.view else day
     return RenderedReport(
         subject=f"[{report.company}] Nightly close {about}: {headline(report)}{revision}"
         + (" (sent again)" if again else ""),
-        html=report_html(report, images=content_ids, links=links, again=again),
+        html=report_html(report, links=links, again=again),
         text=report_text(report, links=links, again=again),
-        inline_images={content_ids[name]: png for name, png in drawn.items()},
         attachments=(
-            Attachment(f"nightly-close-{day}{suffix}.pdf", "application/pdf", report_pdf(report, drawn)),
+            Attachment(f"nightly-close-{day}{suffix}.pdf", "application/pdf", report_pdf(report)),
             Attachment(f"nightly-close-{day}{suffix}.xlsx", XLSX_TYPE, report_xlsx(report)),
         ),
         digest=report_digest(report),

@@ -34,8 +34,6 @@ from scoopjoy_dagster_tests.world import (
     entries,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_charts")
-
 ASSETS = ("closed_shifts", "royalties", "invoices", "reports", "hq_sync")
 
 

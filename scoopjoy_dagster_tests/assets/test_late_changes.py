@@ -42,8 +42,6 @@ from scoopjoy_dagster_tests.world import (
     shown,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_charts")
-
 ADJUSTS = royalty_entries.ENTRY_ADJUSTS_FIELD
 REASON = royalty_entries.ENTRY_REASON_FIELD
 

@@ -15,8 +15,6 @@ from scoopjoy_dagster.assets.outcome import TABLE_ROWS, Outcome, PlanLine, cell,
 from scoopjoy_dagster.assets.runner import failure
 from scoopjoy_dagster_tests.world import DAY, THANE, World, change
 
-pytestmark = pytest.mark.usefixtures("quick_charts")
-
 ASSETS = ("closed_shifts", "royalties", "invoices", "reports", "hq_sync")
 CONTRACT = {
     "business_day": dg.TextMetadataValue,

@@ -28,8 +28,6 @@ from scoopjoy_dagster_tests.world import (
     unconsolidated,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_charts")
-
 
 def test_an_empty_closing_orphans_invoices(chain: World) -> None:
     """The old pipeline submitted a closing without rows: ERPNext closed the shift and never booked its sales."""

@@ -30,8 +30,6 @@ from scoopjoy_dagster_tests.world import (
     submitted_closings,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_charts")
-
 ASSETS = ("closed_shifts", "royalties", "invoices", "reports", "hq_sync")
 
 

@@ -31,8 +31,6 @@ from scoopjoy_dagster_tests.world import (
     change,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_charts")
-
 OUTLET, TILL, LOST = "bandra@scoopjoy.example", "indiranagar@scoopjoy.example", "lost@scoopjoy.example"
 MAPPING = [f"{OUTLET}={BANDRA}", f"{OUTLET.upper()}={THANE}", f"{TILL}=POS Indiranagar"]
 

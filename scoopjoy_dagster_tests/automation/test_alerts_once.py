@@ -352,7 +352,6 @@ def test_a_subject_arrives_as_it_was_written(inbox: Inbox, port: int, subject: s
                 subject=subject,
                 html="<p>x</p>",
                 text="x",
-                inline_images={},
                 attachments=[],
                 message_id="<x@scoopjoy.example>",
                 date=datetime(2026, 3, 1, tzinfo=UTC),

@@ -1,11 +1,10 @@
-"""The results in docs/performance.md, between their markers, and the plot; both from docs/performance.json alone.
+"""The results in docs/performance.md, between their markers, from docs/performance.json alone.
 
 Run: python -m scoopjoy_dagster_tests.benchmarks.page
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,17 +18,11 @@ from scoopjoy_dagster_tests.benchmarks import results
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FIGURES = DOCS / "performance.json"
 PAGE = DOCS / "performance.md"
-PLOT = DOCS / "pictures" / "performance.png"
 
 
 def stored() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(FIGURES.read_text(encoding="utf-8"))
     return found
-
-
-def digest(found: dict[str, Any]) -> str:
-    """Which figures a plot shows; the plot carries it in its description."""
-    return hashlib.sha256(json.dumps(found["nights"], sort_keys=True).encode()).hexdigest()
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -54,8 +47,6 @@ def results_section(found: dict[str, Any]) -> str:
         *_table(("run", *results.COLUMNS), results.rows(found)),
         "",
         *(f"* {sentence}" for sentence in results.ratios(found)),
-        "",
-        "![Seconds of a night inside and outside of ERPNext, and the naive way](pictures/performance.png)",
         "",
         "Where the time of a night goes, and what ERPNext has of it (seconds, all / inside; requests):",
         "",
@@ -113,45 +104,12 @@ def with_sections(text: str, found: dict[str, Any]) -> str:
     return text
 
 
-def plot(found: dict[str, Any], path: Path) -> None:
-    """Bars, a panel for each size: inside ERPNext, ours, and the naive way. Readable at 800 pixels."""
-    from matplotlib.figure import Figure
-
-    nights = found["nights"]
-    figure = Figure(figsize=(8, 3.2), dpi=100)
-    panels = figure.subplots(1, len(nights), squeeze=False)
-    for axes, one in zip(panels[0], nights, strict=True):
-        night, naive = one["night"], one.get("naive")
-        inside = [night["inside_s"]]
-        ours = [night["wall_s"] - night["inside_s"]]
-        names = ["a night"]
-        if naive:
-            names.append("naive")
-            rest = naive["night_wall_s"] - naive["inside_s"]
-            inside.append(naive["inside_s"])
-            ours.append(rest)
-        axes.bar(names, inside, color="#4c78a8", label="inside ERPNext", width=0.6)
-        axes.bar(names, ours, bottom=inside, color="#f58518", label="outside", width=0.6)
-        for place, total in enumerate(map(sum, zip(inside, ours, strict=True))):
-            axes.text(place, total, f"{total:,.0f} s", ha="center", va="bottom", fontsize=10)
-        axes.set_title(f"{one['franchises']:,} franchises", fontsize=11)
-        axes.margins(y=0.15)
-        axes.tick_params(labelsize=10)
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0][0].set_ylabel("seconds", fontsize=10)
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=2, frameon=False, fontsize=10)
-    figure.tight_layout(rect=(0, 0.08, 1, 1))
-    figure.savefig(path, metadata={"Description": digest(found), "Software": None})
-
-
 def write() -> None:
-    """Page and plot anew."""
+    """Write the page again."""
     found = stored()
     PAGE.write_text(with_sections(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
-    plot(found, PLOT)
 
 
 if __name__ == "__main__":
     write()
-    click.echo(f"written: {PAGE.relative_to(DOCS.parent)}, {PLOT.relative_to(DOCS.parent)}")
+    click.echo(f"written: {PAGE.relative_to(DOCS.parent)}")

@@ -1,7 +1,6 @@
 """What every process of the laboratory has in memory before it is forked, so that starting one costs no imports.
 
-Imported by the fork server of each worker, with the worker's environment. The charts of the report are drawn here once, and every mail carries these pictures: they
-say nothing about exactly-once, and cost half a second each time.
+Imported by the fork server of each worker, with the worker's environment.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import dagster_postgres  # noqa: F401 - the instance names it
 import psycopg2  # noqa: F401 - the driver behind it
 
 from scoopjoy_dagster.definitions import JOB, build_defs
-from scoopjoy_dagster.reporting import charts, pdf_statement, render, xlsx  # noqa: F401 - loaded late by the assets
+from scoopjoy_dagster.reporting import pdf_statement, render, xlsx  # noqa: F401 - loaded late by the assets
 from scoopjoy_dagster.resources.clock import ClockResource
 from scoopjoy_dagster.resources.erpnext import ERPNextResource
 from scoopjoy_dagster.resources.headquarters import HeadquartersResource
@@ -86,8 +85,8 @@ def instance() -> dg.DagsterInstance:
 _stack = ExitStack()
 
 
-def _draw_once() -> None:
-    """Make the papers of an empty day, which loads fonts and templates, and give every report its charts."""
+def _render_once() -> None:
+    """Make the papers of an empty day, which loads fonts and templates."""
     import pandas as pd
 
     from scoopjoy_dagster.reporting.model import FRAMES, DayReport, RoyaltyStatement
@@ -109,9 +108,6 @@ def _draw_once() -> None:
         totals=totals,
         **frames,
     )
-    drawn = charts.pictures(report)
-
-    mock.patch.object(render, "pictures", return_value=drawn).start()
     render.render_report_mail(report, links={})
     empty = RoyaltyStatement("ScoopJoy", "A", "A", day, "INR", "", "", one, one, one, (), ())
     pdf_statement.statement_pdf(empty)
@@ -143,7 +139,7 @@ def prepare() -> None:
     Raises:
         RuntimeError: a thread was started: a forked process would miss it.
     """
-    _draw_once()
+    _render_once()
     if "DAGSTER_HOME" in os.environ:
         _run_in_vain()
     if threading.active_count() > 1:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from unittest import mock
 
 import dagster as dg
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -167,16 +164,6 @@ class Books(RuleBasedStateMachine):
         assert after == before
 
 
-@pytest.fixture
-def quick_charts() -> Iterator[None]:
-    """Reports without charts: drawing them is tested elsewhere."""
-    from scoopjoy_dagster.reporting import render
-
-    with mock.patch.object(render, "pictures", return_value={}):
-        yield
-
-
-@pytest.mark.usefixtures("quick_charts")
 def test_the_books_are_right_after_any_order_of_events(
     chain_template: Path, shared_instance: dg.DagsterInstance
 ) -> None:

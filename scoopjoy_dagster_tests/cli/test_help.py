@@ -19,7 +19,7 @@ from scoopjoy_dagster_tests.cli.command import SCOOPJOY, environment, scoopjoy
 from scoopjoy_dagster_tests.cli.conftest import Command
 from scoopjoy_dagster_tests.cli.world import World
 
-HEAVY = ("dagster", "pandas", "matplotlib", "requests", "pydantic", "rich")
+HEAVY = ("dagster", "pandas", "reportlab", "requests", "pydantic", "rich")
 
 
 def examples_of(command: click.Command) -> list[str]:

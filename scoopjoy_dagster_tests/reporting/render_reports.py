@@ -3,7 +3,7 @@
     .venv/bin/python -m scoopjoy_dagster_tests.reporting.render_reports /tmp/reports [DIRECTORY ...]
 
 Needs `chromium` and `pdftoppm` (poppler-utils) on the path. Each DIRECTORY is one that `scoopjoy report` wrote: its files are
-rendered too. Mails are rendered as wide as a phone (390 pixels) and as a desktop, light and dark.
+rendered too. Mails are rendered as wide as a phone (340 pixels) and as a desktop (680), light and dark.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from openpyxl import load_workbook
 from playwright.sync_api import Browser, sync_playwright
 
 from scoopjoy_dagster.accounting.figures import Change
-from scoopjoy_dagster.cli.report import with_pictures
 from scoopjoy_dagster.reporting.model import DayReport, StatementEntry
 from scoopjoy_dagster.reporting.pdf_statement import statement_pdf
 from scoopjoy_dagster.reporting.render import render_report_mail
@@ -35,7 +34,7 @@ from scoopjoy_dagster_tests.reporting.samples import (
     with_past,
 )
 
-WIDTHS = {"phone": 390, "desktop": 1100}
+WIDTHS = {"phone": 340, "desktop": 680}
 INDIC = [
     "ScoopJoy कोरमंगला",
     "ScoopJoy கோரமங்களா",
@@ -73,10 +72,21 @@ def samples() -> dict[str, DayReport]:
         "ten-tuesday": with_past(day_report(business_day=DAY + timedelta(days=2))),
         "sixty": with_past(sixty),
         "indic": with_past(day_report(INDIC)),
+        "returns": below_zero(ten),
+        "first-day": day_report(history=frame("history", [])),
         "empty": empty_report(),
         "one-outlet": one_outlet(ten),
         "one-till": one_till(ten),
     }
+
+
+def below_zero(report: DayReport) -> DayReport:
+    """A day on which two outlets took back more than they sold, after days on which the chain did."""
+    outlets, history = report.outlets.copy(), report.history.copy()
+    for frame_, column, rows in ((outlets, "base", (0, 4)), (history, "royalty", (3, 9))):
+        for row in rows:
+            frame_.loc[row, column] = -frame_.loc[row, column] / 3
+    return replace(report, outlets=outlets, history=history)
 
 
 def one_outlet(report: DayReport) -> DayReport:
@@ -126,7 +136,7 @@ def write_samples(directory: Path) -> None:
     """The files of every sample, as `scoopjoy report` would write them."""
     for name, report in samples().items():
         rendered = render_report_mail(report, links={"Open in Dagster": "https://dagster.example/"})
-        (directory / f"{name}.html").write_text(with_pictures(rendered), encoding="utf-8")
+        (directory / f"{name}.html").write_text(rendered.html, encoding="utf-8")
         (directory / f"{name}.txt").write_text(rendered.text, encoding="utf-8")
         for attachment in rendered.attachments:
             (directory / f"{name}{Path(attachment.file_name).suffix}").write_bytes(attachment.content)

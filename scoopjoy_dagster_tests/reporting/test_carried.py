@@ -65,7 +65,7 @@ def test_pages_are_numbered_n_of_m_and_every_table_ends_with_the_sum_of_its_rows
     report = with_past(
         day_report([f"ScoopJoy {'Long Name ' * 8}{number}" for number in range(60)], findings=FINDINGS)
     )
-    found = pages(report_pdf(report, {}))
+    found = pages(report_pdf(report))
     assert all(f"Page {number} of {len(found)}" in page for number, page in enumerate(found, start=1))
     text = " ".join(found)
     bases = sum(report.outlets["base"], Decimal(0))
@@ -76,9 +76,7 @@ def test_pages_are_numbered_n_of_m_and_every_table_ends_with_the_sum_of_its_rows
 
 def test_a_heading_is_never_alone_at_the_end_of_a_page() -> None:
     for outlets in range(1, 14):
-        found = pages(
-            report_pdf(with_past(day_report([f"Outlet {number}" for number in range(outlets)])), {})
-        )
+        found = pages(report_pdf(with_past(day_report([f"Outlet {number}" for number in range(outlets)]))))
         for page in found:
             body = page.rpartition("ScoopJoy · Nightly close")[0]
             assert not body.rstrip().endswith(

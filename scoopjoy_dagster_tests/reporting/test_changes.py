@@ -34,9 +34,9 @@ def texts(report: DayReport) -> dict[str, str]:
     if "Changes" in book.sheetnames:
         cells = [str(cell or "") for row in book["Changes"].iter_rows(values_only=True) for cell in row]
     return {
-        "html": " ".join(report_html(report, images={}, links={}).split()),
+        "html": " ".join(report_html(report, links={}).split()),
         "text": " ".join(report_text(report, links={}).split()),
-        "pdf": pdf_text(report_pdf(report, {})),
+        "pdf": pdf_text(report_pdf(report)),
         "xlsx": " ".join(cells),
     }
 
@@ -58,7 +58,7 @@ def test_the_first_report_of_a_day_has_no_such_part() -> None:
 
 def test_a_change_without_figures_shows_no_empty_arrow() -> None:
     only = replace(REVISION, changes=(DOCUMENTS,))
-    assert "&rarr;" not in report_html(only, images={}, links={})
+    assert "&rarr;" not in report_html(only, links={})
     assert "before:" not in report_text(only, links={})
 
 
@@ -75,7 +75,7 @@ def test_a_long_list_is_cut_in_the_mail_and_whole_in_the_files() -> None:
 def test_a_name_or_a_reason_never_becomes_markup_or_a_line_of_its_own() -> None:
     nasty = Change("<script>x</script>", "a\nTOTAL 0", "<b>b</b>", "see <img src=x>\nFrom: me")
     report = replace(REVISION, changes=(nasty,))
-    html = report_html(report, images={}, links={})
+    html = report_html(report, links={})
     for tag in ("<script", "<img", "<b>b</b>"):
         assert tag not in html
     lines = report_text(report, links={}).splitlines()

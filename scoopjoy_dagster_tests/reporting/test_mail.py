@@ -31,7 +31,7 @@ from scoopjoy_dagster.reporting.mail import (
 from scoopjoy_dagster.reporting.render import render_report_mail
 from scoopjoy_dagster.sandbox.mail import MailSink
 from scoopjoy_dagster_tests.reporting.conftest import MailServer
-from scoopjoy_dagster_tests.reporting.samples import DAY, FINDINGS, day_report, empty_report
+from scoopjoy_dagster_tests.reporting.samples import DAY, FINDINGS, day_report
 
 SENT_AT = datetime(2026, 11, 23, 1, 5, tzinfo=UTC)
 SENDER = "ScoopJoy Nightly Close <close@scoopjoy.example>"
@@ -45,7 +45,6 @@ def message(recipient: str = "asha@scoopjoy.example", **more: Any) -> EmailMessa
         "subject": "Nightly close",
         "html": "<p>₹1</p>",
         "text": "₹1\n.\nend",
-        "inline_images": {},
         "attachments": (),
         "message_id": deterministic_message_id("report", "ScoopJoy", DAY, 0, recipient, "scoopjoy.example"),
         "date": SENT_AT,
@@ -103,13 +102,7 @@ def test_a_report_mail_arrives_whole(start_server: Start) -> None:
     assert {part.get_filename(): part.get_content() for part in got.iter_attachments()} == {
         attachment.file_name: attachment.content for attachment in rendered.attachments
     }
-    pictures = {
-        part["Content-ID"]: part.get_content()
-        for part in got.walk()
-        if part.get_content_maintype() == "image"
-    }
-    assert pictures == {f"<{cid}>": png for cid, png in rendered.inline_images.items()}
-    assert set(re.findall(r'src="cid:([^"]+)"', rendered.html)) == set(rendered.inline_images)
+    assert "image" not in {part.get_content_maintype() for part in got.walk()}
 
 
 def test_the_subject_begins_with_the_business_day_and_the_files_carry_it() -> None:
@@ -148,7 +141,6 @@ def test_a_subject_arrives_letter_by_letter_however_long_and_in_whatever_script(
 
 def test_equal_days_render_equally() -> None:
     assert render_report_mail(day_report(), links={}) == render_report_mail(day_report(), links={})
-    assert render_report_mail(empty_report(), links={}).inline_images == {}
 
 
 @settings(deadline=None)

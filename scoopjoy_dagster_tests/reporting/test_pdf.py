@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from scoopjoy_dagster.accounting.findings import Finding
-from scoopjoy_dagster.reporting.charts import pictures
 from scoopjoy_dagster.reporting.model import StatementEntry, StatementLine
 from scoopjoy_dagster.reporting.pdf import report_pdf
 from scoopjoy_dagster.reporting.pdf_statement import statement_pdf
@@ -22,6 +21,7 @@ from scoopjoy_dagster_tests.reporting.samples import (
     frame,
     outlet_row,
     statement,
+    with_past,
 )
 
 
@@ -32,7 +32,7 @@ def pages(pdf: bytes) -> list[str]:
 
 def test_the_report_says_everything_and_numbers_its_pages() -> None:
     report = day_report(findings=FINDINGS, revision=1)
-    found = pages(report_pdf(report, pictures(report)))
+    found = pages(report_pdf(report))
     text = " ".join(found)
     for expected in (
         "Sunday, 22 November 2026", "₹14,05,608.15", "₹70,280.40", POLICY, "ScoopJoy Koramangala", "CUST-0000", "SJ-ROY-2026-00000",
@@ -40,13 +40,12 @@ def test_the_report_says_everything_and_numbers_its_pages() -> None:
     ):  # fmt: skip
         assert expected in text
     assert all(f"Page {number} of {len(found)}" in page for number, page in enumerate(found, start=1))
-    assert len(list(PdfReader(BytesIO(report_pdf(report, pictures(report)))).pages[0].images)) == 2
 
 
 def test_tables_repeat_their_headings_and_end_with_totals() -> None:
     names = [f"ScoopJoy {'Long Name ' * 10}{number}" for number in range(60)]
     report = day_report(names)
-    found = pages(report_pdf(report, {}))
+    found = pages(report_pdf(report))
     with_outlets = [page for page in found if "SJ-ROY-2026-" in page]
     assert len(with_outlets) >= 3
     assert all("Outlet Invoices Sales Rate Royalty Journal Entries" in page for page in with_outlets)
@@ -57,15 +56,13 @@ def test_tables_repeat_their_headings_and_end_with_totals() -> None:
 
 
 def test_equal_content_gives_equal_bytes() -> None:
-    assert report_pdf(day_report(), pictures(day_report())) == report_pdf(
-        day_report(), pictures(day_report())
-    )
+    assert report_pdf(with_past(day_report())) == report_pdf(with_past(day_report()))
     assert statement_pdf(statement()) == statement_pdf(statement())
     assert statement_pdf(statement()) != statement_pdf(statement(royalty=Decimal("1.00")))
 
 
 def test_an_empty_day_is_one_page() -> None:
-    (page,) = pages(report_pdf(empty_report(), {}))
+    (page,) = pages(report_pdf(empty_report()))
     assert "No franchise had an invoice on this day." in page
     assert "Page 1 of 1" in page
 
@@ -75,25 +72,25 @@ def test_an_empty_day_is_one_page() -> None:
 def test_any_name_and_amount_can_be_printed(name: str, base: Decimal) -> None:
     outlets = frame("outlets", [outlet_row(0, name, base, note=name, journal_entries=name)])
     findings = (Finding("error", name, name, name, name),)
-    assert report_pdf(day_report(["x"], outlets=outlets, findings=findings, company=name), {})
+    assert report_pdf(day_report(["x"], outlets=outlets, findings=findings, company=name))
     assert statement_pdf(statement(customer_name=name, customer=name, base=base, company=name))
 
 
 def test_markup_in_a_name_is_printed_as_text() -> None:
     name = "<b>Bold</b> & <font color=red>Sons</font> <para> &amp; \"Kulfi\" 'Co' <img src='/etc/passwd'/>"
     report = day_report([name], findings=(Finding("warning", name, name, name, name),))
-    assert name in " ".join(pages(report_pdf(report, {})))
+    assert name in " ".join(pages(report_pdf(report)))
     assert name in pages(statement_pdf(statement(customer_name=name)))[0]
 
 
 def test_a_message_longer_than_a_page_does_not_stop_the_report() -> None:
     report = day_report(findings=(Finding("error", "w" * 5000, "x", "long " * 5000, "do " * 5000),))
-    assert "long long" in " ".join(pages(report_pdf(report, {})))
+    assert "long long" in " ".join(pages(report_pdf(report)))
 
 
 def test_names_in_other_scripts_are_printed() -> None:
     report = day_report(["Кофе и мороженое", "Παγωτό", "Łódź Żoliborz"])
-    text = " ".join(pages(report_pdf(report, {})))
+    text = " ".join(pages(report_pdf(report)))
     assert all(name in text for name in ("Кофе и мороженое", "Παγωτό", "Łódź Żoliborz"))
 
 
