@@ -30,12 +30,10 @@ Tamper = Callable[[World], Any]
 @pytest.fixture(scope="module")
 def closed(chain_template: Path, shared_instance: dg.DagsterInstance) -> Iterator[tuple[World, Oracle]]:
     """An ordinary day, closed once, and its judge."""
-    from scoopjoy_dagster.reporting import render
-
     headquarters, mail = SandboxHQ(), MailSink()
     headquarters.start()
     mail.start()
-    with started_site(chain_template) as site, mock.patch.object(render, "pictures", return_value={}):
+    with started_site(chain_template) as site:
         watch = MailWatch(site)
         watch.attach(mail)
         world = World(site, shared_instance, headquarters, mail)
