@@ -254,8 +254,8 @@ def _not_recorded(recipient: str, message: str) -> Finding:
         "report sent, not recorded",
         recipient,
         f"The mail server took the mail, but its delivery record could not be updated: {message}",
-        "Run `scoopjoy setup`: the user needs the permission to write ScoopJoy Delivery. Then re-run `reports` for this day: the "
-        "mail is sent once more if the record is of the first one.",
+        "Run `scoopjoy setup`: the user needs the permission to write ScoopJoy Delivery. Then re-run `reports` for this day: "
+        "a recipient who got the report for the first time gets it once more.",
     )
 
 

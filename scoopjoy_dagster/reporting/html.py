@@ -49,12 +49,6 @@ MAX_TEXT = 600  # characters of one finding's message: ERPNext may answer with a
 MAX_NAME = 80  # characters of a name in a table
 
 
-def load() -> None:
-    """Compile the templates, for which the first mail would wait."""
-    for name in ("report.html.j2", "report.txt.j2"):
-        _environment().get_template(name)
-
-
 def report_html(report: DayReport, *, links: Mapping[str, str], again: bool = False) -> str:
     """The HTML of the mail.
 

@@ -1,4 +1,4 @@
-"""Backfills with days that really failed: what people are told of them names the days and what went wrong."""
+"""Alerts of a backfill name the days that failed and what went wrong."""
 
 from __future__ import annotations
 
